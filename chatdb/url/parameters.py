@@ -1,0 +1,62 @@
+"""Which parameters a client has been given, and which are left over."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chatdb.url.value import DatabaseURL
+
+
+class Parameters:
+    """The parameters of a URL while they are handed out to one client, one by one: an allow-list by construction."""
+
+    def __init__(self, url: DatabaseURL) -> None:
+        self._values = {name: value for name, value in url.params if value}
+        self._order = [name for name, _ in url.params]
+        self._left_out: set[str] = set()
+
+    def take(self, name: str) -> str | None:
+        """Hand out a parameter; None when it is absent or empty."""
+        return self._values.pop(name, None)
+
+    def take_number(self, name: str) -> int | None:
+        """Hand out a whole number."""
+        value = self.take(name)
+        return None if value is None else int(value)
+
+    def take_flag(self, name: str) -> bool:
+        """Hand out a switch."""
+        return (self.take(name) or "").lower() in {"true", "1", "on", "yes"}
+
+    def take_all(self, names: Iterable[str]) -> list[tuple[str, str]]:
+        """Hand out those of the names that are there, unchanged."""
+        return [(name, value) for name in names if (value := self.take(name)) is not None]
+
+    def leave_out(self, name: str) -> None:
+        """Say that a parameter which was taken has no equivalent after all."""
+        self._left_out.add(name)
+
+    def left_out(self) -> tuple[str, ...]:
+        """Name what was not handed out, in the URL's order."""
+        return tuple(name for name in self._order if name in self._values or name in self._left_out)
+
+
+def is_behind_pooler(url: DatabaseURL) -> bool:
+    """Say whether a transaction-mode pooler is between: it refuses start-up settings and loses prepared statements."""
+    return url.is_pooled or (url.get("pgbouncer") or "").lower() in {"true", "1", "on", "yes"}
+
+
+def take_neon_options(parameters: Parameters, *, pooler: bool) -> str | None:
+    """Hand out `options`; through a pooler only Neon's own (`endpoint=…`), since `-c …` is refused there."""
+    options = parameters.take("options")
+    if options and pooler and not options.startswith(("endpoint=", "project=")):
+        parameters.leave_out("options")
+        return None
+    return options
+
+
+def quote_identifier(name: str) -> str:
+    """Quote a schema's name so that SQL reads it back unchanged."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,72 @@
+"""What node-postgres takes, and with it Prisma 7's pg adapter. It ignores what it does not know, in silence."""
+
+from __future__ import annotations
+
+from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
+from chatdb.url.settings import ClientSettings
+from chatdb.url.tls import take_tls
+
+TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
+if TYPE_CHECKING:
+    from typing import Any
+
+    from chatdb.url.value import DatabaseURL
+
+
+def for_prisma(url: DatabaseURL) -> ClientSettings:
+    """Render for `new PrismaPg({connectionString: dsn, ...pool}, connect)` and for node-postgres's Pool.
+
+    `schema` stays in the URL for Prisma's command line and goes to the adapter as an option, which is where it counts.
+    """
+    parameters = Parameters(url)
+    query = _tls(url, parameters) + parameters.take_all(("application_name", "fallback_application_name"))
+    options = take_neon_options(parameters, pooler=is_behind_pooler(url))
+    if options:
+        query.append(("options", options))
+    connect: dict[str, Any] = {}
+    schema = parameters.take("schema")
+    if schema:
+        query.append(("schema", schema))
+        connect["schema"] = schema
+    parameters.take("pgbouncer")  # not needed: node-postgres prepares nothing unless it is given a name
+    return ClientSettings(
+        url.render(params=query),
+        masked=url.render(params=query, masked=True),
+        connect=connect,
+        pool=_pool(parameters),
+        left_out=parameters.left_out(),
+    )
+
+
+def _pool(parameters: Parameters) -> dict[str, Any]:
+    pool: dict[str, Any] = {}
+    limit = parameters.take_number("connection_limit")
+    if limit:
+        pool["max"] = limit
+    for name, option in (("connect_timeout", "connectionTimeoutMillis"), ("socket_timeout", "query_timeout")):
+        seconds = parameters.take_number(name)
+        if seconds is not None:
+            pool[option] = seconds * 1000
+    return pool
+
+
+def _tls(url: DatabaseURL, parameters: Parameters) -> list[tuple[str, str]]:
+    """Say in node-postgres's words what libpq means: its bare `require` verifies, and no sslmode is no TLS at all."""
+    tls = take_tls(url, parameters)
+    mode, root = tls.pop("sslmode", None), tls.pop("sslrootcert", None)
+    if tls.pop("sslpassword", None):
+        parameters.leave_out("sslpassword")
+    if mode in {"allow", "prefer"}:
+        # No client of Node's falls back; a server elsewhere gets TLS or nothing.
+        mode = None if url.is_local else "require"
+    if mode is None:
+        return []
+    if mode == "disable":
+        return [("sslmode", mode)]
+    if root == "system":
+        root = None
+    if mode == "verify-full" or (root is None and (mode == "verify-ca" or url.is_neon)):
+        query = [("sslmode", "verify-full")]  # Node brings the public CAs, and Neon's certificate is signed by one
+    else:
+        query = [("uselibpqcompat", "true"), ("sslmode", mode)]
+    return query + ([("sslrootcert", root)] if root else []) + list(tls.items())
