@@ -1,0 +1,105 @@
+"""Rolling back on a local database: the applied files behind a given one, newest first, each with its record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.deploy.failure import explain_file
+from pipeline.deploy.leftovers import find_index
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.opening import Patience, open_locked
+from pipeline.deploy.run import AppliedNow, Report
+from pipeline.deploy.target import Target, check_target
+from pipeline.deploy.together import Step, run_together
+from pipeline.errors import InvalidPlan, MigrationFileError, UsageError
+from pipeline.history.record import Author, unmark_sql
+from pipeline.postgres.session import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from chatdb.url import DatabaseURL
+    from pipeline.migrations import Applied, Folder, MigrationFile
+    from pipeline.migrations.script import Script
+    from pipeline.postgres.session import Session
+
+
+def rollback(
+    url: DatabaseURL,
+    folder: Folder,
+    *,
+    to: str,
+    target: Target | None = None,
+    author: Callable[[], Author] = Author,
+    patience: Patience | None = None,
+    observer: Observer | None = None,
+) -> Report:
+    """Roll back every applied migration behind `to` (its id or its number; "0000" rolls back all of them).
+
+    Raises:
+        UsageError: no applied migration is named so.
+        InvalidPlan: an applied file is missing or has no rollback file; nothing was run.
+        DatabaseFailed: a statement failed; what was rolled back before it stays so.
+    """
+    observer = observer or Observer()
+    opened = open_locked(url, application="chat-database rollback", patience=patience or Patience(), observer=observer)
+    with opened.session:
+        target = target or Target(local_only=True)
+        check_target(target, opened.identity, opened.history, opened.session.shown_as)
+        chosen = _chosen(folder, opened.history.applied, to)
+        done: list[AppliedNow] = []
+
+        def count(migration: str, milliseconds: int | None) -> None:
+            done.append(AppliedNow(migration, milliseconds))
+            observer.applied(migration, milliseconds)
+
+        written_by = author()
+        for file, script in chosen:
+            if script.transactional:
+                run_together(opened.session, [Step.backward(file, script, written_by)], observer, count)
+            else:
+                _run_outside(opened.session, file, script, written_by)
+                count(file.id, None)
+    left = len(opened.history.applied) - len(done)
+    return Report(opened.session.shown_as, opened.identity, left, tuple(done))
+
+
+def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[tuple[MigrationFile, Script]]:
+    """The files to roll back with their rollback scripts, newest first."""
+    if to != "0000" and not any(to in {id_, id_[:4]} for id_ in applied):
+        last = max(applied, default="none")
+        raise UsageError(
+            f"no applied migration is named {to}; the last one is {last}",
+            remedy="Give the id or the number of the one to keep as the last, or 0000 to roll back all of them.",
+        )
+    chosen = []
+    for id_ in sorted(applied, reverse=True):
+        if to in {id_, id_[:4]}:
+            break
+        file = folder.by_id.get(id_)
+        if file is None:
+            raise InvalidPlan(
+                "it is applied in the database, but the file is missing",
+                where=f"{folder.path}/{id_}.sql",
+                remedy="Restore it (and its rollback file), or start anew with `./inv reset`.",
+            )
+        if file.backward is None:
+            raise MigrationFileError(
+                "it has no rollback file",
+                where=file.path,
+                remedy=f"Write {file.id}.rollback.sql, or start anew with `./inv reset`.",
+            )
+        chosen.append((file, file.backward))
+    return chosen
+
+
+def _run_outside(session: Session, file: MigrationFile, script: Script, author: Author) -> None:
+    """The statement, then the record. A rerun after a crash between them finds the index gone already."""
+    concurrent = script.concurrent
+    assert concurrent is not None  # noqa: S101 - told to the type checker: the script is not transactional
+    if concurrent.kind != "drop index" or find_index(session, concurrent) is not None:
+        try:
+            session.run(concurrent.sql)
+        except ServerError as error:
+            raise explain_file(error, script) from error
+    session.run(unmark_sql(file, author))

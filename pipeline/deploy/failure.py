@@ -1,0 +1,54 @@
+"""What a server's refusal means to the person who deploys, and what they can do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DatabaseFailed, MigrationFailed
+from pipeline.migrations.sql_text import line_of
+
+if TYPE_CHECKING:
+    from pipeline.migrations.script import Script
+    from pipeline.postgres.session import ServerError
+
+_REMEDIES = {
+    "25006": "The server is read-only. Deploy to the primary, or when maintenance is over.",
+    "42501": "The role of the URL lacks that right. Deploy as the owner of the database.",
+    "53100": "The disk is full (on Neon: the plan's storage limit). Make room, then run it again.",
+    "53200": "The server is out of memory. On Neon, raise the compute's size for the migration, then run it again.",
+    "57014": "The statement took too long. Split the work, or set `-- pipeline: statement-timeout=…` in the file.",
+}
+_NOT_IN_A_TRANSACTION = "25001"
+
+
+def explain(error: ServerError, what: str, standing: str) -> DatabaseFailed:
+    """A failure outside any file."""
+    return DatabaseFailed(f"{what}: {error.message}. {standing}", remedy=_REMEDIES.get(error.sqlstate, ""))
+
+
+def explain_file(error: ServerError, script: Script) -> MigrationFailed:
+    """A failure of a file's own statement, with the line where PostgreSQL gives a position inside the file's text."""
+    context = _hint(error)
+    return MigrationFailed(
+        f"{error.message}{context}",
+        where=_where(error, script),
+        remedy=_REMEDIES.get(error.sqlstate, "") or _remedy(error),
+    )
+
+
+def _where(error: ServerError, script: Script) -> str:
+    position = error.fields.get("internal_position", "")
+    if position.isdigit() and error.fields.get("internal_query") == script.text:
+        return f"{script.path}:{line_of(script.text, int(position) - 1)}"
+    return script.path
+
+
+def _hint(error: ServerError) -> str:
+    hint = error.fields.get("hint", "")
+    return f"\n{hint}" if hint else ""
+
+
+def _remedy(error: ServerError) -> str:
+    if error.sqlstate == _NOT_IN_A_TRANSACTION or "cannot be executed from a function" in error.message:
+        return "Put the statement into a file of its own with `-- transactional: false`."
+    return "Correct the file (it was not applied, so it may be edited), and run it again."

@@ -1,0 +1,85 @@
+"""What a cut-off CREATE INDEX or REINDEX CONCURRENTLY leaves in the catalog, and what a file's index should look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.history.record import literal
+
+if TYPE_CHECKING:
+    from pipeline.migrations.concurrent import Concurrent
+    from pipeline.postgres.session import Session
+
+_PROBE = "migration_probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index that is there: its quoted name, whether it is valid, and how it is defined, without names of index and table."""
+
+    name: str
+    valid: bool
+    definition: str
+
+
+def index_name(concurrent: Concurrent) -> str:
+    """The index's name with the schema where PostgreSQL puts it: a new index goes where its table is."""
+    if concurrent.kind != "create index" or "." not in concurrent.table:
+        return concurrent.name
+    return f"{concurrent.table.rsplit('.', 1)[0]}.{concurrent.name}"
+
+
+def find_index(session: Session, concurrent: Concurrent) -> Index | None:
+    """The index that the statement names, if anything has that name. A relation of another kind counts as not valid."""
+    rows = session.run(
+        "SELECT c.oid::pg_catalog.regclass, coalesce(i.indisvalid AND i.indisready, false), "
+        "i.indrelid::pg_catalog.regclass = pg_catalog.to_regclass("
+        f"{literal(concurrent.table or concurrent.name)}), pg_catalog.pg_get_indexdef(c.oid) "
+        "FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid "
+        f"WHERE c.oid = pg_catalog.to_regclass({literal(index_name(concurrent))})"
+    )[0].rows
+    if not rows:
+        return None
+    name, valid, on_that_table, definition = rows[0]
+    shown = _without_names(definition or "") if on_that_table == "t" or not concurrent.table else definition or ""
+    return Index(name or "", valid == "t", shown)
+
+
+def expected_index(session: Session, concurrent: Concurrent) -> str:
+    """How PostgreSQL would define the file's index: built on an empty copy of the table, in a transaction that is undone.
+
+    Raises:
+        ServerError: the copy or the index could not be made; the caller rolls back.
+    """
+    unique = "UNIQUE " if concurrent.unique else ""
+    results = session.run(
+        f"BEGIN;SET LOCAL client_min_messages = warning;"
+        f"CREATE TEMPORARY TABLE {_PROBE} (LIKE {concurrent.table});"
+        f"CREATE {unique}INDEX {_PROBE}_idx ON pg_temp.{_PROBE} {concurrent.definition};"
+        f"SELECT pg_catalog.pg_get_indexdef('pg_temp.{_PROBE}_idx'::pg_catalog.regclass);ROLLBACK"
+    )
+    return _without_names(next(result.rows[0][0] or "" for result in results if result.rows))
+
+
+def reindex_leftovers(session: Session, concurrent: Concurrent) -> list[str]:
+    """The quoted names of INVALID indexes that a cut-off REINDEX CONCURRENTLY left (suffixes _ccnew and _ccold)."""
+    text = session.run(f"SELECT {reindex_leftovers_sql(concurrent)}")[0].rows[0][0] or ""
+    return text.split(",") if text else []
+
+
+def reindex_leftovers_sql(concurrent: Concurrent) -> str:
+    """The names of such leftovers as one SQL expression, joined by commas."""
+    relation = f"pg_catalog.to_regclass({literal(concurrent.name)})"
+    table = relation if concurrent.kind == "reindex table" else f"(SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = {relation})"
+    return (
+        "(SELECT coalesce(pg_catalog.string_agg(i.indexrelid::pg_catalog.regclass::text, ',' ORDER BY i.indexrelid), '') "
+        f"FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {table} "
+        r"AND NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$')"
+    )
+
+
+def _without_names(definition: str) -> str:
+    """CREATE [UNIQUE] INDEX … USING …: what stays when the names of the index and of its table are taken out."""
+    head, using, rest = definition.partition(" USING ")
+    return ("UNIQUE " if head.startswith("CREATE UNIQUE") else "") + using.strip() + " " + rest

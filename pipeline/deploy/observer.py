@@ -1,0 +1,25 @@
+"""What a run tells while it goes on. The verbs render it; a program may listen too."""
+
+from __future__ import annotations
+
+
+class Observer:
+    """Told of each step as it happens; this one stays silent. Subclass it and override what matters."""
+
+    def note(self, text: str) -> None:
+        """Something that a reader of the log should know, as that a pooled host was replaced."""
+
+    def notice(self, text: str) -> None:
+        """A NOTICE or WARNING of the server."""
+
+    def waiting(self, holder: str) -> None:
+        """Another deploy has the lock; told when its holder changes."""
+
+    def starting(self, pending: int) -> None:
+        """So many migrations are about to run."""
+
+    def applied(self, migration: str, milliseconds: int | None) -> None:
+        """One is applied and recorded."""
+
+    def retrying(self, migration: str, why: str, seconds: float) -> None:
+        """One did not get a lock that it needs, and is tried again in so many seconds."""

@@ -1,0 +1,213 @@
+"""One run: look, plan, check, apply, report. After every fault it says truly what is applied, by asking the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.deploy.activation import activate
+from pipeline.deploy.failure import explain
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
+from pipeline.deploy.outside import run_outside
+from pipeline.deploy.signals import SignalReceived
+from pipeline.deploy.target import Target, check_target, marker_sql
+from pipeline.deploy.together import Step, run_together
+from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
+from pipeline.history import CREATE, READ, parse_history
+from pipeline.history.record import Author
+from pipeline.migrations import make_plan
+from pipeline.migrations.files import raise_faults
+from pipeline.postgres.session import ConnectionLost, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chatdb.url import DatabaseURL
+    from pipeline.history import History
+    from pipeline.migrations import Folder, MigrationFile, Plan
+    from pipeline.postgres.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedNow:
+    """A migration that this run applied. `milliseconds` is what its transaction took, None where nobody could measure it."""
+
+    id: str
+    milliseconds: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did."""
+
+    server: str
+    identity: Identity
+    already: int
+    applied: tuple[AppliedNow, ...] = ()
+    activated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run needs to know, apart from the files."""
+
+    url: DatabaseURL
+    target: Target = Target()
+    author: Callable[[], Author] = Author
+    patience: Patience = Patience()
+    observer: Observer = Observer()
+    verb: str = "deploy"
+
+    @property
+    def application(self) -> str:
+        """How the session names itself to others that look for who has the lock."""
+        return f"chat-database {self.verb}"
+
+
+def apply(
+    url: DatabaseURL,
+    folder: Folder,
+    *,
+    target: Target | None = None,
+    author: Callable[[], Author] = Author,
+    patience: Patience | None = None,
+    observer: Observer | None = None,
+    verb: str = "deploy",
+) -> Report:
+    """Apply what is pending, in order, under the lock, each file in one transaction with its record.
+
+    `author` is called only when something is pending.
+
+    Raises:
+        Refused: the target is not the one that was meant; nothing was changed.
+        InvalidPlan: a file is at fault, edited, missing or out of order; nothing was run.
+        DatabaseFailed: a statement failed or the server was lost; the message says what is applied.
+        TimedOut: the deploy lock, or a lock that a file needs, was not to be had in time.
+        Interrupted: a signal arrived; the message says what is applied.
+    """
+    run = Run(url, target or Target(), author, patience or Patience(), observer or Observer(), verb)
+    opened = _open(run)
+    with opened.session:
+        check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
+        plan = make_plan(folder, opened.history.applied)
+        raise_faults(plan.faults)
+        _prepare(run, opened)
+        applied = _run_pending(run, opened, plan)
+        activated = activate(opened.session, run.target, opened.history, has_roles=bool(plan.applied or plan.pending))
+    return Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied), activated)
+
+
+def look(
+    url: DatabaseURL, *, target: Target | None = None, patience: Patience | None = None, observer: Observer | None = None
+) -> tuple[str, Identity, History]:
+    """Read a server's identity and history without the lock, and check that it is the one that was meant. Raises as apply."""
+    opened = open_reading(
+        url, application="chat-database look", patience=patience or Patience(), observer=observer or Observer()
+    )
+    with opened.session:
+        check_target(target or Target(), opened.identity, opened.history, opened.session.shown_as)
+    return opened.session.shown_as, opened.identity, opened.history
+
+
+def _open(run: Run) -> Opened:
+    return open_locked(run.url, application=run.application, patience=run.patience, observer=run.observer)
+
+
+def _prepare(run: Run, opened: Opened) -> None:
+    """Create the history, and write the marker, where they are missing: one query, one transaction, or none at all."""
+    needed = ("" if opened.history.exists else CREATE) + marker_sql(run.target, opened.history)
+    if needed:
+        try:
+            opened.session.run(needed)
+        except ServerError as error:
+            raise explain(error, "the history could not be created", "Nothing was changed.") from error
+
+
+def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
+    """Run the plan's files; whatever goes wrong, find out what is applied before saying so."""
+    if not plan.pending:
+        return []
+    run.observer.starting(len(plan.pending))
+    author = run.author()
+    done: list[AppliedNow] = []
+
+    def count(migration: str, milliseconds: int | None) -> None:
+        done.append(AppliedNow(migration, milliseconds))
+        run.observer.applied(migration, milliseconds)
+
+    try:
+        for group in _groups(plan.pending):
+            if group[0].forward.transactional:
+                run_together(opened.session, [Step.forward(file, author) for file in group], run.observer, count)
+            else:
+                unfinished = opened.history.unfinished.get(group[0].id)
+                count(group[0].id, run_outside(opened.session, group[0], author, unfinished))
+    except ConnectionLost as lost:
+        return _after_loss(run, plan, done, lost)
+    except SignalReceived as signal:
+        raise Interrupted(
+            f"interrupted; {_standing(plan, _ask(opened))}",
+            signal_number=signal.number,
+            remedy="Run it again: it goes on where this one stopped.",
+        ) from None
+    except PipelineError as error:
+        error.message = f"{error.message}\n{_standing(plan, {each.id for each in done})}"
+        raise
+    return done
+
+
+def _groups(pending: Sequence[MigrationFile]) -> list[list[MigrationFile]]:
+    """Neighbours that can run together; a non-transactional file stands alone."""
+    groups: list[list[MigrationFile]] = []
+    for file in pending:
+        if groups and file.forward.transactional and groups[-1][0].forward.transactional:
+            groups[-1].append(file)
+        else:
+            groups.append([file])
+    return groups
+
+
+def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLost) -> list[AppliedNow]:
+    """The answer was lost, not necessarily the work: ask on a new connection, once the old one's backend let go of the lock."""
+    run.observer.note(f"{lost.message}; asking on a new connection what is applied")
+    try:
+        again = _open(run)
+    except PipelineError as error:
+        confirmed = {each.id for each in done}
+        raise DatabaseFailed(
+            f"{lost.message}, and no new one could be had to ask what is applied ({error.message})\n{_standing(plan, confirmed, at_least=True)}",
+            remedy="Run it again when the server answers: it asks first, and goes on from there.",
+        ) from lost
+    with again.session:
+        applied = again.history.applied
+    if all(file.id in applied for file in plan.pending):
+        times = {each.id: each.milliseconds for each in done}
+        for file in plan.pending[len(done) :]:
+            run.observer.applied(file.id, applied[file.id].duration_ms)
+        return [AppliedNow(file.id, times.get(file.id, applied[file.id].duration_ms)) for file in plan.pending]
+    raise DatabaseFailed(
+        f"{lost.message}\n{_standing(plan, set(applied))}", remedy="Run it again: it goes on where this one stopped."
+    ) from lost
+
+
+def _ask(opened: Opened) -> set[str] | None:
+    """The ids that are applied now, or None when the session can no longer tell."""
+    try:
+        return set(parse_history([result.rows for result in opened.session.run(READ)]).applied)
+    except PipelineError:
+        return None
+
+
+def _standing(plan: Plan, applied: set[str] | None, *, at_least: bool = False) -> str:
+    """One sentence about what of a plan is applied."""
+    if applied is None:
+        return "what of this run is applied is not known: `./inv status` tells."
+    done = [file.id for file in plan.pending if file.id in applied]
+    left = [file.id for file in plan.pending if file.id not in applied]
+    head = f"{len(done)} of {len(plan.pending)} applied in this run"
+    if at_least:
+        head = f"at least {head}"
+    if done:
+        head += f" (through {done[-1]})"
+    return f"{head}; nothing of {left[0]} is." if left and not at_least else f"{head}."

@@ -1,0 +1,34 @@
+"""Ctrl-C and SIGTERM as an exception, so that what runs is cancelled on the server and the report stays true."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+class SignalReceived(BaseException):
+    """SIGINT or SIGTERM. Not an Exception: nothing but the run itself may take it for a failure of its own."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
+
+
+def _raise(number: int, _: FrameType | None) -> None:
+    raise SignalReceived(number)
+
+
+@contextmanager
+def as_exceptions() -> Iterator[None]:
+    """While inside, the first SIGINT or SIGTERM raises SignalReceived; the handlers of before come back at the end."""
+    before = {number: signal.signal(number, _raise) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

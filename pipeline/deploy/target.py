@@ -1,0 +1,103 @@
+"""Whether the server that answered is the one that was meant. Asked before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DatabaseFailed, NotLocal, Refused, WrongTarget
+from pipeline.history.record import literal
+from pipeline.history.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.history import History
+    from pipeline.postgres.identity import Identity
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is known about the server before it is asked.
+
+    `environment` is the name that the person gave, if any. `branch_id` and `project_id` come from the stack's outputs and
+    are empty for a bare DATABASE_URL. `local_only` is set by verbs that may run on a local server alone. `passwords` are
+    those of the runtime roles, from the stack.
+    """
+
+    environment: str = ""
+    project_id: str = ""
+    branch_id: str = ""
+    local_only: bool = False
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def check_target(target: Target, identity: Identity, history: History, shown: str) -> None:
+    """Compare what was meant with who answered.
+
+    Raises:
+        NotLocal: a local-only verb reached a Neon compute.
+        WrongTarget: the server is another branch than the stack's, or another environment by its own marker.
+        Refused: the database has the history of another tool, which nobody adopted yet.
+        DatabaseFailed: the server is a standby.
+    """
+    if target.local_only and identity.is_neon:
+        raise NotLocal(
+            f"{shown} leads to the Neon branch {identity.branch_id or '(unnamed)'}, which is not local",
+            remedy="Nothing was changed. `./inv deploy --env …` applies committed migrations there.",
+        )
+    if identity.in_recovery:
+        raise DatabaseFailed(
+            f"{shown} is in recovery (a standby, or a server that is still starting): it takes no writes",
+            remedy="Nothing was changed. Connect to the primary.",
+        )
+    _check_branch(target, identity, shown)
+    _check_marker(target, identity, history)
+    if identity.other_history and not history.exists:
+        raise Refused(
+            f"the database has a history of another tool, {identity.other_history}, and none of this pipeline",
+            remedy="Nothing was changed. Adopt it: `./inv baseline --env … --through ID` (docs/adopting.md).",
+        )
+
+
+def marker_sql(target: Target, history: History) -> str:
+    """What writes the marker, or nothing when it stands already or the target is a bare URL."""
+    marker = history.marker
+    if not target.branch_id or not target.environment:
+        return ""
+    if marker is not None and (marker.environment, marker.branch_id) == (target.environment, target.branch_id):
+        return ""
+    values = f"{literal(target.environment)}, {literal(target.branch_id)}"
+    return (
+        f"INSERT INTO {SCHEMA}.environment_marker (environment, branch_id) VALUES ({values}) "
+        "ON CONFLICT (only_row) DO UPDATE SET environment = excluded.environment, branch_id = excluded.branch_id, "
+        "marked_at = pg_catalog.clock_timestamp();"
+    )
+
+
+def _check_branch(target: Target, identity: Identity, shown: str) -> None:
+    if not target.branch_id:
+        return
+    if identity.branch_id != target.branch_id:
+        found = f"the Neon branch {identity.branch_id}" if identity.branch_id else "no Neon compute at all"
+        raise WrongTarget(
+            f"the stack of {target.environment} names the Neon branch {target.branch_id}, and {shown} is {found}",
+            remedy="Nothing was changed. Unset DATABASE_URL to take the stack's own, or give the environment that you mean.",
+        )
+    if target.project_id and identity.project_id != target.project_id:
+        raise WrongTarget(
+            f"the stack of {target.environment} names the Neon project {target.project_id}, and {shown} is of {identity.project_id}",
+            remedy="Nothing was changed. Run `pulumi up --refresh` on that stack, and look whether it was replaced.",
+        )
+
+
+def _check_marker(target: Target, identity: Identity, history: History) -> None:
+    marker = history.marker
+    # A marker of another branch came along with a copy of its rows: it says nothing about this server.
+    if marker is None or marker.branch_id != identity.branch_id or not target.environment:
+        return
+    if marker.environment != target.environment:
+        raise WrongTarget(
+            f"this database says that it is {marker.environment} (branch {marker.branch_id}), not {target.environment}",
+            remedy=f"Nothing was changed. Was `--env {marker.environment}` meant? If the branch changed its part, see docs/how-a-deploy-works.md.",
+        )

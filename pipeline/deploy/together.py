@@ -1,0 +1,135 @@
+"""Transactional files, many in one query: each commits by itself, and the server stops at the first that fails."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.deploy.failure import explain_file
+from pipeline.errors import DatabaseFailed, TimedOut
+from pipeline.history.record import apply_sql, rollback_sql
+from pipeline.postgres.session import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pipeline.deploy.observer import Observer
+    from pipeline.history.record import Author
+    from pipeline.migrations import MigrationFile
+    from pipeline.migrations.script import Script
+    from pipeline.postgres.session import Result, Session
+
+BATCH_BYTES = 1 << 20
+
+# lock_not_available, deadlock_detected, serialization_failure: nothing of the file is applied, and it may be tried again.
+_TRY_AGAIN = frozenset({"55P03", "40P01", "40001"})
+_RETRY_FOR = 120.0  # seconds, from the first refusal of one file
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0  # seconds
+_UNIQUE_VIOLATION = "23505"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One file in one direction."""
+
+    id: str
+    script: Script
+    sql: str
+
+    @classmethod
+    def forward(cls, file: MigrationFile, author: Author) -> Step:
+        """The step that applies a file."""
+        return cls(file.id, file.forward, apply_sql(file, author))
+
+    @classmethod
+    def backward(cls, file: MigrationFile, script: Script, author: Author) -> Step:
+        """The step that rolls a file back."""
+        return cls(file.id, script, rollback_sql(file, script, author))
+
+
+def run_together(
+    session: Session,
+    steps: Sequence[Step],
+    observer: Observer,
+    committed: Callable[[str, int | None], None],
+    *,
+    retry_for: float = _RETRY_FOR,
+) -> None:
+    """Run the steps in order. `committed` is told of each one and of its milliseconds as its COMMIT is answered.
+
+    Raises:
+        MigrationFailed: a statement failed; the steps before it are committed, nothing of it is.
+        TimedOut: a step did not get a lock that it needs, however often it was tried.
+        ConnectionLost: the connection ended; what was committed last is not known.
+    """
+    done = 0
+    pause, give_up, refused = _FIRST_PAUSE, 0.0, -1
+    while done < len(steps):
+        batch = next(_batches(steps[done:]))
+        tally = _Tally(batch, committed)
+        try:
+            session.run("".join(step.sql for step in batch), tally)
+            done += len(batch)
+        except ServerError as error:
+            done += tally.commits
+            session.run("ROLLBACK")
+            step = steps[done] if done < len(steps) else steps[-1]
+            if error.sqlstate not in _TRY_AGAIN:
+                raise _failed(error, step) from error
+            if refused != done:
+                pause, give_up, refused = _FIRST_PAUSE, time.monotonic() + retry_for, done
+            if time.monotonic() + pause > give_up:
+                raise _gave_up(error, step, retry_for) from error
+            seconds = random.uniform(pause / 2, pause)  # noqa: S311 - jitter, not a secret
+            observer.retrying(step.id, error.fields.get("message", ""), seconds)
+            time.sleep(seconds)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+class _Tally:
+    """Counts the COMMITs of a batch as their answers arrive. A file's text cannot forge one: COMMIT is refused in it."""
+
+    def __init__(self, batch: Sequence[Step], committed: Callable[[str, int | None], None]) -> None:
+        self.commits = 0
+        self._batch = batch
+        self._committed = committed
+        self._since = time.monotonic()
+
+    def __call__(self, result: Result) -> None:
+        if result.command != "COMMIT":
+            return
+        now = time.monotonic()
+        self._committed(self._batch[self.commits].id, round((now - self._since) * 1000))
+        self._since = now
+        self.commits += 1
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """The longest runs of steps that stay below BATCH_BYTES; a step that is larger alone goes alone."""
+    start = size = 0
+    for index, step in enumerate(steps):
+        size += len(step.sql)
+        if size > BATCH_BYTES and index > start:
+            yield steps[start:index]
+            start, size = index, len(step.sql)
+    yield steps[start:]
+
+
+def _failed(error: ServerError, step: Step) -> DatabaseFailed:
+    if error.sqlstate == _UNIQUE_VIOLATION and "_yoyo_migration_pkey" in error.message:
+        return DatabaseFailed(
+            f"{step.id} was recorded by somebody else while this run had the lock",
+            remedy="Is stock yoyo, or a file that gives locks away, at work on the same database? Run it again.",
+        )
+    return explain_file(error, step.script)
+
+
+def _gave_up(error: ServerError, step: Step, waited: float) -> TimedOut:
+    return TimedOut(
+        f"it did not get a lock that it needs within {waited:.0f} s, tried many times: {error.message}",
+        where=step.script.path,
+        remedy="Nothing of it is applied. Find what holds the lock (pg_stat_activity: long transactions), or deploy at a "
+        "quieter time, or set `-- pipeline: lock-timeout=…` in the file.",
+    )

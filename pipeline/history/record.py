@@ -1,0 +1,138 @@
+"""The SQL that runs one migration file and records it.
+
+A file's text is never joined with other text: it travels as a literal and is executed by the server, so that an open
+quote, a trailing comment or a COMMIT in it cannot reach beyond it. The record comes first, so that a rival that runs the
+same file waits on its primary key before it does any work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.history.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from pipeline.migrations.files import MigrationFile
+    from pipeline.migrations.script import Script
+
+_NOW = "pg_catalog.clock_timestamp() AT TIME ZONE 'UTC'"
+_COMMENT_LENGTH = 255  # of yoyo's column
+_NAME_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who deploys, from where, and which commit; each is kept with what is applied."""
+
+    actor: str = ""
+    host: str = ""
+    commit: str = ""
+
+
+# Between two files: settings and temporary tables of the last one are gone, whatever it did.
+CLEAN = "RESET ALL;RESET ROLE;DISCARD TEMP;"
+
+
+def apply_sql(file: MigrationFile, author: Author) -> str:
+    """BEGIN, the record, the file's text and its log row, COMMIT, and a clean session for the next file."""
+    return _transaction(
+        file.forward,
+        record=f"INSERT INTO {SCHEMA}._yoyo_migration (migration_hash, migration_id, applied_at_utc) "
+        f"VALUES ({_ids(file)}, {_NOW})",
+        log=_log(file, author, "apply", _measured_comment(file.checksum, author)),
+    )
+
+
+def rollback_sql(file: MigrationFile, backward: Script, author: Author) -> str:
+    """As apply_sql, the other way."""
+    return _transaction(
+        backward,
+        record=f"DELETE FROM {SCHEMA}._yoyo_migration WHERE migration_hash = {literal(file.hash)}",
+        log=_log(file, author, "rollback", literal("")),
+    )
+
+
+def started_sql(file: MigrationFile, author: Author, existed: str) -> str:
+    """Log that a non-transactional file is about to run, and return the log row's comment.
+
+    `existed` is an SQL expression for what is there already: an index's definition, or the leftovers of a REINDEX.
+    """
+    comment = f"{literal(f'sha256={file.checksum} lsn=')} || pg_catalog.pg_current_wal_insert_lsn() || ' existed=' || ({existed})"
+    return f"{_log(file, author, 'started', _cut(comment))} RETURNING comment"
+
+
+def mark_sql(
+    file: MigrationFile, author: Author, *, operation: str = "mark", milliseconds: int | None = None, lsn: str = ""
+) -> str:
+    """One transaction that records a file as applied without running it.
+
+    `milliseconds` and `lsn` are how long its statement took and the WAL position before it, where they are known.
+    """
+    notes = {"sha256": file.checksum, "commit": author.commit[:40], "ms": milliseconds, "lsn": lsn}
+    comment = literal(" ".join(f"{key}={value}" for key, value in notes.items() if value not in {None, ""}))
+    return (
+        f"BEGIN;INSERT INTO {SCHEMA}._yoyo_migration (migration_hash, migration_id, applied_at_utc) "
+        f"VALUES ({_ids(file)}, {_NOW});{_log(file, author, operation, comment)};COMMIT;"
+    )
+
+
+def unmark_sql(file: MigrationFile, author: Author) -> str:
+    """One transaction that takes a file's record away without running anything."""
+    return (
+        f"BEGIN;DELETE FROM {SCHEMA}._yoyo_migration WHERE migration_hash = {literal(file.hash)};"
+        f"{_log(file, author, 'rollback', literal(''))};COMMIT;"
+    )
+
+
+def literal(text: str) -> str:
+    """The text as an SQL string constant; standard_conforming_strings is on for every session of ours."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _transaction(script: Script, *, record: str, log: str) -> str:
+    limits = "".join(
+        f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items()
+    )
+    block = (
+        "DECLARE started timestamptz := pg_catalog.clock_timestamp(); lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
+        f"BEGIN EXECUTE {_dollar_quoted(script.text)}; RESET ALL; RESET ROLE; {log}; END"
+    )
+    return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;{CLEAN}"
+
+
+def _ids(file: MigrationFile) -> str:
+    return f"{literal(file.hash)}, {literal(file.id)}"
+
+
+def _log(file: MigrationFile, author: Author, operation: str, comment: str) -> str:
+    return (
+        f"INSERT INTO {SCHEMA}._yoyo_log "
+        "(id, migration_hash, migration_id, operation, username, hostname, comment, created_at_utc) VALUES ("
+        f"pg_catalog.gen_random_uuid()::text, {_ids(file)}, {literal(operation)}, {literal(author.actor[:_NAME_LENGTH])}, "
+        f"{literal(author.host[:_NAME_LENGTH])}, {comment}, {_NOW})"
+    )
+
+
+def _measured_comment(checksum: str, author: Author) -> str:
+    """The log row's comment as an SQL expression over the block's variables `started` and `lsn`."""
+    commit = f" commit={author.commit[:40]}" if author.commit else ""
+    return _cut(f"{literal(f'sha256={checksum}{commit} ms=')} || {_milliseconds('started')} || ' lsn=' || lsn")
+
+
+def _milliseconds(since: str) -> str:
+    return f"pg_catalog.round(1000 * EXTRACT(epoch FROM pg_catalog.clock_timestamp() - {since}))::bigint"
+
+
+def _cut(expression: str) -> str:
+    return f"pg_catalog.left({expression}, {_COMMENT_LENGTH})"
+
+
+def _dollar_quoted(text: str) -> str:
+    """The text in dollar quotes with a tag that does not occur in it."""
+    tag = "$body$"
+    number = 0
+    while tag[:-1] in text:
+        number += 1
+        tag = f"$body{number}$"
+    return f"{tag}{text}{tag}"

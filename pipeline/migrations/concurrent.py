@@ -1,0 +1,120 @@
+"""The few statements that run outside a transaction, read closely enough to tell after a crash how far one came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.migrations.sql_text import Statement, Token
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrent:
+    """A statement that PostgreSQL refuses inside a transaction block.
+
+    `kind` is "create index", "drop index", "reindex index", "reindex table" or "vacuum"; `name` is the object's name as
+    the file spells it (quoted, with a schema or without; empty for VACUUM); for CREATE INDEX, `table` is spelled likewise
+    and `definition` is what follows the table's name.
+    """
+
+    kind: str
+    sql: str
+    name: str = ""
+    table: str = ""
+    definition: str = ""
+    unique: bool = False
+
+
+def read_concurrent(statement: Statement) -> Concurrent | None:
+    """The statement as a Concurrent, or None for one of another kind, or one that names no index."""
+    reader = _Reader(statement)
+    if reader.take("CREATE"):
+        return _create_index(reader)
+    if reader.take("DROP", "INDEX", "CONCURRENTLY"):
+        reader.take("IF", "EXISTS")
+        name = reader.name()
+        reader.take("RESTRICT")
+        return Concurrent("drop index", statement.text, name) if name and reader.at_end else None
+    if reader.take("REINDEX"):
+        return _reindex(reader)
+    if reader.take("VACUUM"):
+        return Concurrent("vacuum", statement.text)
+    return None
+
+
+def _create_index(reader: _Reader) -> Concurrent | None:
+    unique = reader.take("UNIQUE")
+    if not reader.take("INDEX", "CONCURRENTLY"):
+        return None
+    reader.take("IF", "NOT", "EXISTS")
+    name = reader.name()
+    if not name or not reader.take("ON"):
+        return None
+    reader.take("ONLY")
+    table = reader.name()
+    return Concurrent("create index", reader.statement.text, name, table, reader.rest(), unique) if table else None
+
+
+def _reindex(reader: _Reader) -> Concurrent | None:
+    options = reader.parenthesised()
+    for what in ("INDEX", "TABLE"):
+        if reader.take(what):
+            concurrently = reader.take("CONCURRENTLY") or "CONCURRENTLY" in options
+            name = reader.name()
+            if concurrently and name and reader.at_end:
+                return Concurrent(f"reindex {what.lower()}", reader.statement.text, name)
+    return None
+
+
+class _Reader:
+    """A position among a statement's tokens."""
+
+    def __init__(self, statement: Statement) -> None:
+        self.statement = statement
+        self._at = 0
+
+    @property
+    def at_end(self) -> bool:
+        return self._at >= len(self.statement.tokens)
+
+    def take(self, *keywords: str) -> bool:
+        """Step over these keywords when they stand here."""
+        here = self.statement.tokens[self._at : self._at + len(keywords)]
+        if tuple(token.upper for token in here) != keywords:
+            return False
+        self._at += len(keywords)
+        return True
+
+    def name(self) -> str:
+        """Step over a name, with its schema or without; empty when none stands here."""
+        first = self._identifier()
+        if not first:
+            return ""
+        if self.take("."):
+            second = self._identifier()
+            return f"{first}.{second}" if second else ""
+        return first
+
+    def parenthesised(self) -> tuple[str, ...]:
+        """Step over a parenthesised list; its tokens in upper case."""
+        if not self.take("("):
+            return ()
+        start = self._at
+        while not self.at_end and not self.take(")"):
+            self._at += 1
+        return tuple(token.upper for token in self.statement.tokens[start : self._at])
+
+    def rest(self) -> str:
+        """The text from here to the end of the statement."""
+        if self.at_end:
+            return ""
+        return self.statement.text[self.statement.tokens[self._at].start - self.statement.start :]
+
+    def _identifier(self) -> str:
+        token: Token | None = None if self.at_end else self.statement.tokens[self._at]
+        # ON stands where CREATE INDEX CONCURRENTLY leaves its name out
+        if token is None or token.kind not in {"word", "quoted"} or token.upper == "ON":
+            return ""
+        self._at += 1
+        return token.text

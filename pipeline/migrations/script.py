@@ -1,0 +1,205 @@
+"""One file taken apart: its title, its directives and its statements, with every fault that can be known before it runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.errors import MigrationFileError
+from pipeline.migrations.concurrent import Concurrent, read_concurrent
+from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
+
+if TYPE_CHECKING:
+    from pipeline.migrations.sql_text import Statement
+
+_DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline)\s*:\s*(.*)", re.IGNORECASE)
+_DURATION = re.compile(r"\d+(ms|s|min|h)\Z")
+_SETTINGS = ("lock-timeout", "statement-timeout")
+
+# What the runner's own transaction must not be interfered with by. The server refuses them as well ("EXECUTE of
+# transaction commands is not implemented"); here they are named with their line, before anything runs.
+_TRANSACTION_CONTROL = {"BEGIN", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
+
+
+@dataclass(frozen=True)
+class Script:
+    """A migration file, or a rollback file, that is well formed."""
+
+    path: str
+    text: str = field(repr=False)
+    title: str
+    statements: tuple[Statement, ...] = field(repr=False)
+    depends: tuple[str, ...] = ()
+    settings: dict[str, str] = field(default_factory=dict)  # "lock-timeout", "statement-timeout" -> "5s"
+    concurrent: Concurrent | None = None  # the one statement of a file that runs outside a transaction
+
+    @property
+    def transactional(self) -> bool:
+        """Whether the file runs in one transaction with its record."""
+        return self.concurrent is None
+
+
+def read_script(data: bytes, path: str) -> Script:
+    """Take a file's LF-normalised bytes apart.
+
+    Raises:
+        MigrationFileError: the file is at fault; `where` names file and line.
+    """
+    text = _decoded(data, path)
+    try:
+        found = statements(text)
+        directives = _directives(text, path, found)
+    except Unterminated as fault:
+        raise MigrationFileError(
+            f"{fault.what} that is never closed", where=f"{path}:{fault.line}", remedy="Close it."
+        ) from fault
+    if not found:
+        raise MigrationFileError(
+            "no statement in it", where=path, remedy="Write the change, or remove the file if it was never merged."
+        )
+    transactional = _transactional(directives, path)
+    if transactional:
+        _refuse_what_breaks_the_transaction(found, path)
+    return Script(
+        path=path,
+        text=text,
+        title=_title(text),
+        statements=tuple(found),
+        depends=tuple(name for value, _ in directives.get("depends", []) for name in value.split()),
+        settings=_settings(directives, path),
+        concurrent=None if transactional else _single(found, path),
+    )
+
+
+def _decoded(data: bytes, path: str) -> str:
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise MigrationFileError(
+            "it begins with a byte order mark", where=f"{path}:1", remedy="Save it as UTF-8 without BOM."
+        )
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise MigrationFileError(
+            f"byte 0x{data[error.start]:02x} is not UTF-8", where=f"{path}:{line}", remedy="Save it as UTF-8."
+        ) from error
+    if "\0" in text:
+        raise MigrationFileError(
+            "a NUL character, which PostgreSQL cannot take",
+            where=f"{path}:{line_of(text, text.index(chr(0)))}",
+            remedy="Remove it.",
+        )
+    return text
+
+
+def _title(text: str) -> str:
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            return ""
+        if not _DIRECTIVE.match(line):
+            return line.lstrip("-").strip()
+    return ""
+
+
+def _directives(text: str, path: str, found: list[Statement]) -> dict[str, list[tuple[str, int]]]:
+    """Each directive's values with their lines. yoyo reads them in the leading comment only, so elsewhere they are a fault."""
+    head_ends = found[0].start if found else len(text)
+    directives: dict[str, list[tuple[str, int]]] = {}
+    for token in tokens(text):
+        if token.kind != "comment" or not (match := _DIRECTIVE.match(token.text)):
+            continue
+        name, value = match.groups()
+        line = line_of(text, token.start)
+        if token.start > head_ends:
+            raise MigrationFileError(
+                f"`-- {name}:` has no effect behind the first statement",
+                where=f"{path}:{line}",
+                remedy="Move it to the comment at the top of the file.",
+            )
+        if name != name.lower():
+            raise MigrationFileError(
+                f"`-- {name}:` is a directive only in lower case",
+                where=f"{path}:{line}",
+                remedy=f"Write `-- {name.lower()}:`.",
+            )
+        directives.setdefault(name, []).append((value.strip(), line))
+    return directives
+
+
+def _transactional(directives: dict[str, list[tuple[str, int]]], path: str) -> bool:
+    values = directives.get("transactional", [("true", 1)])
+    value, line = values[-1]
+    if len(values) > 1 or value.lower() not in {"true", "false"}:
+        raise MigrationFileError(
+            f"`-- transactional:` is true or false, once; here: {value!r}",
+            where=f"{path}:{line}",
+            remedy="Write `-- transactional: false`, or leave it out.",
+        )
+    return value.lower() == "true"
+
+
+def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for value, line in directives.get("pipeline", []):
+        for pair in value.split():
+            key, _, duration = pair.partition("=")
+            if key not in _SETTINGS:
+                raise MigrationFileError(
+                    f"unknown key {key!r} in `-- pipeline:`",
+                    where=f"{path}:{line}",
+                    remedy=f"Known keys: {', '.join(_SETTINGS)}; as `-- pipeline: lock-timeout=5s`.",
+                )
+            if not _DURATION.match(duration):
+                raise MigrationFileError(
+                    f"{key}={duration} is not a duration",
+                    where=f"{path}:{line}",
+                    remedy="Write a whole number with ms, s, min or h, as 500ms or 2min.",
+                )
+            settings[key] = duration
+    return settings
+
+
+def _refuse_what_breaks_the_transaction(found: list[Statement], path: str) -> None:
+    for statement in found:
+        what = _breaks_the_transaction(statement)
+        if what:
+            raise MigrationFileError(what[0], where=f"{path}:{statement.line}", remedy=what[1])
+
+
+def _breaks_the_transaction(statement: Statement) -> tuple[str, str] | None:
+    words = statement.words
+    first, rest = words[0], words[1:]
+    if first in _TRANSACTION_CONTROL or (first, *rest[:1]) in {("START", "TRANSACTION"), ("PREPARE", "TRANSACTION")}:
+        return (
+            f"{first} in a migration: the file and its record are one transaction already",
+            "Remove it. What must be committed apart goes into a file of its own.",
+        )
+    if first == "COPY" and ("STDIN" in rest or "STDOUT" in rest):
+        return "COPY from or to the client has no client here", "Write the rows as INSERT … VALUES."
+    if first == "VACUUM" or (first in {"CREATE", "DROP", "REINDEX"} and "CONCURRENTLY" in words[:5]):
+        return (
+            f"{' '.join(words[:2])} … cannot run in a transaction",
+            "Put it into a file of its own whose first lines hold `-- transactional: false`.",
+        )
+    if first == "\\":
+        return "a psql command, not SQL", "Write it as SQL."
+    return None
+
+
+def _single(found: list[Statement], path: str) -> Concurrent:
+    if len(found) > 1:
+        raise MigrationFileError(
+            f"{len(found)} statements in a file with `-- transactional: false`",
+            where=f"{path}:{found[1].line}",
+            remedy="Give each a file of its own: after a crash between two, nobody could tell what was done.",
+        )
+    concurrent = read_concurrent(found[0])
+    if concurrent is None:
+        raise MigrationFileError(
+            "a file with `-- transactional: false` holds one CREATE INDEX CONCURRENTLY name, DROP INDEX CONCURRENTLY name, "
+            "REINDEX … CONCURRENTLY name or VACUUM",
+            where=f"{path}:{found[0].line}",
+            remedy="Name the index, one at a time; or remove `-- transactional: false`.",
+        )
+    return concurrent

@@ -1,0 +1,148 @@
+"""Opening a session: direct, with its settings in the start-up packet, and with patience for a server that wakes up."""
+
+from __future__ import annotations
+
+import random
+import re
+import select
+import time
+from typing import TYPE_CHECKING
+
+from psycopg import OperationalError, pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pipeline.errors import ConfigurationError, DatabaseFailed, PipelineError
+from pipeline.postgres.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chatdb.url import DatabaseURL
+
+# They come in the start-up packet and not as SET: RESET ALL between two files returns to them, and a pooler, which could
+# not keep them, refuses them.
+SETTINGS: Mapping[str, str] = {
+    "search_path": "public",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": "2s",
+    "statement_timeout": "15min",
+    "idle_session_timeout": "10min",
+    "idle_in_transaction_session_timeout": "1min",
+    # a killed client's statement stops within this time instead of running, and committing, to its end
+    "client_connection_check_interval": "200ms",
+    "standard_conforming_strings": "on",
+    "client_encoding": "UTF8",
+    "DateStyle": "ISO",
+    "TimeZone": "UTC",
+    "default_tablespace": "",
+    "check_function_bodies": "on",
+}
+
+_REFUSED_WAIT = 5.0  # seconds that a port where nothing listens is tried again: a server may be restarting
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
+
+# The message is all that libpq gives of a failed start-up. These say that another try may do.
+_REFUSED = re.compile(r"connection refused|no such file or directory", re.IGNORECASE)
+_TRANSIENT = re.compile(
+    r"starting up|shutting down|not yet accepting connections|server closed the connection unexpectedly|"
+    r"timeout expired|connection reset|too many clients|remaining connection slots|compute is not ready|"
+    r"could not receive data|in recovery mode|broken pipe|ssl syscall error",
+    re.IGNORECASE,
+)
+_POOLER = re.compile(r"unsupported startup parameter", re.IGNORECASE)
+
+
+class ConnectFailed(DatabaseFailed):
+    """No session came about."""
+
+
+class UnsupportedStartupParameter(ConnectFailed):
+    """What answered does not take start-up settings, as a pooler does not."""
+
+
+def open_session(url: DatabaseURL, *, application_name: str, wait: float = 30.0) -> Session:
+    """Connect, trying again for up to `wait` seconds while the server starts or wakes up.
+
+    Raises:
+        ConfigurationError: the URL cannot be used.
+        ConnectFailed: the server refused, or did not answer in time.
+    """
+    conninfo = _conninfo(url, application_name)
+    started = time.monotonic()
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            return Session(_connect(conninfo, started + wait), shown_as=where(url))
+        except OperationalError as error:
+            waited = time.monotonic() - started
+            message = _message(error)
+            patience = _REFUSED_WAIT if _REFUSED.search(message) else wait if _TRANSIENT.search(message) else 0.0
+            if waited + pause > min(patience, wait):
+                raise _failed(url, message, waited) from error
+        time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def where(url: DatabaseURL) -> str:
+    """The server and the database, as people name them."""
+    port = f":{url.port}" if url.port else ""
+    return f"{url.host}{port}/{url.database or ''}"
+
+
+def _conninfo(url: DatabaseURL, application_name: str) -> str:
+    rendered = url.for_psycopg()
+    given = conninfo_to_dict(rendered.dsn, **{key: str(value) for key, value in rendered.connect.items() if value})
+    schema = dict(url.params).get("schema", "public")
+    if schema not in {"", "public"}:
+        raise ConfigurationError(
+            f"the URL names the schema {schema!r}, and the tables of this repository are in public",
+            remedy="Remove `schema` from the URL, or write schema=public.",
+        )
+    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in SETTINGS.items())
+    given["options"] = f"{given.get('options') or ''} {options}".strip()
+    given["application_name"] = application_name
+    given.setdefault("connect_timeout", "15")
+    return make_conninfo("", **given)
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+def _connect(conninfo: str, deadline: float) -> pq.abc.PGconn:
+    connection = pq.PGconn.connect_start(conninfo.encode())
+    while True:
+        if connection.status == pq.ConnStatus.BAD:
+            raise OperationalError(connection.get_error_message())
+        state = connection.connect_poll()
+        if state == pq.PollingStatus.OK:
+            return connection
+        if state == pq.PollingStatus.FAILED:
+            raise OperationalError(connection.get_error_message())
+        poll = select.poll()
+        poll.register(connection.socket, select.POLLIN if state == pq.PollingStatus.READING else select.POLLOUT)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise OperationalError("timeout expired")
+
+
+def _message(error: OperationalError) -> str:
+    """The last line says what went wrong; libpq puts one line before it for each address that it tried."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "no answer"
+
+
+def _failed(url: DatabaseURL, message: str, waited: float) -> PipelineError:
+    if _POOLER.search(message):
+        return UnsupportedStartupParameter(message)
+    text = f"no connection to {where(url)}: {message}"
+    if waited >= 1:
+        text += f" (tried for {waited:.0f} s)"
+    if _REFUSED.search(message):
+        remedy = "Nothing listens there. Is the server running, and is the port right? `./inv doctor` shows the local ones."
+    elif "authentication" in message or "password" in message:
+        remedy = "The user or the password is wrong. A rotated password is in the stack after `pulumi up --refresh`."
+    elif "does not exist" in message:
+        remedy = "Create it first, or correct the URL."
+    else:
+        remedy = "Nothing was changed. Run it again when the server answers."
+    return ConnectFailed(text, remedy=remedy)

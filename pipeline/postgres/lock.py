@@ -1,0 +1,54 @@
+"""The lock that lets one deploy at a time into a database.
+
+A session's advisory lock: it ends with its session, however that ends. It is tried and never waited for in the server:
+a waiter holds a snapshot, and CREATE INDEX CONCURRENTLY would wait for that while it waits for the lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.postgres.session import Session
+
+# Any constant will do as long as it never changes; databases of one cluster have locks of their own.
+KEY = 0x6D6967726174696F  # "migratio"
+
+TRY = f"pg_catalog.pg_try_advisory_lock({KEY})"
+
+_HOLDER = f"""
+SELECT l.pid, a.application_name, a.usename, a.client_addr, a.state,
+       pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.backend_start)
+  FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+   AND l.classid::bigint << 32 | l.objid::bigint = {KEY}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The session that has the lock, as far as our role may see it."""
+
+    pid: str
+    application: str
+    user: str
+    address: str
+    connected_for: str  # as PostgreSQL writes an interval
+
+    def __str__(self) -> str:
+        """One line: who it is, and how to end it if it is known to be dead."""
+        who = self.application or "a session"
+        by = f" ({self.user}@{self.address or 'local'})" if self.user else ""
+        since = f", connected for {self.connected_for}" if self.connected_for else ""
+        return f"{who}{by}, backend {self.pid}{since}"
+
+
+def find_holder(session: Session) -> Holder | None:
+    """Who has the lock at this moment, if anybody."""
+    rows = session.run(_HOLDER)[0].rows
+    if not rows:
+        return None
+    pid, application, user, address, _, connected = (value or "" for value in rows[0])
+    return Holder(pid, application, user, address, connected)

@@ -1,0 +1,190 @@
+"""One connection to PostgreSQL, driven without blocking, so that signals and deadlines are honoured between packets.
+
+Everything goes out through the simple query protocol: several statements in one message, one wait for all of them, and the
+server stops at the first that fails.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from psycopg import OperationalError, pq
+
+from pipeline.errors import DatabaseFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+Row = tuple[str | None, ...]
+
+# SQLSTATEs after which the server ends the session: shutdown, crash of another backend, idle time-outs.
+_SESSION_ENDED = frozenset({"57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04"})
+_CANCEL_WAIT = 5.0  # seconds for the server to report a cancelled statement
+
+_FIELDS = {
+    "sqlstate": pq.DiagnosticField.SQLSTATE,
+    "message": pq.DiagnosticField.MESSAGE_PRIMARY,
+    "detail": pq.DiagnosticField.MESSAGE_DETAIL,
+    "hint": pq.DiagnosticField.MESSAGE_HINT,
+    "context": pq.DiagnosticField.CONTEXT,
+    "internal_position": pq.DiagnosticField.INTERNAL_POSITION,
+    "internal_query": pq.DiagnosticField.INTERNAL_QUERY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One statement's answer: its command tag, as "CREATE TABLE", and its rows as text."""
+
+    command: str
+    rows: tuple[Row, ...] = ()
+
+
+class ServerError(DatabaseFailed):
+    """A statement failed, and the session goes on. `fields` are those of PostgreSQL's error message."""
+
+    def __init__(self, fields: Mapping[str, str], results: Sequence[Result] = ()) -> None:
+        detail = f": {fields['detail']}" if fields.get("detail") else ""
+        super().__init__(f"{fields.get('message', '')}{detail} (SQLSTATE {fields.get('sqlstate', '')})")
+        self.fields = dict(fields)
+        self.results = tuple(results)  # of the statements before it, in the same query
+
+    @property
+    def sqlstate(self) -> str:
+        """The five characters of the error's code."""
+        return self.fields.get("sqlstate", "")
+
+
+class ConnectionLost(DatabaseFailed):
+    """The connection ended in the middle of a query: what it had sent may be done or not."""
+
+
+@dataclass
+class Session:
+    """An open connection. Close it, or use it as a context manager."""
+
+    connection: pq.abc.PGconn = field(repr=False)
+    shown_as: str  # where it leads, without a password
+    on_notice: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Non-blocking, so that a large query is sent while its first answers are read."""
+        self.connection.nonblocking = 1
+        self.connection.notice_handler = self._notice
+
+    @property
+    def backend_pid(self) -> int:
+        """The pid that the server gave at the start: through a pooler it is not that of the backend."""
+        return self.connection.backend_pid
+
+    def run(self, sql: str, on_result: Callable[[Result], None] | None = None) -> list[Result]:
+        """Send one query (of any number of statements) and return the results of all its statements.
+
+        `on_result` sees each result as it arrives. An exception that a signal handler raises meanwhile cancels the query
+        on the server before it goes on.
+
+        Raises:
+            ServerError: a statement failed; what the ones before it had committed stands.
+            ConnectionLost: the connection ended before the last answer.
+        """
+        try:
+            self.connection.send_query(sql.encode())
+            return self._results(on_result)
+        except OperationalError as error:
+            raise self._lost(str(error)) from error
+        except (ServerError, ConnectionLost):
+            raise
+        except BaseException:
+            self._cancel()
+            raise
+
+    def close(self) -> None:
+        """End the session; the server releases its locks."""
+        self.connection.finish()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _results(self, on_result: Callable[[Result], None] | None) -> list[Result]:
+        """Read until the server is ready for another query."""
+        results: list[Result] = []
+        failure: dict[str, str] | None = None
+        while (answer := self._next()) is not None:
+            if answer.status in {pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE}:
+                failure = _fields(answer)
+                continue
+            result = Result((answer.command_status or b"").decode(), _rows(answer))
+            results.append(result)
+            if on_result is not None:
+                on_result(result)
+        if failure is None:
+            return results
+        if self.connection.status != pq.ConnStatus.OK or failure.get("sqlstate", "") in _SESSION_ENDED | {""}:
+            raise self._lost(failure.get("message", ""))
+        raise ServerError(failure, results)
+
+    def _next(self) -> pq.abc.PGresult | None:
+        """The next statement's result, or None when the server has answered everything."""
+        sent = self.connection.flush() == 0
+        while self.connection.is_busy() or not sent:
+            readable = self._wait(select.POLLIN if sent else select.POLLIN | select.POLLOUT)
+            if readable:
+                self.connection.consume_input()
+            if not sent:
+                sent = self.connection.flush() == 0
+        return self.connection.get_result()
+
+    def _wait(self, events: int, timeout: float | None = None) -> bool:
+        """Whether there is something to read (or nothing came within `timeout` seconds: False)."""
+        poll = select.poll()
+        poll.register(self.connection.socket, events)
+        ready = poll.poll(None if timeout is None else timeout * 1000)
+        return any(event & ~select.POLLOUT for _, event in ready)
+
+    def _cancel(self) -> None:
+        """Stop on the server what runs, and read to its end, so that it is over when this returns."""
+        deadline = time.monotonic() + _CANCEL_WAIT
+        try:
+            self.connection.get_cancel().cancel()
+            while time.monotonic() < deadline:
+                if self.connection.is_busy():
+                    if self._wait(select.POLLIN, deadline - time.monotonic()):
+                        self.connection.consume_input()
+                elif self.connection.get_result() is None:
+                    return
+        except OperationalError:
+            return  # the connection is gone, and client_connection_check_interval ends the statement
+
+    def _lost(self, why: str) -> ConnectionLost:
+        first = next((line.strip() for line in why.splitlines() if line.strip()), "it closed")
+        return ConnectionLost(f"the connection to {self.shown_as} was lost: {first}")
+
+    def _notice(self, result: pq.abc.PGresult) -> None:
+        text = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY)
+        if self.on_notice is not None and text:
+            self.on_notice(text.decode("utf-8", "replace"))
+
+
+def _fields(answer: pq.abc.PGresult) -> dict[str, str]:
+    found = {name: answer.error_field(code) for name, code in _FIELDS.items()}
+    fields = {name: value.decode("utf-8", "replace") for name, value in found.items() if value}
+    if not fields:  # libpq itself made this one: it has a message and no fields
+        fields["message"] = answer.get_error_message()
+    return fields
+
+
+def _rows(answer: pq.abc.PGresult) -> tuple[Row, ...]:
+    columns = range(answer.nfields)
+    return tuple(
+        tuple(_text(answer.get_value(row, column)) for column in columns) for row in range(answer.ntuples)
+    )
+
+
+def _text(value: bytes | memoryview | None) -> str | None:
+    return None if value is None else bytes(value).decode("utf-8", "replace")
