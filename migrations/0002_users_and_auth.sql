@@ -52,9 +52,11 @@ CREATE TABLE "VerificationToken" (
 
 -- The foreign key comes with its column: a column that is new and has no default is null in every row, so PostgreSQL
 -- takes the constraint as valid without reading the table.
+-- lint: ignore adding-foreign-key-constraint (there is nothing to read, see above)
 ALTER TABLE "Thread"
     ADD COLUMN "userId" text
     CONSTRAINT "Thread_userId_fkey" REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
 -- Built under a lock, which is right for a table of the file before this one and for no table in use.
+-- lint: ignore require-concurrent-index-creation (the table is as new as this file)
 CREATE INDEX "Thread_userId_createdAt_idx" ON "Thread" ("userId", "createdAt");

@@ -1,0 +1,86 @@
+"""One entry point: run the rules and squawk over files, and apply the ignore comments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.lint.finding import Finding, about_file
+from pipeline.lint.rules import RULES
+from pipeline.lint.squawk import SQUAWK_RULES, squawk
+from pipeline.migrations.sql_text import Unterminated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pipeline.lint.source import Ignore, Source
+
+
+def lint(sources: Sequence[Source], *, with_squawk: bool = True) -> list[Finding]:
+    """Find what is wrong in these sources, sorted by place.
+
+    squawk reads migrations and not their rollback files, which run on a developer's machine only. A source whose quotes
+    do not close gives one finding and is not read further.
+    """
+    readable, found = [], []
+    for source in sources:
+        try:
+            _ = source.statements
+        except Unterminated as fault:
+            found.append(about_file(source.path, "syntax", f"{fault.what} that is never closed", line=fault.line))
+        else:
+            readable.append(source)
+    for source in readable:
+        found += [finding for rule in RULES.values() for finding in rule(source)]
+    if with_squawk:
+        found += squawk([source for source in readable if not source.is_rollback])
+    return sorted(_without_ignored(readable, found))
+
+
+def _without_ignored(sources: Iterable[Source], findings: list[Finding]) -> list[Finding]:
+    by_path: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_path.setdefault(finding.path, []).append(finding)
+    for source in sources:
+        here = by_path.get(source.path, [])
+        used: set[tuple[int, str]] = set()
+        kept = [finding for finding in here if not _is_ignored(source, finding, used)]
+        kept += [fault for ignore in source.ignores for fault in _faults_of(source, ignore, used)]
+        by_path[source.path] = kept
+    return [finding for kept in by_path.values() for finding in kept]
+
+
+def _is_ignored(source: Source, finding: Finding, used: set[tuple[int, str]]) -> bool:
+    offset = _offset(source.text, finding.line, finding.column)
+    for ignore in source.ignores:
+        if finding.rule in ignore.rules and ignore.reason and offset in ignore.covers:
+            used.add((ignore.line, finding.rule))
+            return True
+    return False
+
+
+def _faults_of(source: Source, ignore: Ignore, used: set[tuple[int, str]]) -> Iterable[Finding]:
+    """Find what is wrong with an ignore comment itself. These cannot be ignored."""
+    known = {*RULES, *SQUAWK_RULES}
+    if not ignore.rules or not ignore.reason:
+        yield about_file(
+            source.path,
+            "ignore-without-reason",
+            "an ignore comment without a rule or without a reason",
+            "Write `-- lint: ignore rule-name (why it is right here)`.",
+            line=ignore.line,
+        )
+        return
+    for rule in ignore.rules:
+        if rule not in known:
+            message = f"there is no rule {rule!r} to ignore"
+            yield about_file(source.path, "unknown-ignore", message, "docs/lint/ lists the rules.", line=ignore.line)
+        elif (ignore.line, rule) not in used and not source.is_rollback:
+            message = f"nothing here is against {rule}"
+            yield about_file(source.path, "unused-ignore", message, "Remove the comment.", line=ignore.line)
+
+
+def _offset(text: str, line: int, column: int) -> int:
+    offset = 0
+    for _ in range(line - 1):
+        offset = text.find("\n", offset) + 1
+    return offset + column - 1

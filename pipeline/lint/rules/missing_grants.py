@@ -1,0 +1,68 @@
+"""missing-grants: a table that no service may read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.lint.phrase import Phrase
+from pipeline.lint.source import created_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipeline.lint.finding import Finding
+    from pipeline.lint.source import Source
+
+
+RUNTIME_ROLES = ("server", "ai_service")
+
+
+def missing_grants(source: Source) -> Iterable[Finding]:
+    """CREATE TABLE with no GRANT on it to a runtime role, in this file or in one that runs later.
+
+    There are no default privileges here: a new table belongs to nobody until its migration says whose it is.
+    """
+    if source.is_rollback or not source.new_tables:
+        return
+    settled = _settled(source)
+    for statement in source.statements:
+        name = created_table(statement)
+        if not name or name in settled or {"TEMP", "TEMPORARY"} & set(statement.words[1:4]):
+            continue
+        yield source.at(
+            statement,
+            "missing-grants",
+            f'table "{name}" is granted to none of the runtime roles ({", ".join(RUNTIME_ROLES)})',
+            f'Add: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "{name}" TO server, ai_service; (or what each needs). '
+            "If no service is to see it, ignore this rule with that reason.",
+        )
+
+
+def _settled(source: Source) -> frozenset[str]:
+    """List the tables that are granted, renamed or dropped, here or later."""
+    names: set[str] = set()
+    for file in (source, *source.later):
+        for statement in file.statements:
+            names.update(_granted(Phrase(statement)), _gone(Phrase(statement)))
+    return frozenset(names)
+
+
+def _granted(phrase: Phrase) -> list[str]:
+    if not phrase.take("GRANT"):
+        return []
+    while phrase.rest and not phrase.take("ON"):
+        phrase.at += 1
+    phrase.take("TABLE")
+    names = phrase.names()
+    grantees = {token.identifier for token in phrase.rest if token.kind in {"word", "quoted"}}
+    return names if grantees & {*RUNTIME_ROLES, "public"} else []
+
+
+def _gone(phrase: Phrase) -> list[str]:
+    if phrase.take("DROP", "TABLE"):
+        phrase.take("IF", "EXISTS")
+        return phrase.names()
+    if phrase.take("ALTER", "TABLE"):
+        name = phrase.name()
+        return [name] if phrase.take("RENAME", "TO") else []
+    return []
