@@ -1,0 +1,41 @@
+"""Which objects belong to the schema, and which to the server, to an extension or to a tool's own history."""
+
+# Neon's own roles: their rights and default privileges come with the platform, not with a migration. They are the ones
+# that neondatabase/neon compute_tools grants to (src/spec_apply.rs).
+QUERY = """
+of_extension AS (
+    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+),
+platform_role AS (
+    SELECT oid FROM pg_roles WHERE rolname IN ('cloud_admin', 'neon_superuser', 'web_access')
+),
+owner_clause AS (
+    SELECT r.oid AS role,
+           CASE WHEN r.oid <> d.datdba AND r.rolname <> 'pg_database_owner' AND p.oid IS NULL
+                THEN 'OWNER ' || quote_ident(r.rolname) END AS clause
+    FROM pg_roles AS r
+    JOIN pg_database AS d ON d.datname = current_database()
+    LEFT JOIN platform_role AS p ON p.oid = r.oid
+),
+user_schema AS (
+    SELECT oid, nspname AS name, nspowner AS owner
+    FROM pg_namespace AS n
+    WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'neon') AND nspname <> ALL ({ignored_schemas})
+      AND NOT EXISTS (SELECT FROM of_extension WHERE classid = 'pg_namespace'::regclass AND objid = n.oid)
+),
+ignored_table AS (
+    SELECT c.oid
+    FROM pg_class AS c JOIN user_schema AS n ON n.oid = c.relnamespace
+    WHERE c.relname = ANY ({ignored_tables}) AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
+),
+relation AS (
+    SELECT c.oid, format('%I.%I', n.name, c.relname) AS name
+    FROM pg_class AS c JOIN user_schema AS n ON n.oid = c.relnamespace
+    WHERE c.oid NOT IN (SELECT oid FROM ignored_table)
+      AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = c.oid AND indrelid IN (SELECT oid FROM ignored_table))
+      AND NOT EXISTS (SELECT FROM pg_depend
+                      WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype IN ('a', 'i')
+                        AND refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM ignored_table))
+      AND NOT EXISTS (SELECT FROM of_extension WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+)
+"""
