@@ -52,6 +52,7 @@ def _pool(parameters: Parameters) -> dict[str, Any]:
 
 def _tls(url: DatabaseURL, parameters: Parameters) -> list[tuple[str, str]]:
     """Say in node-postgres's words what libpq means: its bare `require` verifies, and no sslmode is no TLS at all."""
+    verifying = (url.get("ssl") or "").lower() == "true" and url.get("sslmode") is None  # a bare ssl=true does, in Node
     tls = take_tls(url, parameters)
     mode, root = tls.pop("sslmode", None), tls.pop("sslrootcert", None)
     if tls.pop("sslpassword", None):
@@ -65,7 +66,7 @@ def _tls(url: DatabaseURL, parameters: Parameters) -> list[tuple[str, str]]:
         return [("sslmode", mode)]
     if root == "system":
         root = None
-    if mode == "verify-full" or (root is None and (mode == "verify-ca" or url.is_neon)):
+    if mode == "verify-full" or (root is None and (mode == "verify-ca" or verifying or url.is_neon)):
         query = [("sslmode", "verify-full")]  # Node brings the public CAs, and Neon's certificate is signed by one
     else:
         query = [("uselibpqcompat", "true"), ("sslmode", mode)]

@@ -28,9 +28,12 @@ PRISMA_SCHEMES = frozenset({"prisma", "prisma+postgres"})
 def split(text: str) -> tuple[dict[str, str | None], list[tuple[str, str]]]:
     """Take a connection string apart: user, password, host, port and database by name, and the parameters, decoded."""
     authority, path, query = _split_outer(_without_scheme(text.strip()))
-    userinfo, at, hostport = authority.rpartition("@")
-    if not at and ":" in authority and "@" in path + query:
-        raise InvalidDatabaseURL("a / or ? stands raw in the password; write %2F or %3F")
+    if "@" in path + query:
+        # It may belong to the password, whose rest would then be shown as if it were a database or a parameter.
+        raise InvalidDatabaseURL(
+            "a / or ? stands raw in the password (write %2F, %3F), or an @ after the host (write %40)"
+        )
+    userinfo, _, hostport = authority.rpartition("@")
     user, _, password = userinfo.partition(":")
     host, port = _split_hostport(hostport)
     if "/" in path:
@@ -105,6 +108,6 @@ def _split_hostport(hostport: str) -> tuple[str, str]:
 
 def _split_parameter(pair: str) -> tuple[str, str]:
     name, equals, value = pair.partition("=")
-    if not equals:
-        raise InvalidDatabaseURL("a parameter after the ? has no =; if the password holds a ?, write %3F")
+    if not equals or not name:
+        raise InvalidDatabaseURL("a parameter after the ? has no name or no =; if the password holds a ?, write %3F")
     return decode(name), decode(value)

@@ -16,8 +16,8 @@ def take_tls(url: DatabaseURL, parameters: Parameters) -> dict[str, str]:
     Neon refuses connections without TLS, so its hosts ask for it even where the URL does not say so.
     """
     mode = _take_mode(parameters)
-    client, root = _take_certificates(parameters)
     accept = parameters.take("sslaccept")
+    client, root = _take_certificates(parameters, verified=accept != "accept_invalid_certs")
     if mode == "disable":
         return {"sslmode": mode}
     if accept == "strict":
@@ -36,7 +36,7 @@ def _take_mode(parameters: Parameters) -> str | None:
     return "require" if mode == "no-verify" else mode
 
 
-def _take_certificates(parameters: Parameters) -> tuple[dict[str, str], str | None]:
+def _take_certificates(parameters: Parameters, *, verified: bool) -> tuple[dict[str, str], str | None]:
     root, certificate, key = (parameters.take(name) for name in ("sslrootcert", "sslcert", "sslkey"))
     if certificate and key:
         client = {"sslcert": certificate, "sslkey": key}
@@ -44,6 +44,7 @@ def _take_certificates(parameters: Parameters) -> tuple[dict[str, str], str | No
         return client | ({"sslpassword": password} if password else {}), root
     if key:
         parameters.leave_out("sslkey")
-    if certificate and root:
+    if certificate and (root or not verified):
         parameters.leave_out("sslcert")
+        return {}, root
     return {}, root or certificate
