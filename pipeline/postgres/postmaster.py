@@ -1,0 +1,65 @@
+"""What a data directory's postmaster.pid tells, and whether it still holds: after a crash or a reboot it does not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+# Lines of postmaster.pid, from PostgreSQL's src/include/utils/pidfile.h.
+_PID, _DATA, _PORT, _STATUS = 0, 1, 3, 7
+
+
+def is_ready(data: Path, port: int) -> bool:
+    """Whether the server of this data directory runs, at `port`, and accepts connections."""
+    lines = _lines(data)
+    return len(lines) > _STATUS and lines[_STATUS] == "ready" and lines[_PORT] == str(port) and _is_postmaster(lines)
+
+
+def is_alive(data: Path) -> bool:
+    """Whether the server of this data directory runs, be it still starting or already stopping."""
+    lines = _lines(data)
+    return len(lines) > _DATA and _is_postmaster(lines)
+
+
+def forget_stale(data: Path) -> None:
+    """Removes a postmaster.pid whose process is gone or is, by now, another program that was given the same number.
+
+    The server would refuse to start over the second kind. It still detects survivors of a crash, by its shared memory.
+    """
+    if _lines(data) and not is_alive(data):
+        (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _lines(data: Path) -> list[str]:
+    try:
+        return [line.strip() for line in (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_postmaster(lines: list[str]) -> bool:
+    pid = lines[_PID]
+    if not pid.isdigit() or not _exists(int(pid)):
+        return False
+    # The path as it was at the start: the folder may have been moved since.
+    return lines[_DATA] in _command_line(pid)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _command_line(pid: str) -> str:
+    """The arguments that the process was started with; empty for a zombie."""
+    try:
+        return Path("/proc", pid, "cmdline").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:  # no /proc, as on macOS
+        done = subprocess.run(["ps", "-o", "args=", "-p", pid], capture_output=True, text=True, check=False)
+        return done.stdout

@@ -1,0 +1,1 @@
+"""A package, so that a `tests` which some distribution left in site-packages cannot stand in for ours."""

@@ -1,0 +1,3 @@
+"""Loads the plugins of tests/support. Their fixtures are for every test."""
+
+pytest_plugins = ["tests.support.server", "tests.support.databases", "tests.support.folders"]

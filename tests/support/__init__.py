@@ -1,0 +1,1 @@
+"""Fixtures, as pytest plugins named for what they give."""

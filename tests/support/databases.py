@@ -1,0 +1,48 @@
+"""`database` and `migrated`: a database for one test, dropped after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatdb.url import DatabaseURL
+    from tests.support.server import PostgresServer
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+@pytest.fixture
+def database(server: PostgresServer) -> Iterator[DatabaseURL]:
+    """An empty database that chat_owner owns."""
+    made = server.create_database()
+    yield made
+    server.drop_database(made)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(server: PostgresServer) -> DatabaseURL:
+    """A database with every migration applied, to be copied. Nobody may stay connected to it."""
+    made = server.create_database()
+    _apply(made)
+    return made
+
+
+@pytest.fixture
+def migrated(server: PostgresServer, migrated_template: DatabaseURL) -> Iterator[DatabaseURL]:
+    """A database with every migration applied."""
+    made = server.create_database(migrated_template)
+    yield made
+    server.drop_database(made)
+
+
+def _apply(url: DatabaseURL) -> None:
+    with psycopg.connect(url.reveal()) as connection:
+        for file in sorted(MIGRATIONS.glob("[0-9]*.sql")):
+            if not file.name.endswith(".rollback.sql"):
+                connection.execute(file.read_bytes())

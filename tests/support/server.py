@@ -1,0 +1,134 @@
+"""`server`: a real PostgreSQL 16 for the session, in Docker where an engine answers, else embedded.
+
+Which one is an option, `--server=docker|embedded|auto`, or the variable CHAT_TEST_SERVER. Under pytest-xdist each worker
+has a server of its own, since a test may stop it and roles belong to the whole server.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal
+
+import psycopg
+import pytest
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatdb.url import DatabaseURL
+
+KINDS = ("auto", "docker", "embedded")
+
+FAST = {
+    # Nothing of it has to survive the machine. A killed server still keeps every commit, since synchronous_commit stays on.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "max_wal_size": "2GB",
+}
+
+
+class PostgresServer(ABC):
+    """A server with a superuser `postgres` and an owner `chat_owner` that is shaped like Neon's."""
+
+    kind: Literal["docker", "embedded"]
+    superuser: DatabaseURL
+    """To the database `postgres`."""
+    owner: DatabaseURL
+    """To the database `chat`, which no test changes."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts it again at the same port, and waits until it accepts connections."""
+
+    @abstractmethod
+    def stop(self, *, crash: bool = False) -> None:
+        """Stops it; with `crash`, without a chance to write anything or to say goodbye."""
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stops and starts it. Databases and roles are kept."""
+        self.stop(crash=crash)
+        self.start()
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Stops it and leaves nothing behind."""
+
+    def create_database(self, template: DatabaseURL | str | None = None) -> DatabaseURL:
+        """A new database that chat_owner owns: empty, or a copy of `template` with its grants and settings."""
+        source = template if isinstance(template, str) or template is None else template.database
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.superuser.reveal(), autocommit=True) as connection:
+            statement = sql.SQL("CREATE DATABASE {} OWNER chat_owner TEMPLATE {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(source or "template0")))
+            if source:
+                _copy_what_belongs_to_the_database(connection, source, name)
+        return self.owner.copy_with(database=name)
+
+    def drop_database(self, database: DatabaseURL) -> None:
+        """Drops it, whoever is connected."""
+        with psycopg.connect(self.superuser.reveal(), autocommit=True) as connection:
+            statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            connection.execute(statement.format(sql.Identifier(database.database or "")))
+
+    def as_superuser(self, database: DatabaseURL) -> DatabaseURL:
+        """The superuser's URL to the same database."""
+        return self.superuser.copy_with(database=database.database)
+
+
+def _copy_what_belongs_to_the_database(connection: psycopg.Connection, source: str, name: str) -> None:
+    # CREATE DATABASE … TEMPLATE copies neither the grants on the database (0004 revokes TEMPORARY) nor its settings.
+    connection.execute(
+        "UPDATE pg_database SET datacl = (SELECT datacl FROM pg_database WHERE datname = %s) WHERE datname = %s",
+        (source, name),
+    )
+    connection.execute(
+        "INSERT INTO pg_db_role_setting SELECT target.oid, setrole, setconfig FROM pg_db_role_setting "
+        "JOIN pg_database source ON source.oid = setdatabase AND source.datname = %s "
+        "CROSS JOIN pg_database target WHERE target.datname = %s",
+        (source, name),
+    )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--server",
+        choices=KINDS,
+        default=os.environ.get("CHAT_TEST_SERVER", "auto"),
+        help="where the tests' PostgreSQL runs: in Docker, embedded, or Docker when it can (auto)",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"PostgreSQL: {_choose(config.getoption('--server'))} (--server={config.getoption('--server')})"
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    started = _start(_choose(pytestconfig.getoption("--server")))
+    yield started
+    started.remove()
+
+
+def _choose(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    from tests.support import docker_server
+
+    return "docker" if docker_server.is_possible() else "embedded"
+
+
+def _start(kind: str) -> PostgresServer:
+    if kind == "docker":
+        from tests.support import docker_server
+
+        return docker_server.start()
+    from tests.support import embedded_server
+
+    return embedded_server.start()
