@@ -45,7 +45,7 @@ def run_outside(session: Session, file: MigrationFile, author: Author, unfinishe
     if unfinished is not None:
         lsn = unfinished.lsn
         if _is_done(session, file, concurrent, unfinished):
-            session.run(mark_sql(file, author, operation="apply", lsn=lsn))
+            session.run(mark_sql(file, author, lsn=lsn))
             return 0
     notes = _start(session, file, author, concurrent)
     started = time.monotonic()
@@ -56,7 +56,7 @@ def run_outside(session: Session, file: MigrationFile, author: Author, unfinishe
     milliseconds = round((time.monotonic() - started) * 1000)
     if concurrent.kind == "create index":
         _check_built(session, file, concurrent)
-    session.run(mark_sql(file, author, operation="apply", milliseconds=milliseconds, lsn=notes.get("lsn", lsn)) + CLEAN)
+    session.run(mark_sql(file, author, milliseconds=milliseconds, lsn=notes.get("lsn", lsn)) + CLEAN)
     return milliseconds
 
 

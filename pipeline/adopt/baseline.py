@@ -1,0 +1,142 @@
+"""`baseline --through ID`: record files as applied without running them, after proving that their effect is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from pipeline.adopt.takeover import NO_OTHER, OtherHistory, read_other, takeover_sql
+from pipeline.deploy.failure import explain
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.opening import Patience, open_locked
+from pipeline.deploy.run import apply
+from pipeline.deploy.target import Target, check_target, marker_sql
+from pipeline.errors import DatabaseFailed, SchemaDiffers, UsageError
+from pipeline.history import CREATE
+from pipeline.history.record import Author, baseline_sql
+from pipeline.migrations import make_plan
+from pipeline.migrations.files import raise_faults, text_faults
+from pipeline.postgres.session import ServerError
+from pipeline.schema.catalog import read_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatdb.url import DatabaseURL
+    from pipeline.migrations import Folder
+    from pipeline.postgres.session import Session
+    from pipeline.schema.catalog import Catalog
+
+_SHOWN_DIFFERENCES = 20
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What was adopted: the ids that are recorded now, and the tool whose history was found ("yoyo", "Prisma" or empty)."""
+
+    server: str
+    recorded: tuple[str, ...]
+    tool: str
+
+
+def baseline(
+    url: DatabaseURL,
+    folder: Folder,
+    *,
+    through: str,
+    scratch: DatabaseURL,
+    target: Target | None = None,
+    author: Callable[[], Author] = Author,
+    patience: Patience | None = None,
+    observer: Observer | None = None,
+) -> Adoption:
+    """Record every file up to `through` (its id or number) as applied on the server of `url`.
+
+    `scratch` is an empty local database in which those files are run, to compare its catalog with the live one.
+
+    Raises:
+        UsageError: there is no such file.
+        SchemaDiffers: the live catalog is not what the files build; nothing was changed.
+        Refused: the target is not the one that was meant, or the other tool is at work.
+        InvalidPlan: a file is at fault, or the database has one applied that is not among them.
+        DatabaseFailed: a server refused or was lost; nothing was changed.
+    """
+    chosen = _chosen(folder, through)
+    raise_faults(text_faults(chosen.files))
+    target, observer = target or Target(), observer or Observer()
+    expected = _expected(scratch, chosen)
+    opened = open_locked(
+        url, application="chat-database baseline", patience=patience or Patience(), observer=observer
+    )
+    with opened.session as session:
+        other = read_other(session, opened.identity.other_history) if not opened.history.exists else NO_OTHER
+        identity = replace(opened.identity, other_history="")
+        check_target(target, identity, opened.history, session.shown_as)
+        applied = opened.history.applied or other.applied
+        raise_faults(make_plan(chosen, applied).faults)
+        _refuse_differences(expected, _live(url, session.shown_as), chosen.files[-1].id)
+        missing = [file for file in chosen.files if file.id not in applied]
+        unverified = [file for file in chosen.files if file.id in applied and not applied[file.id].checksum]
+        if missing or unverified:
+            created = _created(opened.history.exists, other)
+            recorded = baseline_sql(missing, unverified, author())
+            _write(session, created + recorded + marker_sql(target, opened.history))
+    return Adoption(opened.session.shown_as, tuple(file.id for file in missing), other.tool)
+
+
+def _chosen(folder: Folder, through: str) -> Folder:
+    raise_faults(folder.faults)
+    last = next((file for file in folder.files if through in {file.id, file.id[:4]}), None)
+    if last is None:
+        raise UsageError(
+            f"there is no migration {through} in {folder.path}",
+            remedy="Give the id or the number of the last file whose effect the database has already.",
+        )
+    return Folder(folder.path, tuple(file for file in folder.files if file.id <= last.id))
+
+
+def _expected(scratch: DatabaseURL, chosen: Folder) -> Catalog:
+    apply(scratch, chosen, target=Target(local_only=True), verb="baseline")
+    with _connected(scratch) as connection:
+        return read_catalog(connection)
+
+
+def _live(url: DatabaseURL, shown: str) -> Catalog:
+    try:
+        with _connected(url.direct()) as connection:
+            return read_catalog(connection)
+    except psycopg.Error as error:
+        raise DatabaseFailed(f"the catalog of {shown} could not be read: {error}", remedy="Nothing was changed.") from error
+
+
+def _connected(url: DatabaseURL) -> psycopg.Connection[tuple[object, ...]]:
+    rendered = url.for_psycopg()
+    return psycopg.connect(rendered.dsn, autocommit=True, **dict(rendered.connect))  # type: ignore[arg-type]
+
+
+def _refuse_differences(expected: Catalog, live: Catalog, last: str) -> None:
+    differences = expected.differences(live)
+    if not differences:
+        return
+    shown = "\n".join(f"  {difference}" for difference in differences[:_SHOWN_DIFFERENCES])
+    more = f"\n  … and {len(differences) - _SHOWN_DIFFERENCES} more" if len(differences) > _SHOWN_DIFFERENCES else ""
+    raise SchemaDiffers(
+        f"the database is not what the files through {last} build; {len(differences)} differences:\n{shown}{more}",
+        remedy="Nothing was changed. Name the file that the database really is at, or bring it there first (docs/adopting.md).",
+    )
+
+
+def _created(exists: bool, other: OtherHistory) -> str:  # noqa: FBT001 - a fact, not a mode
+    if exists:
+        return ""
+    return takeover_sql(other) if other.tool == "yoyo" else CREATE
+
+
+def _write(session: Session, sql: str) -> None:
+    try:
+        session.run(f"BEGIN;{sql}COMMIT")
+    except ServerError as error:
+        session.run("ROLLBACK")
+        raise explain(error, "the history could not be written", "Nothing was changed.") from error

@@ -1,0 +1,105 @@
+"""The JSON documents of --json. Their shape is documented in docs/reference.md; fields are added, never renamed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.deploy.run import Report
+    from pipeline.deploy.survey import Survey
+    from pipeline.migrations import Applied, MigrationFile
+    from pipeline.postgres.identity import Identity
+
+Document = dict[str, Any]
+
+
+def print_document(document: Document) -> None:
+    """One document, alone on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def deploy_document(environment: str, report: Report) -> Document:
+    """What `deploy --json` prints."""
+    return {
+        "verb": "deploy",
+        "environment": environment,
+        "server": server_document(report.server, report.identity),
+        "already_applied": report.already,
+        "applied": [{"id": each.id, "milliseconds": each.milliseconds} for each in report.applied],
+        "activated_roles": list(report.activated),
+    }
+
+
+def plan_document(environment: str, survey: Survey) -> Document:
+    """What `plan --json` prints."""
+    return {
+        "verb": "plan",
+        "environment": environment,
+        "server": server_document(survey.server, survey.identity),
+        "already_applied": len(survey.plan.applied),
+        "pending": [_pending(file) for file in survey.plan.pending],
+        "faults": _faults(survey),
+    }
+
+
+def status_document(environment: str, survey: Survey) -> Document:
+    """What `status --json` prints."""
+    return {
+        "verb": "status",
+        "environment": environment,
+        "server": server_document(survey.server, survey.identity),
+        "deployable": not survey.plan.faults,
+        "applied": [_applied(each) for each in survey.plan.applied],
+        "pending": [file.id for file in survey.plan.pending],
+        "edited": list(survey.plan.edited),
+        "missing": list(survey.plan.missing),
+        "out_of_order": list(survey.plan.out_of_order),
+        "unfinished": sorted(survey.history.unfinished),
+        "faults": _faults(survey),
+    }
+
+
+def server_document(server: str, identity: Identity) -> Document:
+    """Who the server says that it is."""
+    return {
+        "address": server,
+        "version": identity.version_text,
+        "user": identity.user,
+        "neon_project_id": identity.project_id or None,
+        "neon_branch_id": identity.branch_id or None,
+        "neon_endpoint_id": identity.endpoint_id or None,
+    }
+
+
+def _pending(file: MigrationFile) -> Document:
+    from pipeline.lint.locks import lock_of
+
+    return {
+        "id": file.id,
+        "path": file.path,
+        "title": file.forward.title,
+        "transactional": file.forward.transactional,
+        "checksum": file.checksum,
+        "statements": [
+            {"line": statement.line, "lock": lock_of(statement), "sql": statement.text}
+            for statement in file.forward.statements
+        ],
+    }
+
+
+def _applied(each: Applied) -> Document:
+    return {
+        "id": each.id,
+        "applied_at": each.applied_at.isoformat() if each.applied_at else None,
+        "checksum": each.checksum or None,
+        "commit": each.commit or None,
+        "actor": each.actor or None,
+        "milliseconds": each.duration_ms,
+        "wal_position_before": each.lsn or None,
+    }
+
+
+def _faults(survey: Survey) -> list[Document]:
+    return [{"where": fault.where, "message": fault.message, "remedy": fault.remedy} for fault in survey.plan.faults]

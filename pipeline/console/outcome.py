@@ -1,0 +1,50 @@
+"""The end of every verb: a PipelineError becomes a few lines and its exit code, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+from pipeline.errors import Interrupted, PipelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def reported(*, as_json: bool = False) -> Iterator[None]:
+    """Turn what a verb raises into output and an exit code. With `as_json`, standard output gets one document for it."""
+    try:
+        yield
+    except PipelineError as error:
+        _end(error, as_json=as_json)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None  # the reader of our output has gone, as `head` does
+
+
+def exit_code(error: PipelineError) -> int:
+    """The code of design: 0 to 6, or 128 + the signal's number."""
+    return error.exit_status if isinstance(error, Interrupted) else error.exit_code
+
+
+def _end(error: PipelineError, *, as_json: bool) -> NoReturn:
+    if as_json:
+        from pipeline.console.documents import print_document
+
+        print_document(
+            {
+                "error": {
+                    "kind": type(error).__name__,
+                    "message": error.message,
+                    "where": error.where,
+                    "remedy": error.remedy,
+                    "exit_code": exit_code(error),
+                }
+            }
+        )
+    sys.stderr.write(f"error: {error}\n")
+    raise SystemExit(exit_code(error))

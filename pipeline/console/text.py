@@ -1,0 +1,78 @@
+"""Results as people read them, on standard output."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.deploy.run import Report
+    from pipeline.deploy.survey import Survey
+    from pipeline.migrations import MigrationFile
+    from pipeline.postgres.identity import Identity
+
+
+def say(text: str = "") -> None:
+    """One line on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def show_report(report: Report) -> None:
+    """The last line of a deploy or a local migration."""
+    server = _server(report.server, report.identity)
+    if report.applied:
+        say(f"{_count(len(report.applied))} applied, {report.already} already there: {server}")
+    else:
+        say(f"nothing to do: {_count(report.already)} applied already: {server}")
+    if report.activated:
+        say(f"LOGIN and password set for {', '.join(report.activated)}")
+
+
+def show_rollback(report: Report) -> None:
+    """The last line of a rollback."""
+    say(f"{_count(len(report.applied))} rolled back, {report.already} left: {_server(report.server, report.identity)}")
+
+
+def show_plan(survey: Survey) -> None:
+    """Each pending file with its SQL, in the order in which a deploy would run them."""
+    say(f"{_server(survey.server, survey.identity)}: {_count(len(survey.plan.pending))} to apply")
+    for file in survey.plan.pending:
+        _show_file(file)
+
+
+def show_status(survey: Survey) -> None:
+    """A line for each migration, and one that sums up."""
+    say(_server(survey.server, survey.identity))
+    if survey.history.marker is not None and survey.history.marker.branch_id == survey.identity.branch_id:
+        say(f"marked as {survey.history.marker.environment}")
+    for each in survey.plan.applied:
+        when = each.applied_at.strftime("%Y-%m-%d %H:%M:%S UTC") if each.applied_at else "?"
+        state = "edited" if each.id in survey.plan.edited else "missing" if each.id in survey.plan.missing else "applied"
+        who = " ".join(part for part in (each.actor, each.commit[:12], each.lsn and f"WAL {each.lsn}") if part)
+        say(f"  {state:9} {each.id:42} {when}  {who}".rstrip())
+    for file in survey.plan.pending:
+        state = "unfinished" if file.id in survey.history.unfinished else "pending"
+        say(f"  {state:9} {file.id}")
+    verdict = "not deployable" if survey.plan.faults else "deployable" if survey.plan.pending else "up to date"
+    say(f"{len(survey.plan.applied)} applied, {len(survey.plan.pending)} pending: {verdict}")
+
+
+def _show_file(file: MigrationFile) -> None:
+    from pipeline.lint.locks import lock_of
+
+    how = "" if file.forward.transactional else "  (outside a transaction)"
+    say(f"\n-- {file.path}{how}")
+    for statement in file.forward.statements:
+        lock = lock_of(statement)
+        if lock:
+            say(f"-- line {statement.line}: {lock}")
+    say(file.forward.text.rstrip())
+
+
+def _server(address: str, identity: Identity) -> str:
+    neon = f", Neon branch {identity.branch_id}" if identity.branch_id else ""
+    return f"{address} (PostgreSQL {identity.version_text}{neon})"
+
+
+def _count(number: int) -> str:
+    return f"{number} migration{'' if number == 1 else 's'}"

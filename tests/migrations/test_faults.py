@@ -1,0 +1,126 @@
+"""Every fault that a file can have by itself: named with file and line, with exit code 4, before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.errors import InvalidPlan, MigrationFileError
+from pipeline.migrations import make_plan
+from pipeline.migrations.files import raise_faults
+
+if TYPE_CHECKING:
+    from tests.support.folders import FolderBuilder
+
+NOT_TRANSACTIONAL = "-- transactional: false\n"
+
+FAULTY_TEXTS = [
+    pytest.param(b"SELECT '\xff';", ":1", "0xff is not UTF-8", id="not UTF-8"),
+    pytest.param(b"SELECT 1;\n\n-- \xe4", ":3", "0xe4 is not UTF-8", id="not UTF-8 in line 3"),
+    pytest.param(b"\xef\xbb\xbfSELECT 1;", ":1", "byte order mark", id="BOM"),
+    pytest.param("SELECT '\0';", ":1", "NUL", id="NUL"),
+    pytest.param("", "", "no statement", id="empty"),
+    pytest.param("-- title\n\n;\n", "", "no statement", id="comments and a lone semicolon"),
+    pytest.param("SELECT 1;\nBEGIN;", ":2", "BEGIN in a migration", id="BEGIN"),
+    pytest.param("start transaction;", ":1", "START in a migration", id="START TRANSACTION"),
+    pytest.param("SELECT 1;\n\nCOMMIT;", ":3", "COMMIT in a migration", id="COMMIT"),
+    pytest.param("END;", ":1", "END in a migration", id="END"),
+    pytest.param("ROLLBACK;", ":1", "ROLLBACK in a migration", id="ROLLBACK"),
+    pytest.param("abort", ":1", "ABORT in a migration", id="ABORT"),
+    pytest.param("SAVEPOINT a;", ":1", "SAVEPOINT in a migration", id="SAVEPOINT"),
+    pytest.param("RELEASE a;", ":1", "RELEASE in a migration", id="RELEASE"),
+    pytest.param("PREPARE TRANSACTION 'a';", ":1", "PREPARE in a migration", id="PREPARE TRANSACTION"),
+    pytest.param("COPY t FROM STDIN;\n1\n\\.\n", ":1", "COPY", id="COPY FROM STDIN"),
+    pytest.param("SELECT 1;\n\\copy t from 'x'", ":2", "psql command", id="psql command"),
+    pytest.param("SELECT 'a;\nCOMMIT;", ":1", "string that is never closed", id="open quote"),
+    pytest.param('SELECT 1;\nSELECT "a;', ":2", "quoted identifier that is never closed", id="open identifier"),
+    pytest.param("SELECT 1; /* COMMIT;", ":1", "block comment that is never closed", id="open comment"),
+    pytest.param("DO $$ BEGIN", ":1", "dollar-quoted string $$ that is never closed", id="open dollar quote"),
+    pytest.param("-- pipeline: lock_timeout=5s\nSELECT 1;", ":1", "unknown key 'lock_timeout'", id="unknown key"),
+    pytest.param("-- pipeline: lock-timeout=soon\nSELECT 1;", ":1", "not a duration", id="not a duration"),
+    pytest.param("-- transactional: maybe\nSELECT 1;", ":1", "true or false", id="neither true nor false"),
+    pytest.param("-- Transactional: false\nSELECT 1;", ":1", "only in lower case", id="upper-case directive"),
+    pytest.param("SELECT 1;\n-- transactional: false\n", ":2", "no effect", id="directive behind a statement"),
+    pytest.param("CREATE INDEX CONCURRENTLY i ON t (a);", ":1", "cannot run in a transaction", id="CONCURRENTLY"),
+    pytest.param("SELECT 1;\nVACUUM t;", ":2", "cannot run in a transaction", id="VACUUM"),
+    pytest.param("REINDEX TABLE CONCURRENTLY t;", ":1", "cannot run in a transaction", id="REINDEX CONCURRENTLY"),
+    pytest.param(NOT_TRANSACTIONAL + "VACUUM a;\nVACUUM b;", ":3", "2 statements", id="two statements"),
+    pytest.param(NOT_TRANSACTIONAL + "CREATE TABLE t ();", ":2", "holds one CREATE INDEX", id="another kind"),
+    pytest.param(NOT_TRANSACTIONAL + "CREATE INDEX CONCURRENTLY ON t (a);", ":2", "holds one", id="index without a name"),
+    pytest.param(NOT_TRANSACTIONAL + "CREATE INDEX i ON t (a);", ":2", "holds one", id="not concurrently"),
+    pytest.param(NOT_TRANSACTIONAL + "DROP INDEX CONCURRENTLY a, b;", ":2", "holds one", id="two indexes"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), FAULTY_TEXTS)
+def test_a_faulty_text_is_named_with_its_line(folder: FolderBuilder, text: str | bytes, line: str, message: str) -> None:
+    folder.write("0001_first", text)
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert isinstance(fault, MigrationFileError)
+    assert fault.where.endswith(f"0001_first.sql{line}")
+    assert message in fault.message
+    assert fault.remedy
+    assert fault.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("0002_second.py", "Python migrations are not run"),
+        ("2_second.sql", "not of the form"),
+        ("0002-second.sql", "not of the form"),
+        ("0002_Second.sql", "not of the form"),
+        ("0002_second.SQL", "not of the form"),
+        ("0002_.sql", "not of the form"),
+        ("post-apply.sql", "not of the form"),
+        ("0002_second.rollback.sql", "without its migration 0002_second.sql"),
+    ],
+)
+def test_a_faulty_name_is_named(folder: FolderBuilder, name: str, message: str) -> None:
+    folder.write("0001_first", "SELECT 1;")
+    (folder.path / name).write_text("SELECT 2;")
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert fault.where.endswith(name)
+    assert message in fault.message
+
+
+def test_two_files_of_one_number_are_a_fault(folder: FolderBuilder) -> None:
+    folder.write("0001_a", "SELECT 1;").write("0001_b", "SELECT 1;")
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert fault.where.endswith("0001_b.sql")
+    assert "number 0001 is taken by 0001_a" in fault.message
+
+
+def test_files_of_other_kinds_are_left_alone(folder: FolderBuilder) -> None:
+    folder.write("0001_first", "SELECT 1;")
+    (folder.path / "README.md").write_text("read me")
+    (folder.path / ".0002_hidden.sql.swp").write_text("")
+    assert make_plan(folder.read(), {}).faults == ()
+
+
+def test_a_missing_dependency_is_named(folder: FolderBuilder) -> None:
+    folder.write("0001_first", "-- depends: 0000_zero\nSELECT 1;")
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert "depends on 0000_zero, which is not there" in fault.message
+
+
+def test_a_cycle_is_named_with_its_members(folder: FolderBuilder) -> None:
+    folder.write("0001_a", "-- depends: 0002_b\nSELECT 1;").write("0002_b", "-- depends: 0001_a\nSELECT 1;")
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert "0001_a, 0002_b" in fault.message
+
+
+def test_a_faulty_rollback_file_is_named(folder: FolderBuilder) -> None:
+    folder.write("0001_a", "SELECT 1;", rollback="-- depends: 0002_b\nSELECT 1;")
+    (file,) = folder.read().files
+    with pytest.raises(MigrationFileError, match="depends on nothing"):
+        _ = file.backward
+
+
+def test_several_faults_are_listed_together(folder: FolderBuilder) -> None:
+    folder.write("0001_a", "COMMIT;").write("0002_b", "SELECT '")
+    with pytest.raises(InvalidPlan, match="2 faults") as caught:
+        raise_faults(make_plan(folder.read(), {}).faults)
+    assert "0001_a.sql:1" in str(caught.value)
+    assert "0002_b.sql:1" in str(caught.value)
