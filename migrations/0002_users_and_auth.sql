@@ -50,13 +50,10 @@ CREATE TABLE "VerificationToken" (
     CONSTRAINT "VerificationToken_pkey" PRIMARY KEY ("identifier", "token")
 );
 
--- The foreign key comes with its column: a column that is new and has no default is null in every row, so PostgreSQL
--- takes the constraint as valid without reading the table.
--- lint: ignore adding-foreign-key-constraint (there is nothing to read, see above)
+-- lint: ignore adding-foreign-key-constraint (a new column without a default is null in every row: nothing is read)
 ALTER TABLE "Thread"
     ADD COLUMN "userId" text
     CONSTRAINT "Thread_userId_fkey" REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE;
 
--- Built under a lock, which is right for a table of the file before this one and for no table in use.
--- lint: ignore require-concurrent-index-creation (the table is as new as this file)
+-- lint: ignore require-concurrent-index-creation (the table is as new as this file, and empty)
 CREATE INDEX "Thread_userId_createdAt_idx" ON "Thread" ("userId", "createdAt");
