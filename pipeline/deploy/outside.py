@@ -97,6 +97,8 @@ def _is_done(session: Session, file: MigrationFile, concurrent: Concurrent, unfi
     """Whether the statement of a run that was cut off had its effect. What it left half done is taken away."""
     if concurrent.kind == "drop index":
         return bool(unfinished.existed) and find_index(session, concurrent) is None
+    if unfinished.existed:  # not ours to take away, or to take over: the statement itself finds out
+        return False
     if concurrent.kind.startswith("reindex"):
         for name in reindex_leftovers(session, concurrent):
             session.run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
@@ -104,7 +106,7 @@ def _is_done(session: Session, file: MigrationFile, concurrent: Concurrent, unfi
     if concurrent.kind != "create index":
         return False
     index = find_index(session, concurrent)
-    if index is None or unfinished.existed:  # nothing to take over: the statement itself finds out
+    if index is None:
         return False
     if unfinished.checksum != file.checksum or not _is_as_written(session, concurrent, index):
         raise _not_ours(file, concurrent, index)

@@ -10,7 +10,7 @@ from pipeline.deploy.failure import explain
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
 from pipeline.deploy.outside import run_outside
-from pipeline.deploy.signals import SignalReceived
+from pipeline.deploy.signals import SignalReceived, interruptible
 from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.deploy.together import Step, run_together
 from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
@@ -87,14 +87,17 @@ def apply(
         Interrupted: a signal arrived; the message says what is applied.
     """
     run = Run(url, target or Target(), author, patience or Patience(), observer or Observer(), verb)
-    opened = _open(run)
+    with interruptible("nothing of this run is applied."):
+        opened = _open(run)
     with opened.session:
-        check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
-        plan = make_plan(folder, opened.history.applied)
-        raise_faults(plan.faults)
-        _prepare(run, opened)
+        with interruptible("nothing of this run is applied."):
+            check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
+            plan = make_plan(folder, opened.history.applied)
+            raise_faults(plan.faults)
+            _prepare(run, opened)
         applied = _run_pending(run, opened, plan)
-        activated = activate(opened.session, run.target, opened.history, has_roles=bool(plan.applied or plan.pending))
+        with interruptible("every migration is applied; the runtime roles may not have their passwords yet."):
+            activated = activate(opened.session, run.target, opened.history, has_roles=bool(plan.applied or plan.pending))
     return Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied), activated)
 
 
@@ -194,6 +197,7 @@ def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLo
 def _ask(opened: Opened) -> set[str] | None:
     """The ids that are applied now, or None when the session can no longer tell."""
     try:
+        opened.session.run("ROLLBACK")  # of the file that was cancelled; outside a transaction it does nothing
         return set(parse_history([result.rows for result in opened.session.run(READ)]).applied)
     except PipelineError:
         return None
@@ -204,10 +208,14 @@ def _standing(plan: Plan, applied: set[str] | None, *, at_least: bool = False) -
     if applied is None:
         return "what of this run is applied is not known: `./inv status` tells."
     done = [file.id for file in plan.pending if file.id in applied]
-    left = [file.id for file in plan.pending if file.id not in applied]
+    left = [file for file in plan.pending if file.id not in applied]
     head = f"{len(done)} of {len(plan.pending)} applied in this run"
     if at_least:
         head = f"at least {head}"
     if done:
         head += f" (through {done[-1]})"
-    return f"{head}; nothing of {left[0]} is." if left and not at_least else f"{head}."
+    if not left or at_least:
+        return f"{head}."
+    if left[0].forward.transactional:
+        return f"{head}; nothing of {left[0].id} is."
+    return f"{head}; {left[0].id} is not, and the next run looks at what it may have left."

@@ -6,6 +6,8 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pipeline.errors import Interrupted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -32,3 +34,16 @@ def as_exceptions() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible(standing: str) -> Iterator[None]:
+    """Turn a signal that arrives inside into an Interrupted that says how things stand."""
+    try:
+        yield
+    except SignalReceived as signal_received:
+        raise Interrupted(
+            f"interrupted; {standing}",
+            signal_number=signal_received.number,
+            remedy="Run it again: it goes on where this one stopped.",
+        ) from None

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from pipeline.history.tables import SCHEMA
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pipeline.migrations.files import MigrationFile
     from pipeline.migrations.script import Script
 
@@ -38,8 +40,7 @@ def apply_sql(file: MigrationFile, author: Author) -> str:
     """BEGIN, the record, the file's text and its log row, COMMIT, and a clean session for the next file."""
     return _transaction(
         file.forward,
-        record=f"INSERT INTO {SCHEMA}._yoyo_migration (migration_hash, migration_id, applied_at_utc) "
-        f"VALUES ({_ids(file)}, {_NOW})",
+        record=_record(file),
         log=_log(file, author, "apply", _measured_comment(file.checksum, author)),
     )
 
@@ -62,19 +63,19 @@ def started_sql(file: MigrationFile, author: Author, existed: str) -> str:
     return f"{_log(file, author, 'started', _cut(comment))} RETURNING comment"
 
 
-def mark_sql(
-    file: MigrationFile, author: Author, *, operation: str = "mark", milliseconds: int | None = None, lsn: str = ""
-) -> str:
-    """One transaction that records a file as applied without running it.
+def mark_sql(file: MigrationFile, author: Author, *, milliseconds: int | None = None, lsn: str = "") -> str:
+    """One transaction that records a non-transactional file, whose statement ran already.
 
-    `milliseconds` and `lsn` are how long its statement took and the WAL position before it, where they are known.
+    `milliseconds` and `lsn` are how long that took and the WAL position before it, where they are known.
     """
     notes = {"sha256": file.checksum, "commit": author.commit[:40], "ms": milliseconds, "lsn": lsn}
-    comment = literal(" ".join(f"{key}={value}" for key, value in notes.items() if value not in {None, ""}))
-    return (
-        f"BEGIN;INSERT INTO {SCHEMA}._yoyo_migration (migration_hash, migration_id, applied_at_utc) "
-        f"VALUES ({_ids(file)}, {_NOW});{_log(file, author, operation, comment)};COMMIT;"
-    )
+    return f"BEGIN;{_record(file)};{_log(file, author, 'apply', _comment(notes))};COMMIT;"
+
+
+def baseline_sql(missing: Sequence[MigrationFile], unverified: Sequence[MigrationFile], author: Author) -> str:
+    """Record files as applied without running them; those recorded already get a log row with their checksum."""
+    logs = (_log(file, author, "mark", _comment({"sha256": file.checksum})) for file in (*missing, *unverified))
+    return "".join(f"{sql};" for sql in (*(_record(file) for file in missing), *logs))
 
 
 def unmark_sql(file: MigrationFile, author: Author) -> str:
@@ -99,6 +100,16 @@ def _transaction(script: Script, *, record: str, log: str) -> str:
         f"BEGIN EXECUTE {_dollar_quoted(script.text)}; RESET ALL; RESET ROLE; {log}; END"
     )
     return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;{CLEAN}"
+
+
+def _record(file: MigrationFile) -> str:
+    return (
+        f"INSERT INTO {SCHEMA}._yoyo_migration (migration_hash, migration_id, applied_at_utc) VALUES ({_ids(file)}, {_NOW})"
+    )
+
+
+def _comment(notes: Mapping[str, object]) -> str:
+    return literal(" ".join(f"{key}={value}" for key, value in notes.items() if value not in {None, ""}))
 
 
 def _ids(file: MigrationFile) -> str:

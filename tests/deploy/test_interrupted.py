@@ -1,0 +1,72 @@
+"""Ctrl-C and SIGTERM: what runs is cancelled on the server, and the report says what is applied."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.deploy import apply
+from tests.support.until import until
+
+if TYPE_CHECKING:
+    from tests.deploy.conftest import Database
+    from tests.support.deploy_process import Processes
+    from tests.support.folders import FolderBuilder
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_cancels_the_running_file_and_reports_what_is_applied(
+    db: Database, folder: FolderBuilder, processes: Processes, number: int, exit_code: int
+) -> None:
+    folder.write("0001_first", "CREATE TABLE first ();").write("0002_long", "CREATE TABLE t (); SELECT pg_sleep(300);")
+    process = processes.start(db.url, folder.path)
+    until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1)
+    process.kill(number)
+    outcome = process.outcome()
+    assert outcome is not None
+    assert outcome.exit_code == exit_code
+    assert "1 of 2 applied in this run (through 0001_first); nothing of 0002_long is." in outcome.error
+    # over when the deploy reports, not some time later
+    assert db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 0
+    assert db.applied() == ["0001_first"]
+    assert db.value("SELECT to_regclass('t')") is None
+
+
+def test_a_signal_while_waiting_for_the_lock_of_another_deploy_changes_nothing(
+    db: Database, folder: FolderBuilder, processes: Processes
+) -> None:
+    folder.write("0001_long", "SELECT pg_sleep(300);")
+    first = processes.start(db.url, folder.path)
+    until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1)
+    second = processes.start(db.url, folder.path)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chat-database deploy'"
+    until(lambda: db.value(waiting) == 2)
+    second.kill(signal.SIGTERM)
+    outcome = second.outcome()
+    assert outcome is not None
+    assert outcome.exit_code == 143
+    first.kill()
+    until(lambda: db.value(waiting) == 0)
+    assert apply(db.url, folder.write("0001_long", "SELECT 1;").read()).already == 0
+
+
+def test_an_interrupted_concurrent_index_is_healed_by_the_next_run(
+    db: Database, folder: FolderBuilder, processes: Processes
+) -> None:
+    folder.write("0001_t", "CREATE TABLE t (a int);")
+    apply(db.url, folder.read())
+    folder.write("0002_i", "-- transactional: false\nCREATE INDEX CONCURRENTLY i ON t (a);")
+    with db.connect() as writer:
+        writer.execute("BEGIN; INSERT INTO t VALUES (1)")
+        process = processes.start(db.url, folder.path)
+        until(lambda: db.value("SELECT count(*) FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted") == 1)
+        process.kill(signal.SIGINT)
+        outcome = process.outcome()
+        writer.execute("ROLLBACK")
+    assert outcome is not None
+    assert outcome.exit_code == 130
+    assert "0 of 1 applied in this run; 0002_i is not, and the next run looks at what it may have left." in outcome.error
+    assert [each.id for each in apply(db.url, folder.read()).applied] == ["0002_i"]
+    assert db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") is True
