@@ -80,6 +80,6 @@ def _pool(parameters: Parameters) -> dict[str, Any]:
 
 
 def _system_trust() -> object:
-    import ssl  # noqa: PLC0415 - costs 15 ms, for the one spelling that needs it
+    import ssl  # costs 15 ms, for the one spelling that needs it
 
     return ssl.create_default_context()

@@ -1,0 +1,52 @@
+"""What chatdb raises by itself. What the database refuses comes as asyncpg's own errors.
+
+::
+
+    ChatDatabaseError
+     +-- PoolNotOpen       get_pool() before open_pool(), or after close_pool()
+     +-- PoolAlreadyOpen   open_pool() twice
+     +-- ThreadNotFound    there is no thread of this id (any more)
+     +-- InvalidCursor     a page was asked for with a text that is no cursor
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+
+class ChatDatabaseError(Exception):
+    """A failure that chatdb itself found."""
+
+
+class PoolNotOpen(ChatDatabaseError):
+    """The pool is not open."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the pool is not open: await open_pool() when the service starts, or give chatdb.pool.lifespan to the app"
+        )
+
+
+class PoolAlreadyOpen(ChatDatabaseError):
+    """The pool is open already."""
+
+    def __init__(self) -> None:
+        super().__init__("the pool is open already: one process has one; await close_pool() first")
+
+
+class ThreadNotFound(ChatDatabaseError):
+    """There is no thread of this id."""
+
+    def __init__(self, thread_id: UUID) -> None:
+        super().__init__(f"there is no thread {thread_id}")
+        self.thread_id = thread_id
+
+
+class InvalidCursor(ChatDatabaseError, ValueError):
+    """A text that is no cursor of a page."""
+
+    def __init__(self) -> None:
+        super().__init__("not a cursor: pass back the `next` of a page, unchanged")

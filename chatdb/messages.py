@@ -1,0 +1,163 @@
+"""Messages: what was said in a thread, in order.
+
+What is appended here gets a `createdAt` that is later than everything in its thread, a millisecond at least, whoever
+else appends through here at the same time. Other writers get the time of their transaction, and rows of one INSERT
+share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from chatdb.paging import FIRST, LAST, Cursor, Page, check_limit, cut_page
+from chatdb.turns import in_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
+
+    from chatdb.database import Database, Row
+
+_APPEND = """
+WITH seen AS MATERIALIZED (
+    SELECT "id", xmin AS version FROM "Thread" WHERE "id" = $1
+), turn AS (
+    UPDATE "Thread" AS thread SET "model" = thread."model"
+    FROM seen WHERE thread."id" = seen."id" AND thread.xmin = seen.version
+    RETURNING thread."id"
+), start AS MATERIALIZED (
+    SELECT turn."id", greatest(
+        date_trunc('milliseconds', clock_timestamp()),
+        (SELECT max("createdAt") + interval '1 millisecond' FROM "Message" WHERE "threadId" = $1)
+    ) AS instant
+    FROM turn
+)
+INSERT INTO "Message" (
+    "threadId", "role", "content", "name", "toolCallId", "toolCalls", "provider", "model", "usage", "metaJson",
+    "createdAt"
+)
+SELECT start."id", each.role, each.content, each.name, each.tool_call_id, each.tool_calls, each.provider, each.model,
+    each.usage, each.meta_json, start.instant + (each.number - 1) * interval '1 millisecond'
+FROM start, unnest(
+    $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[], $9::jsonb[], $10::jsonb[]
+) WITH ORDINALITY AS each (
+    role, content, name, tool_call_id, tool_calls, provider, model, usage, meta_json, number
+)
+RETURNING "id", "threadId", "role", "content", "name", "toolCallId", "toolCalls", "provider", "model", "usage",
+    "metaJson", "createdAt"
+"""
+_HISTORY = """
+SELECT "id", "threadId", "role", "content", "name", "toolCallId", "toolCalls", "provider", "model", "usage", "metaJson",
+    "createdAt"
+FROM "Message"
+WHERE "threadId" = $1 AND ("createdAt", "id") > ($2, $3)
+ORDER BY "createdAt"
+FETCH FIRST ($4) ROWS WITH TIES
+"""
+_RECENT = """
+SELECT "id", "threadId", "role", "content", "name", "toolCallId", "toolCalls", "provider", "model", "usage", "metaJson",
+    "createdAt"
+FROM "Message"
+WHERE "threadId" = $1 AND ("createdAt", "id") < ($2, $3)
+ORDER BY "createdAt" DESC
+FETCH FIRST ($4) ROWS WITH TIES
+"""
+
+
+class Role(StrEnum):
+    """Who speaks. The database refuses any other."""
+
+    HUMAN = "human"
+    AI = "ai"
+    TOOL = "tool"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to append. The last three are kept as JSON, and None as NULL."""
+
+    role: Role
+    content: str
+    name: str | None = None
+    tool_call_id: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    tool_calls: Any = None
+    usage: Any = None
+    meta_json: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A row of "Message"."""
+
+    id: UUID
+    thread_id: UUID
+    role: Role
+    content: str
+    name: str | None
+    tool_call_id: str | None
+    tool_calls: Any
+    provider: str | None
+    model: str | None
+    usage: Any
+    meta_json: Any
+    created_at: datetime
+
+
+async def append(database: Database, thread_id: UUID, message: NewMessage) -> Message:
+    """Append a message to a thread and return it as stored. Raises ThreadNotFound."""
+    return (await append_many(database, thread_id, (message,)))[0]
+
+
+async def append_many(database: Database, thread_id: UUID, messages: Iterable[NewMessage]) -> tuple[Message, ...]:
+    """Append messages to a thread in their order, all or none, and return them as stored. Raises ThreadNotFound."""
+    columns = list(zip(*map(_parameters, messages), strict=True))
+    if not columns:
+        return ()
+    rows = await in_turn(database, _APPEND, thread_id, *columns)
+    return tuple(sorted(map(_message, rows), key=lambda message: message.created_at))
+
+
+async def history(
+    database: Database, thread_id: UUID, *, limit: int = 50, after: Cursor | None = None
+) -> Page[Message]:
+    """Read a page of a thread from its beginning on, oldest first; `after` is the page before's `next`."""
+    place = after or FIRST
+    rows = await database.fetch(_HISTORY, thread_id, place.created_at, place.id, check_limit(limit) + 1)
+    return cut_page(map(_message, rows), limit, newest_first=False)
+
+
+async def recent(
+    database: Database, thread_id: UUID, *, limit: int = 50, before: Cursor | None = None
+) -> Page[Message]:
+    """Read a page of a thread from its end back, newest first; `before` is the page before's `next`."""
+    place = before or LAST
+    rows = await database.fetch(_RECENT, thread_id, place.created_at, place.id, check_limit(limit) + 1)
+    return cut_page(map(_message, rows), limit, newest_first=True)
+
+
+def _parameters(message: NewMessage) -> tuple[Any, ...]:
+    return (
+        Role(message.role).value,
+        message.content,
+        message.name,
+        message.tool_call_id,
+        message.tool_calls,
+        message.provider,
+        message.model,
+        message.usage,
+        message.meta_json,
+    )
+
+
+_ROLES = {role.value: role for role in Role}
+
+
+def _message(row: Row) -> Message:
+    identifier, thread_id, role, *rest = row
+    return Message(identifier, thread_id, _ROLES[role], *rest)

@@ -1,0 +1,155 @@
+"""The service's pool of connections: opened when it starts, closed when it stops.
+
+app = Starlette(routes=…, lifespan=lifespan)     # the same for FastAPI
+
+async with get_pool().acquire() as connection:
+    rows = await connection.fetch('SELECT * FROM "Message" WHERE "threadId" = $1', thread_id)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
+from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from chatdb.waking import Waking
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+# Neon suspends a compute after five minutes without a query and drops its connections; these go first.
+IDLE_SECONDS = 240.0
+# A suspended compute answers in a few seconds, and at times in more: https://neon.com/docs/connect/connection-latency
+CONNECT_SECONDS = 15.0
+SHORTEST_CONNECT_SECONDS = 10.0
+QUERY_SECONDS = 60.0
+CLOSE_SECONDS = 10.0
+
+_pool: asyncpg.Pool | None = None
+
+
+async def open_pool(
+    url: str | DatabaseURL | None = None,
+    *,
+    application_name: str = "chatdb",
+    waking: Waking | None = None,
+    **settings: Any,
+) -> asyncpg.Pool:
+    """Open the pool of this process, with one connection made, and return it.
+
+    `url` is DATABASE_URL where it is not given, in any spelling that `DatabaseURL` reads. `waking` says how long a
+    sleeping compute is waited for. Every other setting goes to `asyncpg.create_pool` and wins over what the URL says.
+
+    Raises InvalidDatabaseURL, PoolAlreadyOpen, and asyncpg's errors when the server refuses or stays out of reach.
+    """
+    global _pool  # noqa: PLW0603 - the one pool of a process is what get_pool() is for
+    if _pool is not None:
+        raise PoolAlreadyOpen
+    parsed = _parse(url)
+    arguments = _arguments(parsed, application_name, settings)
+    arguments["connect"] = (waking or Waking()).around(arguments.pop("connect", asyncpg.connect))
+    _pool = asyncpg.create_pool(parsed.for_asyncpg().dsn, **arguments)
+    try:
+        return await _pool
+    except BaseException:
+        _pool.terminate()
+        _pool = None
+        raise
+
+
+async def close_pool() -> None:
+    """Close the pool: waits for queries under way, then cuts them off. Does nothing when it is not open."""
+    global _pool
+    pool, _pool = _pool, None
+    if pool is None:
+        return
+    try:
+        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+    except TimeoutError:
+        pool.terminate()
+
+
+def get_pool() -> asyncpg.Pool:
+    """Return the open pool. Raises PoolNotOpen before open_pool() and after close_pool()."""
+    if _pool is None:
+        raise PoolNotOpen
+    return _pool
+
+
+@contextlib.asynccontextmanager
+async def lifespan(
+    app: object = None,  # noqa: ARG001 - Starlette and FastAPI pass themselves
+    /,
+    url: str | DatabaseURL | None = None,
+    **settings: Any,
+) -> AsyncIterator[None]:
+    """Keep the pool open while an app runs. With settings: `lifespan=functools.partial(lifespan, max_size=20)`."""
+    await open_pool(url, **settings)
+    try:
+        yield
+    finally:
+        await close_pool()
+
+
+def _parse(url: str | DatabaseURL | None) -> DatabaseURL:
+    if isinstance(url, DatabaseURL):
+        return url
+    text = os.environ.get("DATABASE_URL", "") if url is None else url
+    if not text:
+        raise InvalidDatabaseURL("no connection string: set DATABASE_URL, or pass one to open_pool()")
+    return DatabaseURL.parse(text)
+
+
+def _arguments(url: DatabaseURL, application_name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what asyncpg.create_pool takes beside the URL: our defaults, then the URL's, then the caller's."""
+    rendered = url.for_asyncpg()
+    arguments: dict[str, Any] = {
+        "min_size": 1,
+        "max_size": 10,
+        "timeout": CONNECT_SECONDS,
+        "command_timeout": QUERY_SECONDS,
+        "max_inactive_connection_lifetime": IDLE_SECONDS,
+        **rendered.connect,
+        **rendered.pool,
+    }
+    if url.is_neon and arguments["timeout"] is not None:
+        arguments["timeout"] = max(arguments["timeout"], SHORTEST_CONNECT_SECONDS)
+    arguments |= settings
+    if "max_size" in settings and "min_size" not in settings:
+        arguments["min_size"] = min(arguments["min_size"], settings["max_size"])
+    at_start = {"timezone": "UTC"} if url.get("timezone") is None else {}
+    if url.get("application_name") is None:
+        at_start["application_name"] = application_name
+    given = {**rendered.connect.get("server_settings", {}), **settings.get("server_settings", {})}
+    arguments["server_settings"] = at_start | given
+    arguments["init"] = _init_with(settings.get("init"))
+    return arguments
+
+
+def _init_with(more: Callable[[asyncpg.Connection], Awaitable[object]] | None) -> Callable[..., Awaitable[None]]:
+    async def init(connection: asyncpg.Connection) -> None:
+        await prepare_connection(connection)
+        if more is not None:
+            await more(connection)
+
+    return init
+
+
+async def prepare_connection(connection: asyncpg.Connection) -> None:
+    """Make a connection read and write jsonb and json as Python values, as the typed queries expect.
+
+    The pool does it for its own connections; do it for one that was made without the pool.
+    """
+    for name in ("jsonb", "json"):
+        await connection.set_type_codec(name, schema="pg_catalog", encoder=_dump, decoder=json.loads, format="text")
+
+
+def _dump(value: object) -> str:
+    # PostgreSQL has no NaN in JSON; the error is better raised here.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
