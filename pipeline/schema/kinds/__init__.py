@@ -2,7 +2,7 @@
 
 A query gives (kind, name, parent, definition). The name is qualified and unique within its kind; the parent is the name
 of the relation or constraint that the object goes away with, or null; the definition is text that is equal exactly
-when two objects are, on every supported version of PostgreSQL. The names `user_schema`, `relation`, `of_extension`,
+when two objects are, on every supported version of PostgreSQL. The names `user_schema`, `relation`, `comes_along`,
 `owner_clause` and `platform_role` are given by `scope.py`; no schema is on the search path, so every name comes
 qualified.
 """

@@ -22,5 +22,5 @@ LEFT JOIN user_schema AS n
 CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
 WHERE (r.oid IS NOT NULL OR (c.oid IS NULL AND coalesce(k.conrelid, 0) = 0 AND n.oid IS NOT NULL))
   AND NOT (m.nspname IS NOT DISTINCT FROM 'public' AND d.description = 'standard public schema')
-  AND NOT EXISTS (SELECT FROM of_extension AS e WHERE e.classid = d.classoid AND e.objid = d.objoid)
+  AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = d.classoid AND e.objid = d.objoid)
 """

@@ -34,7 +34,7 @@ FROM (
                p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
         FROM pg_proc AS p
         JOIN user_schema AS n ON n.oid = p.pronamespace
-        WHERE NOT EXISTS (SELECT FROM of_extension AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
+        WHERE NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
         UNION ALL
         SELECT format('type %I.%I', n.name, y.typname), format('%I.%I', n.name, y.typname),
                y.typowner, coalesce(y.typacl, acldefault('T', y.typowner))
@@ -42,7 +42,7 @@ FROM (
         JOIN user_schema AS n ON n.oid = y.typnamespace
         LEFT JOIN pg_class AS c ON c.oid = y.typrelid
         WHERE (y.typtype IN ('e', 'd', 'r') OR (y.typtype = 'c' AND c.relkind = 'c'))
-          AND NOT EXISTS (SELECT FROM of_extension AS e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid)
+          AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid)
         UNION ALL
         SELECT concat_ws(' ', 'default of',
                          CASE d.defaclrole

@@ -1,10 +1,12 @@
 """Which objects belong to the schema, and which to the server, to an extension or to a tool's own history."""
 
+# `comes_along` is what an extension brought, and the constructors that a range type made.
 # Neon's own roles: their rights and default privileges come with the platform, not with a migration. They are the ones
 # that neondatabase/neon compute_tools grants to (src/spec_apply.rs).
 QUERY = """
-of_extension AS (
-    SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
+comes_along AS (
+    SELECT classid, objid FROM pg_depend
+    WHERE deptype = 'e' OR (deptype = 'i' AND classid = 'pg_proc'::regclass AND refclassid = 'pg_type'::regclass)
 ),
 platform_role AS (
     SELECT oid FROM pg_roles WHERE rolname IN ('cloud_admin', 'neon_superuser', 'web_access')
@@ -21,7 +23,7 @@ user_schema AS (
     SELECT oid, nspname AS name, nspowner AS owner
     FROM pg_namespace AS n
     WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'neon') AND nspname <> ALL ({ignored_schemas})
-      AND NOT EXISTS (SELECT FROM of_extension WHERE classid = 'pg_namespace'::regclass AND objid = n.oid)
+      AND NOT EXISTS (SELECT FROM comes_along WHERE classid = 'pg_namespace'::regclass AND objid = n.oid)
 ),
 ignored_table AS (
     SELECT c.oid
@@ -36,6 +38,6 @@ relation AS (
       AND NOT EXISTS (SELECT FROM pg_depend
                       WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype IN ('a', 'i')
                         AND refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM ignored_table))
-      AND NOT EXISTS (SELECT FROM of_extension WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+      AND NOT EXISTS (SELECT FROM comes_along WHERE classid = 'pg_class'::regclass AND objid = c.oid)
 )
 """

@@ -30,5 +30,5 @@ SELECT 'event trigger', quote_ident(v.evtname), NULL,
 FROM pg_event_trigger AS v
 JOIN pg_proc AS p ON p.oid = v.evtfoid
 JOIN user_schema AS n ON n.oid = p.pronamespace
-WHERE NOT EXISTS (SELECT FROM of_extension AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
+WHERE NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
 """
