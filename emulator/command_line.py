@@ -1,0 +1,142 @@
+"""The command line: serve, and switch faults on in an emulator that runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import shlex
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emulator.servers.account import NoAccount
+from emulator.servers.binaries import NoBinaries
+from emulator.service import run
+from emulator.settings import PLANS, Settings
+
+if TYPE_CHECKING:
+    from emulator.service import Access
+
+_DATA = Path(os.environ.get("NEON_EMULATOR_DATA", ".local/emulator"))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(["serve", *arguments] if not arguments or arguments[0].startswith("--") else arguments)
+    code: int = options.run(options)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m emulator", description="Neon's control plane on local PostgreSQL")
+    verbs = parser.add_subparsers(required=True)
+    serve = verbs.add_parser("serve", help="run it, in the foreground (the default)")
+    serve.set_defaults(run=_serve)
+    _add_data(serve)
+    serve.add_argument(
+        "--port", type=int, default=0, help="of the API and the proxy, on loopback (default: a free one)"
+    )
+    serve.add_argument("--plan", choices=sorted(PLANS), default="launch", help="whose limits hold (default: launch)")
+    serve.add_argument("--operation-seconds", type=float, default=0.0, help="the least time of an operation")
+    serve.add_argument("--refusal-status", type=int, choices=(409, 422), default=422, help="of a forbidden delete")
+    serve.add_argument("--require-org", action="store_true", help="refuse project calls without org_id")
+    fault = verbs.add_parser("fault", help="let the next calls or operations go wrong")
+    fault.set_defaults(run=_fault)
+    _add_data(fault)
+    what = fault.add_mutually_exclusive_group(required=True)
+    what.add_argument("--route", help="METHOD /path below /api/v2, * for any segment: 'DELETE /projects/*/branches/*'")
+    what.add_argument("--operation", help="an action such as create_branch, or *")
+    what.add_argument("--clear", action="store_true", help="switch everything off")
+    what.add_argument("--list", action="store_true", help="show what is switched on")
+    fault.add_argument("--times", type=int, default=1, help="how many (default: 1)")
+    fault.add_argument("--status", type=int, help="the answer: 423, 429, 500, 503, 524, 422, 409, …")
+    fault.add_argument("--retry-after", type=int, help="seconds, as a header")
+    fault.add_argument("--message", help="the error's text; for operations: they fail with it")
+    fault.add_argument("--after-effect", action="store_true", help="carry the call out first")
+    fault.add_argument("--hang", action="store_true", help="never answer")
+    fault.add_argument("--lost", action="store_true", help="carry the call out, then close the connection")
+    fault.add_argument("--seconds", type=float, help="for operations: how much longer they take")
+    return parser
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, default=_DATA, help="its folder (default: $NEON_EMULATOR_DATA or %(default)s)"
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    settings = Settings(
+        data=options.data,
+        port=options.port,
+        plan=PLANS[options.plan],
+        operation_seconds=options.operation_seconds,
+        refusal_status=options.refusal_status,
+        require_org=options.require_org,
+    )
+    settings.data.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=settings.data / "emulator.log",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        asyncio.run(run(settings, lambda access: _announce(settings, access)))
+    except (NoAccount, NoBinaries, OSError) as fault:
+        sys.stderr.write(f"emulator: {fault}\n")
+        return 2
+    except KeyboardInterrupt:
+        pass  # uvicorn has shut down already
+    return 0
+
+
+def _announce(settings: Settings, access: Access) -> None:
+    """Print what a shell needs, ready for eval."""
+    lines = {
+        "NEON_API_KEY": access.api_key,
+        "NEON_API_URL": f"{access.url}/api/v2",
+        "HTTPS_PROXY": access.url,
+        "SSL_CERT_FILE": str(access.ca_file),
+        "NO_PROXY": "127.0.0.1,localhost",
+        "NEON_EMULATOR_DATA": str(settings.data.resolve()),
+    }
+    for name, value in lines.items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    sys.stdout.flush()
+
+
+def _fault(options: argparse.Namespace) -> int:
+    if options.list or options.clear:
+        return _administer(options.data, "DELETE" if options.clear else "GET", None)
+    names = ("route", "operation", "times", "status", "retry_after", "message", "seconds")
+    fault = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if options.after_effect:
+        fault["after_effect"] = True
+    if options.hang or options.lost:
+        fault["kind"] = "hang" if options.hang else "lost"
+    return _administer(options.data, "POST", fault)
+
+
+def _administer(data: Path, method: str, fault: dict[str, Any] | None) -> int:
+    try:
+        url = (data / "address").read_text().strip() + "/emulator/faults"
+        headers = {"Authorization": f"Bearer {(data / 'admin-token').read_text().strip()}"}
+        body = None if fault is None else json.dumps(fault).encode()
+        request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - http on loopback
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=10) as response:
+            sys.stdout.write(json.dumps(json.load(response), indent=2) + "\n")
+    except urllib.error.HTTPError as refused:
+        sys.stderr.write(f"emulator: {json.load(refused)['message']}\n")
+        return 2
+    except OSError as fault_of_reach:
+        sys.stderr.write(f"emulator: none runs in {data} ({fault_of_reach}); start it, or give --data\n")
+        return 2
+    return 0

@@ -1,0 +1,217 @@
+"""Computes: the server of each branch and the front door of each endpoint, woken on demand and suspended when idle.
+
+A branch has one data directory and so one server. An endpoint is the door to it; the server also runs without one while
+the control plane needs it (to read roles, or as the parent of a new branch).
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from emulator.front_door.door import Closed, FrontDoor
+from emulator.front_door.pooler import refuse_options
+from emulator.servers.account import reachable_copy
+from emulator.servers.binaries import Binaries, find_installation
+from emulator.servers.catalog import count_busy_sessions
+from emulator.servers.cluster import Cluster
+from emulator.servers.copying import copy_branch
+from emulator.servers.template import Template
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+    from emulator.clock import Clock
+    from emulator.servers.account import Account
+    from emulator.state import Branch, Endpoint, Project
+
+_DOOR_PORTS = range(20_000, 30_000)  # below the range from which systems lend ports, so a door finds its own again
+_DEFAULT_SUSPEND = 300
+_LEFTOVER_SECONDS = 30.0
+
+
+class Computes:
+    """All servers and doors of a data folder."""
+
+    def __init__(self, folder: Path, account: Account, password: str, tls: ssl.SSLContext, clock: Clock) -> None:
+        self._branches = folder / "branches"
+        self._branches.mkdir(mode=0o755, exist_ok=True)
+        self._account = account
+        self._password = password
+        self._tls = tls
+        self._clock = clock
+        self._binaries = Binaries(reachable_copy(account, find_installation(), folder / "postgresql"))
+        self._template = Template(folder / "template", self._binaries, account, password)
+        self._clusters: dict[str, Cluster] = {}
+        self._doors: dict[str, list[FrontDoor]] = {}
+        self._used: dict[str, float] = {}
+
+    def cluster(self, branch: Branch) -> Cluster:
+        """The server of a branch, running or not."""
+        if branch.id not in self._clusters:
+            self._clusters[branch.id] = Cluster(
+                self._branches / branch.id, self._binaries, self._account, self._password
+            )
+        return self._clusters[branch.id]
+
+    def running(self, branch: Branch) -> bool:
+        """Whether the server of a branch runs."""
+        return self.cluster(branch).running
+
+    async def create(self, branch: Branch) -> None:
+        """Give a root branch an empty cluster."""
+        cluster = self.cluster(branch)
+        if cluster.running:
+            return
+        self._account.make_folder(cluster.folder)
+        await self._template.copy_to(cluster.data)
+
+    async def copy(self, project: Project, parent: Branch, child: Branch) -> str:
+        """Give a child branch a copy of its parent's data; returns the log position of the copy."""
+        target = self.cluster(child)
+        await target.stop(immediate=True)
+        source = await self.start(project, parent)
+        self._account.make_folder(target.folder)
+        async with source.lock:
+            return await copy_branch(source, target.data, self._account)
+
+    async def start(self, project: Project, branch: Branch) -> Cluster:
+        """The running server of a branch."""
+        cluster = self.cluster(branch)
+        self._touch(branch.id)
+        if cluster.running and not cluster.stopping:
+            return cluster  # without the lock, which a copy of this branch may hold for long
+        async with cluster.lock:
+            if not cluster.running:
+                await cluster.start(_identity(project, branch))
+        return cluster
+
+    async def stop(self, project: Project, branch: Branch) -> None:
+        """Suspend the server of a branch."""
+        cluster = self.cluster(branch)
+        async with cluster.lock:
+            await cluster.stop()
+        for endpoint in project.endpoints_of(branch):
+            if endpoint.current_state == "active":
+                endpoint.current_state = "idle"
+                endpoint.suspended_at = self._clock.stamp()
+
+    async def restart(self, project: Project, branch: Branch) -> None:
+        """Let a running server take new settings; a sleeping one takes them when it wakes."""
+        cluster = self.cluster(branch)
+        async with cluster.lock:
+            if cluster.running:
+                await cluster.stop()
+                await cluster.start(_identity(project, branch))
+
+    async def adopt(self, branch: Branch) -> bool:
+        """Find the server that a killed emulator left running."""
+        return await self.cluster(branch).adopt()
+
+    async def remove(self, branch: Branch) -> None:
+        """Delete the data of a branch for good."""
+        cluster = self.cluster(branch)
+        async with cluster.lock:
+            await cluster.stop(immediate=True)
+            shutil.rmtree(cluster.folder, ignore_errors=True)
+        self._clusters.pop(branch.id, None)
+
+    async def open_doors(self, project: Project, endpoint: Endpoint) -> None:
+        """Listen for an endpoint: on its own ports, or on new ones the first time."""
+        if endpoint.id in self._doors:
+            return
+
+        async def wake() -> int:
+            return await self._wake(project, endpoint)
+
+        def touch() -> None:
+            self._touch(endpoint.branch_id)
+
+        for port in [endpoint.port] if endpoint.port else random.sample(_DOOR_PORTS, 50):
+            direct = FrontDoor(port, self._tls, wake, touch)
+            pooled = FrontDoor(port + 1, self._tls, wake, touch, refuse=refuse_options)
+            try:
+                await direct.open()
+                await pooled.open()
+            except OSError:
+                await direct.close()
+                if endpoint.port:
+                    raise
+            else:
+                endpoint.port, endpoint.pooler_port = direct.port, pooled.port
+                self._doors[endpoint.id] = [direct, pooled]
+                return
+        raise OSError("no free port for a front door")
+
+    async def close_doors(self, endpoint: Endpoint) -> None:
+        """Stop listening for an endpoint and drop its clients."""
+        for door in self._doors.pop(endpoint.id, []):
+            await door.close()
+
+    async def drop_connections(self, endpoint: Endpoint) -> None:
+        """End the sessions of an endpoint's clients, as applying a configuration does."""
+        for door in self._doors.get(endpoint.id, []):
+            await door.drop_connections()
+
+    async def _wake(self, project: Project, endpoint: Endpoint) -> int:
+        branch = project.branches.get(endpoint.branch_id)
+        if branch is None or branch.deleted_at is not None:
+            raise Closed("the branch of this endpoint was deleted")
+        if endpoint.disabled:
+            raise Closed(f"the endpoint {endpoint.id} is disabled; enable it through Neon's API and try again")
+        if branch.current_state != "ready":
+            raise Closed("the branch of this endpoint is not ready yet")
+        cluster = await self.start(project, branch)
+        self.mark_active(endpoint)
+        return cluster.port
+
+    def mark_active(self, endpoint: Endpoint) -> None:
+        """Note that an endpoint is awake."""
+        if endpoint.current_state != "active":
+            endpoint.current_state, endpoint.started_at = "active", self._clock.stamp()
+        endpoint.last_active = self._clock.stamp()
+
+    def _touch(self, branch_id: str) -> None:
+        self._used[branch_id] = self._clock.now().timestamp()
+
+    async def is_idle(self, project: Project, branch: Branch) -> bool:
+        """Whether the server of a branch has been unused for its suspend time-out. Idle connections do not count."""
+        endpoints = [endpoint for endpoint in project.endpoints_of(branch) if endpoint.current_state == "active"]
+        limit = max((_suspend_after(project, endpoint) for endpoint in endpoints), default=_LEFTOVER_SECONDS)
+        now = self._clock.now().timestamp()
+        if now - self._used.setdefault(branch.id, now) < limit or self.cluster(branch).lock.locked():
+            return False
+        async with await self.cluster(branch).connect() as connection:
+            busy = await count_busy_sessions(connection)
+        if busy:
+            self._touch(branch.id)
+        return busy == 0
+
+    async def close(self) -> None:
+        """Close every door and stop every server."""
+        began = time.monotonic()
+        for doors in list(self._doors.values()):
+            for door in doors:
+                await door.close()
+        for cluster in self._clusters.values():
+            await cluster.stop(immediate=time.monotonic() - began > 10)
+
+
+def _identity(project: Project, branch: Branch) -> dict[str, str]:
+    """The settings by which a server says who it is, and those that its endpoint asks for."""
+    identity = {"neon.project_id": project.id, "neon.branch_id": branch.id}
+    asked: dict[str, str] = {}
+    for endpoint in project.endpoints_of(branch):
+        identity["neon.endpoint_id"] = endpoint.id
+        asked |= {str(name): str(value) for name, value in endpoint.settings.get("pg_settings", {}).items()}
+    return asked | identity
+
+
+def _suspend_after(project: Project, endpoint: Endpoint) -> float:
+    seconds = endpoint.suspend_timeout_seconds
+    if seconds == 0:
+        seconds = int(project.default_endpoint_settings.get("suspend_timeout_seconds", 0)) or _DEFAULT_SUSPEND
+    return float("inf") if seconds < 0 else float(seconds)

@@ -1,0 +1,103 @@
+"""The switchboard: what goes wrong next, by request and by operation."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+Kind = Literal["answer", "hang", "lost"]
+_KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class WrongFault(Exception):
+    """A fault that makes no sense; the message says why."""
+
+
+@dataclass(frozen=True)
+class CallFault:
+    """The next `times` calls of a route go wrong.
+
+    `route` is METHOD /path below /api/v2; a segment that is * or {anything} matches any one, METHOD may be *.
+    kind answer: `status` with Neon's error body (524: an HTML page); hang: no answer until the client goes away;
+    lost: the connection is closed. With `after_effect` the call is carried out first (lost always does that).
+    """
+
+    route: str
+    kind: Kind = "answer"
+    times: int = 1
+    status: int = 503
+    message: str = ""
+    retry_after: int | None = None
+    after_effect: bool = False
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether a call is one of this route."""
+        wanted_method, _, wanted_path = self.route.partition(" ")
+        wanted, given = wanted_path.strip("/").split("/"), path.strip("/").split("/")
+        if wanted_method not in {"*", method}:
+            return False
+        if wanted == ["*"]:
+            return True
+        return len(wanted) == len(given) and all(map(_segment_matches, wanted, given))
+
+
+@dataclass(frozen=True)
+class OperationFault:
+    """The next `times` operations of an action (* for any) take `seconds` longer, and fail if there is a `message`."""
+
+    action: str
+    times: int = 1
+    seconds: float = 0.0
+    message: str = ""
+
+
+class Switchboard:
+    """The faults that are switched on; each is used up by what it hits."""
+
+    def __init__(self) -> None:
+        self.calls: list[CallFault] = []
+        self.operations: list[OperationFault] = []
+
+    def clear(self) -> None:
+        """Switch everything off."""
+        self.calls.clear()
+        self.operations.clear()
+
+    def add(self, item: dict[str, Any]) -> CallFault | OperationFault:
+        """Switch on a fault given as JSON: with `route` it is for calls, with `operation` for operations."""
+        fields = dict(item)
+        try:
+            if "operation" in fields:
+                operation = OperationFault(fields.pop("operation"), **fields)
+                self.operations.append(operation)
+                return operation
+            call = CallFault(**fields)
+        except TypeError as fault:
+            raise WrongFault(str(fault)) from None
+        if call.kind not in _KINDS:
+            raise WrongFault(f"kind is one of {', '.join(_KINDS)}, not {call.kind!r}")
+        if " " not in call.route:
+            raise WrongFault("a route is METHOD /path, such as 'DELETE /projects/*/branches/*'")
+        self.calls.append(call)
+        return call
+
+    def for_call(self, method: str, path: str) -> CallFault | None:
+        """The fault that this call hits, used up once."""
+        for index, fault in enumerate(self.calls):
+            if fault.matches(method, path):
+                self.calls[index : index + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+                return fault
+        return None
+
+    def for_operation(self, action: str) -> OperationFault | None:
+        """The fault that this operation hits, used up once."""
+        for index, fault in enumerate(self.operations):
+            if fault.action in {"*", action}:
+                self.operations[index : index + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+                return fault
+        return None
+
+
+def _segment_matches(wanted: str, given: str) -> bool:
+    return (wanted.startswith("{") and wanted.endswith("}")) or fnmatch.fnmatchcase(given, wanted)

@@ -1,0 +1,65 @@
+"""Reads a request's JSON: absent and null are the same, a wrong type is a 400."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.errors import bad_request
+
+
+class Fields:
+    """An object of a request body."""
+
+    def __init__(self, content: object, where: str = "body") -> None:
+        if not isinstance(content, dict):
+            raise bad_request(f"{where} must be an object")
+        self.content: dict[str, Any] = content
+        self._where = where
+
+    def __contains__(self, name: str) -> bool:
+        return self.content.get(name) is not None
+
+    def inner(self, name: str) -> Fields:
+        """The object of that name; an empty one when absent."""
+        return Fields(self.content.get(name) or {}, f"{self._where}.{name}")
+
+    def required(self, name: str) -> Fields:
+        """The object of that name; 400 when absent."""
+        if name not in self:
+            raise bad_request(f"{self._where}.{name} is required")
+        return self.inner(name)
+
+    def objects(self, name: str) -> list[Fields]:
+        """A list of objects."""
+        items = self.content.get(name) or []
+        if not isinstance(items, list):
+            raise bad_request(f"{self._where}.{name} must be a list")
+        return [Fields(item, f"{self._where}.{name}[{index}]") for index, item in enumerate(items)]
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """An object as it is."""
+        return dict(self.inner(name).content)
+
+    def text(self, name: str, default: str = "") -> str:
+        """Text, or the default."""
+        return str(self._typed(name, (str,), default, "a string"))
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """A boolean, or the default."""
+        return bool(self._typed(name, (bool,), default, "a boolean"))
+
+    def whole(self, name: str, default: int = 0) -> int:
+        """An integer, or the default."""
+        return int(self._typed(name, (int,), default, "an integer"))
+
+    def number(self, name: str, default: float = 0.0) -> float:
+        """A number, or the default."""
+        return float(self._typed(name, (int, float), default, "a number"))
+
+    def _typed(self, name: str, types: tuple[type, ...], default: Any, wanted: str) -> Any:
+        value = self.content.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise bad_request(f"{self._where}.{name} must be {wanted}")
+        return value

@@ -1,0 +1,87 @@
+"""The few messages of PostgreSQL's protocol 3.0 that a proxy must understand (documentation, "Message Formats")."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+SSL_REQUEST = 80877103
+GSS_REQUEST = 80877104
+CANCEL_REQUEST = 80877102
+_LARGEST_STARTUP = 10_000
+
+
+class ProtocolError(Exception):
+    """The client or the server said something that is not the protocol."""
+
+
+@dataclass(frozen=True)
+class Startup:
+    """A client's first packet: its code (a protocol version or a request) and what follows."""
+
+    code: int
+    body: bytes
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The start-up parameters of a session."""
+        words = [word.decode(errors="replace") for word in self.body.split(b"\0")]
+        return {name: value for name, value in zip(words[::2], words[1::2], strict=False) if name}
+
+    def pack(self) -> bytes:
+        """The packet as it is sent."""
+        return struct.pack("!ii", len(self.body) + 8, self.code) + self.body
+
+
+@dataclass(frozen=True)
+class Key:
+    """BackendKeyData: what a cancel request must show."""
+
+    pid: int
+    secret: int
+
+    def pack(self) -> bytes:
+        """As the server's message."""
+        return b"K" + struct.pack("!iiI", 12, self.pid, self.secret)
+
+    def cancel_request(self) -> bytes:
+        """As a client's request."""
+        return struct.pack("!iiiI", 16, CANCEL_REQUEST, self.pid, self.secret)
+
+    @classmethod
+    def unpack(cls, body: bytes) -> Key:
+        """From eight bytes of either message."""
+        pid, secret = struct.unpack("!iI", body)
+        return cls(pid, secret)
+
+
+async def read_startup(reader: asyncio.StreamReader) -> Startup:
+    """The next packet of a client that has not started a session."""
+    length, code = struct.unpack("!ii", await reader.readexactly(8))
+    if not 8 <= length <= _LARGEST_STARTUP:
+        raise ProtocolError(f"a start-up packet of {length} bytes")
+    return Startup(code, await reader.readexactly(length - 8))
+
+
+async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """The next message of a session: its type and its body."""
+    head = await reader.readexactly(5)
+    (length,) = struct.unpack("!i", head[1:])
+    if length < 4:
+        raise ProtocolError(f"a message of {length} bytes")
+    return head[:1], await reader.readexactly(length - 4)
+
+
+def pack(kind: bytes, body: bytes) -> bytes:
+    """A message as it is sent."""
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+def fatal(message: str, sqlstate: str = "08006") -> bytes:
+    """An error that ends the session."""
+    fields = (b"SFATAL", b"VFATAL", b"C" + sqlstate.encode(), b"M" + message.encode(), b"")
+    return pack(b"E", b"\0".join(fields) + b"\0")

@@ -1,0 +1,113 @@
+"""The one public port: plain HTTP for a client of the base URL, and an HTTPS proxy that plays console.neon.tech.
+
+The Terraform provider's address of the API is a constant. HTTPS_PROXY sends it here with CONNECT; the tunnel ends in
+this process, with a certificate of our own authority. Both ways lead to the same web server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from emulator.certificates import API_HOST
+
+if TYPE_CHECKING:
+    import ssl
+
+_CHUNK = 1 << 16
+_LONGEST_HEAD = 16_384
+log = logging.getLogger(__name__)
+
+
+class Proxy:
+    """A listener that passes connections on to the web server on `port`."""
+
+    def __init__(self, web_port: int, tls: ssl.SSLContext) -> None:
+        self._web_port = web_port
+        self._tls = tls
+        self._server: asyncio.Server | None = None
+        self._clients: dict[int, asyncio.StreamWriter] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self, port: int) -> int:
+        """Listen on loopback; returns the port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        if self._server is not None:
+            self._server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def abort(self, local_port: int) -> None:
+        """Cut the client whose requests reach the web server from this local port."""
+        writer = self._clients.get(local_port)
+        if writer is not None:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+        try:
+            first = await reader.readuntil(b"\n")
+            if first.startswith(b"CONNECT "):
+                if not await self._accept(first, reader, writer):
+                    return
+                first = b""
+            await self._pass_on(first, reader, writer)
+        except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            pass  # the client went away, or did not speak TLS, or we close
+        finally:
+            writer.close()
+            if task is not None:
+                self._tasks.discard(task)
+
+    async def _accept(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        target = first.split()[1].decode("latin-1")
+        length = len(first)
+        while (line := await reader.readuntil(b"\n")).strip():
+            length += len(line)
+            if length > _LONGEST_HEAD:
+                return False
+        if target != f"{API_HOST}:443":
+            log.warning("refused to reach %s: the proxy knows %s only", target, API_HOST)
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            return False
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await writer.start_tls(self._tls)
+        return True
+
+    async def _pass_on(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        web_reader, web_writer = await asyncio.open_connection("127.0.0.1", self._web_port)
+        local_port = int(web_writer.get_extra_info("sockname")[1])
+        self._clients[local_port] = writer
+        try:
+            web_writer.write(first)
+            pumps = [
+                asyncio.create_task(_pump(reader, web_writer)),
+                asyncio.create_task(_pump(web_reader, writer)),
+            ]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
+        finally:
+            del self._clients[local_port]
+            web_writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(_CHUNK):
+            writer.write(data)
+            await writer.drain()

@@ -1,0 +1,263 @@
+"""Branches."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from emulator import clock, names
+from emulator.errors import bad_request, conflict, not_emulated, unprocessable
+from emulator.pages import cut
+from emulator.routes.endpoints import new_endpoint
+from emulator.shapes import (
+    Json,
+    branch_shape,
+    connection_uris,
+    database_shape,
+    endpoint_shape,
+    role_shape,
+)
+from emulator.state import Branch, Operation, Project, Role
+
+if TYPE_CHECKING:
+    from emulator.control import Call
+    from emulator.fields import Fields
+
+_LONGEST_LIFE = timedelta(days=30)
+_ALL = 10_000
+
+
+async def create(call: Call) -> Json:
+    """POST /projects/P/branches."""
+    project = call.project(exclusive=True)
+    asked = call.body.inner("branch")
+    _refuse_unsupported(asked)
+    default = next(branch for branch in project.living() if branch.default)
+    parent = call.branch(project, asked.text("parent_id", default.id), ready=True)
+    if parent.expires_at is not None:
+        raise unprocessable("a branch that expires cannot have children")
+    await call.control.mirror.refresh(project, parent)
+    child = _new_branch(call, project, parent, asked)
+    wanted = call.body.objects("endpoints")
+    if len(wanted) > 1:
+        raise conflict("read-write endpoint already exists")
+    endpoints = [new_endpoint(call, project, child, item) for item in wanted]
+    project.branches[child.id] = child
+    operations = [_copying(call, parent, child)]
+    for endpoint in endpoints:
+        await call.control.computes.open_doors(project, endpoint)
+        project.endpoints[endpoint.id] = endpoint
+        work = {"do": "start", "branch": child.id, "endpoint": endpoint.id, "restart": True}
+        operations.append(
+            call.control.queue.new("start_compute", work, endpoint=endpoint, request=operations[0].request)
+        )
+    submitted = call.submit(project, *operations)
+    answer: Json = {
+        "branch": branch_shape(project, child),
+        "endpoints": [endpoint_shape(project, endpoint) for endpoint in endpoints],
+        "operations": submitted,
+        "roles": [role_shape(child, role, password=parent.protected) for role in child.roles],
+        "databases": [database_shape(child, database) for database in child.databases],
+    }
+    uris = connection_uris(child, endpoints)
+    return answer | ({"connection_uris": uris} if uris else {})
+
+
+async def find(call: Call) -> Json:
+    """GET /projects/P/branches."""
+    project, query = call.project(), call.query
+    deleted = query.get("include_deleted") == "true"
+    wanted = query.get("search", "")
+    branches = [
+        branch
+        for branch in project.branches.values()
+        if (deleted or branch.deleted_at is None) and (wanted in branch.name or wanted in branch.id)
+    ]
+    by = query.get("sort_by", "updated_at")
+    if by not in {"name", "created_at", "updated_at"}:
+        raise bad_request("sort_by must be name, created_at or updated_at")
+    order = query.get("sort_order", "desc")
+    branches.sort(key=lambda branch: str(getattr(branch, by)), reverse=order != "asc")
+    page, last, more = cut(branches, query, default=_ALL, key=lambda branch: branch.id)
+    pagination: Json = {"sort_by": by, "sort_order": order.upper()}
+    return {
+        "branches": [branch_shape(project, branch) for branch in page],
+        "annotations": {branch.id: _annotation(branch) for branch in page if branch.annotation},
+        "pagination": pagination | ({"next": last} if more else {}),
+    }
+
+
+async def read(call: Call) -> Json:
+    """GET /projects/P/branches/B."""
+    project = call.project()
+    branch = call.branch(project)
+    return {"branch": branch_shape(project, branch), "annotation": _annotation(branch)}
+
+
+async def update(call: Call) -> Json:
+    """PATCH /projects/P/branches/B: name, protection, expiry (null takes it away)."""
+    project = call.project(exclusive=True)
+    branch, asked = call.branch(project), call.body.required("branch")
+    name, protected = asked.text("name", branch.name), asked.flag("protected", default=branch.protected)
+    if name != branch.name:
+        _require_free_name(project, name)
+    if protected and not branch.protected:
+        _require_protectable(call, project)
+    expires = branch.expires_at
+    if "expires_at" in asked.content:
+        expires = _expiry(call, asked) if "expires_at" in asked else None
+    if expires is not None and (protected or branch.default or project.children(branch)):
+        raise unprocessable("a protected branch, the default branch and a parent cannot expire")
+    branch.name, branch.protected = name, protected
+    _set_expiry(call, branch, expires)
+    branch.updated_at = call.control.clock.stamp()
+    return {"branch": branch_shape(project, branch), "operations": []}
+
+
+async def delete(call: Call) -> Json:
+    """DELETE /projects/P/branches/B: recoverable for seven days, unless hard_delete=true."""
+    project = call.project(exclusive=True)
+    branch = call.branch(project)
+    if branch.default:
+        raise call.refused("the default branch cannot be deleted")
+    if branch.parent_id is None:
+        raise call.refused("a root branch cannot be deleted")
+    if branch.protected:
+        raise call.refused("a protected branch cannot be deleted")
+    if project.children(branch):
+        raise call.refused("a branch that has children cannot be deleted")
+    hard = call.query.get("hard_delete") == "true"
+    mark_deleted(branch, call.control.clock.stamp(), "user")
+    work = {"do": "remove_branch" if hard else "close_branch", "branch": branch.id}
+    operations = [
+        call.control.queue.new("suspend_compute", {"do": "suspend", "branch": branch.id}, endpoint=endpoint)
+        for endpoint in project.endpoints_of(branch)
+    ]
+    operations.append(call.control.queue.new("delete_timeline", work, branch=branch))
+    shape = branch_shape(project, branch)
+    return {"branch": shape, "operations": call.submit(project, *operations)}
+
+
+async def recover(call: Call) -> Json:
+    """POST /projects/P/branches/B/recover: the branch and its endpoint as they were."""
+    project = call.project(exclusive=True)
+    branch = project.branches.get(call.path["branch"])
+    if branch is None or branch.deleted_at is None:
+        raise (
+            unprocessable("the branch is not deleted") if branch else conflict("the branch can no longer be recovered")
+        )
+    _require_free_name(project, branch.name)
+    _require_room(call, project)
+    if branch.parent_id not in {other.id for other in project.living()}:
+        raise unprocessable("the parent of the branch is deleted")
+    branch.deleted_at = None
+    _set_expiry(call, branch, None)
+    branch.updated_at = branch.state_changed_at = call.control.clock.stamp()
+    endpoints = project.endpoints_of(branch)
+    for endpoint in endpoints:
+        await call.control.computes.open_doors(project, endpoint)
+    return {
+        "branch": branch_shape(project, branch),
+        "endpoints": [endpoint_shape(project, endpoint) for endpoint in endpoints],
+    }
+
+
+async def set_as_default(call: Call) -> Json:
+    """POST /projects/P/branches/B/set_as_default."""
+    project = call.project(exclusive=True)
+    branch = call.branch(project, ready=True)
+    if branch.expires_at is not None:
+        raise unprocessable("a branch that expires cannot be the default branch")
+    for other in project.branches.values():
+        other.default = other.id == branch.id
+    return {"branch": branch_shape(project, branch), "operations": []}
+
+
+def mark_deleted(branch: Branch, now: str, method: str) -> None:
+    """Delete a branch softly."""
+    branch.deleted_at, branch.deletion_method, branch.updated_at = now, method, now
+
+
+def _refuse_unsupported(asked: Fields) -> None:
+    if "parent_lsn" in asked or "parent_timestamp" in asked:
+        raise not_emulated("branching at a past time or log position")
+    if asked.text("init_source", "parent-data") != "parent-data":
+        raise not_emulated("a branch without its parent's data")
+    if asked.flag("archived"):
+        raise not_emulated("an archived branch")
+
+
+def _new_branch(call: Call, project: Project, parent: Branch, asked: Fields) -> Branch:
+    now, identity = call.control.clock.stamp(), names.branch_id()
+    name = asked.text("name", identity)
+    _require_free_name(project, name)
+    _require_room(call, project)
+    child = Branch(identity, name, now, now, now, parent_id=parent.id, pending_state="ready")
+    child.protected = asked.flag("protected")
+    child.annotation = call.body.mapping("annotation_value")
+    child.logical_size = parent.logical_size
+    if child.protected:
+        _require_protectable(call, project)
+    if "expires_at" in asked:
+        if child.protected:
+            raise unprocessable("a protected branch, the default branch and a parent cannot expire")
+        _set_expiry(call, child, _expiry(call, asked))
+    child.roles = [_inherited(role, new_password=parent.protected) for role in parent.roles]
+    child.databases = [type(database)(**vars(database)) for database in parent.databases]
+    return child
+
+
+def _inherited(role: Role, *, new_password: bool) -> Role:
+    copy = Role(**vars(role))
+    if new_password and copy.login:
+        copy.password = names.password()
+    return copy
+
+
+def _copying(call: Call, parent: Branch, child: Branch) -> Operation:
+    work = {"do": "copy_parent", "branch": child.id, "parent": parent.id, "new_passwords": parent.protected}
+    return call.control.queue.new("create_branch", work, branch=child)
+
+
+def _require_free_name(project: Project, name: str) -> None:
+    if any(branch.name == name for branch in project.living()):
+        raise conflict(f'branch already exists; branch_name:"{name}"')
+
+
+def _require_room(call: Call, project: Project) -> None:
+    limit = call.control.settings.plan.branches
+    if len(project.living()) >= limit:
+        raise unprocessable(f"branches limit exceeded; limit:{limit}", "BRANCHES_LIMIT_EXCEEDED")
+
+
+def _require_protectable(call: Call, project: Project) -> None:
+    limit = call.control.settings.plan.protected_branches
+    if sum(branch.protected for branch in project.living()) >= limit:
+        raise unprocessable(f"protected branches limit exceeded; limit:{limit}", "PROTECTED_BRANCHES_LIMIT_EXCEEDED")
+
+
+def _expiry(call: Call, asked: Fields) -> str:
+    try:
+        instant = clock.read(asked.text("expires_at"))
+    except ValueError:
+        raise bad_request("expires_at must be an RFC 3339 time with a time zone") from None
+    now = call.control.clock.now()
+    if not now < instant <= now + _LONGEST_LIFE:
+        raise bad_request("expires_at must be in the future, and at most 30 days away")
+    return clock.write(instant)
+
+
+def _set_expiry(call: Call, branch: Branch, expires: str | None) -> None:
+    if expires != branch.expires_at:
+        branch.ttl_interval_seconds = None if expires is None else round(-call.control.clock.seconds_since(expires))
+    branch.expires_at = expires
+
+
+def _annotation(branch: Branch) -> Json:
+    value = branch.annotation
+    return {
+        "object": {"type": "console/branch", "id": branch.id},
+        "value": value,
+        "created_at": branch.created_at,
+        "updated_at": branch.created_at,
+    }

@@ -1,0 +1,178 @@
+"""Projects: made with a default branch, its owner role, its database and its compute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emulator import names
+from emulator.errors import ApiError, bad_request, not_emulated
+from emulator.pages import cut
+from emulator.routes.endpoints import new_endpoint
+from emulator.shapes import (
+    Json,
+    branch_shape,
+    connection_uris,
+    database_shape,
+    endpoint_shape,
+    project_item_shape,
+    project_shape,
+    role_shape,
+)
+from emulator.state import Branch, Database, Project, Role
+
+if TYPE_CHECKING:
+    from emulator.control import Call
+    from emulator.fields import Fields
+
+ORGANIZATION = "org-emulated-12345678"
+_PG_VERSION = 16
+_SETTINGS: dict[str, Any] = {
+    "allowed_ips": {"ips": [], "protected_branches_only": False},
+    "enable_logical_replication": False,
+    "maintenance_window": {"weekdays": [2], "start_time": "01:00", "end_time": "02:00"},
+    "block_public_connections": False,
+    "block_vpc_connections": False,
+    "hipaa": False,
+}
+
+
+async def create(call: Call) -> Json:
+    """POST /projects."""
+    asked = call.body.required("project")
+    wanted = asked.inner("branch")
+    _require_organization(call, asked.text("org_id"))
+    version = asked.whole("pg_version", _PG_VERSION)
+    if version != _PG_VERSION:
+        raise not_emulated(f"PostgreSQL {version} (the emulator's servers are {_PG_VERSION})")
+    now, queue, plan = call.control.clock.stamp(), call.control.queue, call.control.settings.plan
+    identity = names.project_id()
+    project = Project(
+        id=identity,
+        name=asked.text("name", identity),
+        org_id=asked.text("org_id", ORGANIZATION),
+        region_id=asked.text("region_id", "aws-us-east-1"),
+        pg_version=version,
+        store_passwords=asked.flag("store_passwords", default=True),
+        history_retention_seconds=_history(call, asked, min(86_400, plan.history_seconds)),
+        default_endpoint_settings=_endpoint_defaults(call, asked, {}),
+        settings=_SETTINGS | asked.mapping("settings"),
+        created_at=now,
+        updated_at=now,
+        provisioner=asked.text("provisioner", "k8s-neonvm"),
+        last_database_id=1,
+    )
+    branch = Branch(names.branch_id(), wanted.text("name", "main"), now, now, now, default=True)
+    role = Role(wanted.text("role_name", "neondb_owner"), now, now, password=names.password())
+    branch.roles = [role]
+    branch.databases = [Database(1, wanted.text("database_name", "neondb"), role.name, now, now)]
+    endpoint = new_endpoint(call, project, branch, asked.inner("default_endpoint_settings"))
+    project.branches[branch.id], project.endpoints[endpoint.id] = branch, endpoint
+    await call.control.computes.open_doors(project, endpoint)
+    call.control.store.projects[project.id] = project
+    first = queue.new("create_timeline", {"do": "create_root", "branch": branch.id}, branch=branch)
+    start = {"do": "start", "branch": branch.id, "endpoint": endpoint.id}
+    second = queue.new("start_compute", start, endpoint=endpoint, request=first.request)
+    operations = call.submit(project, first, second)
+    return {
+        "project": project_shape(project, plan),
+        "connection_uris": connection_uris(branch, [endpoint]),
+        "roles": [role_shape(branch, role, password=True)],
+        "databases": [database_shape(branch, database) for database in branch.databases],
+        "operations": operations,
+        "branch": branch_shape(project, branch),
+        "endpoints": [endpoint_shape(project, endpoint)],
+    }
+
+
+async def find(call: Call) -> Json:
+    """GET /projects."""
+    _require_organization(call, call.query.get("org_id", ""))
+    wanted, organization = call.query.get("search", ""), call.query.get("org_id")
+    projects = [
+        project
+        for project in call.control.store.projects.values()
+        if wanted in project.name or wanted in project.id
+        if organization in {None, project.org_id}
+    ]
+    page, cursor, _ = cut(projects, call.query, default=10, key=lambda project: project.id)
+    shapes = [project_item_shape(project, call.control.settings.plan) for project in page]
+    return {
+        "projects": shapes,
+        "unavailable_project_ids": [],
+        "pagination": {"cursor": cursor} if cursor else {},
+        "applications": {},
+        "integrations": {},
+    }
+
+
+async def read(call: Call) -> Json:
+    """GET /projects/P."""
+    return {"project": project_shape(call.project(), call.control.settings.plan)}
+
+
+async def update(call: Call) -> Json:
+    """PATCH /projects/P."""
+    project = call.project(exclusive=True)
+    asked = call.body.required("project")
+    history = _history(call, asked, project.history_retention_seconds)
+    defaults = _endpoint_defaults(call, asked, project.default_endpoint_settings)
+    project.name = asked.text("name", project.name)
+    project.history_retention_seconds, project.default_endpoint_settings = history, defaults
+    project.settings |= asked.mapping("settings")
+    project.updated_at = call.control.clock.stamp()
+    return {"project": project_shape(project, call.control.settings.plan), "operations": []}
+
+
+async def delete(call: Call) -> Json:
+    """DELETE /projects/P: at once and for good."""
+    project = call.project(exclusive=True)
+    if any(branch.protected for branch in project.living()):
+        raise call.refused("projects with protected branches cannot be deleted")
+    shape = project_shape(project, call.control.settings.plan)
+    del call.control.store.projects[project.id]
+    call.control.store.save()
+    for endpoint in project.endpoints.values():
+        await call.control.computes.close_doors(endpoint)
+    for branch in project.branches.values():
+        await call.control.computes.remove(branch)
+    return {"project": shape}
+
+
+async def organizations(call: Call) -> Json:
+    """GET /users/me/organizations."""
+    known = {ORGANIZATION} | {project.org_id for project in call.control.store.projects.values()}
+    plan = call.control.settings.plan.name
+    return {"organizations": [{"id": item, "name": "emulated", "handle": item, "plan": plan} for item in sorted(known)]}
+
+
+async def regions(_: Call) -> Json:
+    """GET /regions: every region is this machine."""
+    known = ("aws-us-east-1", "aws-us-east-2", "aws-us-west-2", "aws-eu-central-1", "aws-eu-west-2", "azure-eastus2")
+    shapes = [
+        {"region_id": item, "name": item, "default": item == known[0], "geo_lat": "0", "geo_long": "0"}
+        for item in known
+    ]
+    return {"regions": shapes}
+
+
+def _require_organization(call: Call, given: str) -> None:
+    if call.control.settings.require_org and not given:
+        raise ApiError(400, "org_id is required, you can find it on your organization settings page")
+
+
+def _history(call: Call, asked: Fields, default: int) -> int:
+    seconds, limit = asked.whole("history_retention_seconds", default), call.control.settings.plan.history_seconds
+    if seconds > limit:
+        raise bad_request(
+            "requested history retention seconds exceeds allowed maximum; "
+            f'requested_history_retention_seconds:"{seconds}", max:"{limit}"'
+        )
+    return seconds
+
+
+def _endpoint_defaults(call: Call, asked: Fields, present: dict[str, Any]) -> dict[str, Any]:
+    """The defaults of computes: what was, what is asked, what is asked outside of the object."""
+    limits = ("autoscaling_limit_min_cu", "autoscaling_limit_max_cu")
+    outer = {name: asked.number(name) for name in limits if name in asked}
+    base = {"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": min(2.0, call.control.settings.plan.max_cu)}
+    return base | {"suspend_timeout_seconds": 0} | present | outer | asked.mapping("default_endpoint_settings")

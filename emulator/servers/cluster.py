@@ -1,0 +1,218 @@
+"""One data directory and the server process on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from emulator.servers.account import Account
+    from emulator.servers.binaries import Binaries
+
+SUPERUSER = "cloud_admin"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_GLANCE = 0.01
+
+# Written before each start, so a copied directory never keeps its parent's identity.
+_SETTINGS_FILE = "emulator.conf"
+_BASE_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "104",  # a fixed 0.25 CU on Neon
+    "max_wal_senders": "4",
+    "shared_buffers": "32MB",
+    "max_wal_size": "1GB",
+    "fsync": "off",  # survives a killed process, not a power cut
+    "idle_in_transaction_session_timeout": "5min",  # Neon's default
+    "password_encryption": "scram-sha-256",
+    "timezone": "GMT",
+    "log_timezone": "GMT",
+    "logging_collector": "off",
+}
+
+
+class ServerFailed(Exception):
+    """A server did not start or stop; the message ends with what its log says."""
+
+
+class Cluster:
+    """A server: started, stopped, found again after the emulator was killed, and asked things as superuser."""
+
+    def __init__(self, folder: Path, binaries: Binaries, account: Account, password: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.lock = asyncio.Lock()
+        self.port = 0
+        self.stopping = False
+        self._binaries = binaries
+        self._account = account
+        self._password = password
+        self._pid = 0
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        if self._process is not None:
+            return self._process.returncode is None
+        return self._pid > 0 and _alive(self._pid)
+
+    async def start(self, identity: Mapping[str, str]) -> None:
+        """Start the server with these settings, on a port of its own choice, and wait until it takes connections."""
+        if self.running or await self._adopt():
+            return
+        for attempt in range(5):
+            try:
+                await self._start_once(identity)
+            except ServerFailed as failure:
+                if attempt == 4 or "could not bind" not in str(failure):
+                    raise
+            else:
+                return
+
+    async def _start_once(self, identity: Mapping[str, str]) -> None:
+        port = _free_port()
+        settings = _BASE_SETTINGS | dict(identity) | {"port": str(port)}
+        lines = [f"{name} = '{_quoted(value)}'\n" for name, value in settings.items()]
+        path = self.data / _SETTINGS_FILE
+        path.write_text("".join(lines))
+        self._account.own(path)
+        log_path = self.folder / "server.log"
+        with log_path.open("ab") as log:
+            begin = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                self._binaries.postgres,
+                "-D",
+                self.data,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.data,
+                start_new_session=True,  # Ctrl-C on a terminal is the emulator's to handle
+                **self._account.spawn(),
+            )
+        self._pid, self.port = self._process.pid, port
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while not self._ready():
+                    if not self.running:
+                        raise ServerFailed(f"the server of {self.folder.name} ended: {_tail(log_path, begin)}")
+                    await asyncio.sleep(_GLANCE)
+        except TimeoutError:
+            await self.stop(immediate=True)
+            raise ServerFailed(f"the server of {self.folder.name} did not start: {_tail(log_path, begin)}") from None
+
+    def _ready(self) -> bool:
+        pid_file = self._pid_file()
+        return len(pid_file) > 7 and pid_file[0] == str(self._pid) and pid_file[7].strip() == "ready"
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    async def _adopt(self) -> bool:
+        """Take over a server that a killed emulator left behind, when it proves to be the one of this directory."""
+        pid_file = self._pid_file()
+        if len(pid_file) < 4 or not _alive(int(pid_file[0])):
+            return False
+        self._process, self._pid, self.port = None, int(pid_file[0]), int(pid_file[3])
+        try:
+            async with await self.connect() as connection:
+                cursor = await connection.execute("SHOW data_directory")
+                found = await cursor.fetchone()
+        except psycopg.Error:
+            found = None
+        if found is not None and self._is_here(str(found[0])):
+            return True
+        self._pid = 0
+        return False
+
+    def _is_here(self, directory: str) -> bool:
+        return self.data.samefile(directory)
+
+    async def adopt(self) -> bool:
+        """Whether a server of a killed emulator runs here; if so it is ours again."""
+        return self.running or await self._adopt()
+
+    async def stop(self, *, immediate: bool = False) -> None:
+        """Stop the server: sessions get 57P01, or nothing at all when immediate. Returns when the process is gone."""
+        if not self.running:
+            return
+        self.stopping = True
+        try:
+            await self._end(signal.SIGQUIT if immediate else signal.SIGINT)
+        finally:
+            self.stopping = False
+        self._pid, self._process = 0, None
+
+    async def _end(self, number: signal.Signals) -> None:
+        _send(self._pid, number)
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._gone()
+        except TimeoutError:
+            if number == signal.SIGQUIT:
+                raise ServerFailed(f"the server of {self.folder.name} does not stop") from None
+            await self._end(signal.SIGQUIT)
+
+    async def _gone(self) -> None:
+        if self._process is not None:
+            await self._process.wait()
+        while _alive(self._pid):  # noqa: ASYNC110 - nothing tells of the end of a process that is not our child
+            await asyncio.sleep(_GLANCE)
+
+    async def connect(self, database: str = "postgres") -> psycopg.AsyncConnection[Any]:
+        """A connection as the superuser, in autocommit, past the front door."""
+        return await psycopg.AsyncConnection.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=SUPERUSER,
+            password=self._password,
+            dbname=database,
+            connect_timeout=10,
+            autocommit=True,
+            application_name="control-plane",
+        )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "''")
+
+
+def _tail(log: Path, begin: int) -> str:
+    with log.open("rb") as file:
+        file.seek(begin)
+        return file.read()[-1500:].decode(errors="replace").strip()

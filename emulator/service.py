@@ -1,0 +1,122 @@
+"""Puts the emulator together in a data folder, runs it, and takes it down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from emulator import names
+from emulator.app import build
+from emulator.certificates import API_HOST, Certificates
+from emulator.clock import Clock
+from emulator.computes import Computes
+from emulator.control import Control
+from emulator.faults import Switchboard
+from emulator.housekeeping import keep_house
+from emulator.mirror import Mirror
+from emulator.operations import Queue
+from emulator.proxy import Proxy
+from emulator.servers.account import Account, NoAccount
+from emulator.state import Store
+from emulator.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from emulator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a running emulator."""
+
+    url: str
+    api_key: str
+    admin_token: str
+    ca_file: Path
+
+
+async def run(settings: Settings, announce: Callable[[Access], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `announce` is called once, when requests are answered."""
+    account = _prepare(settings.data)
+    secrets = {name: _secret(settings.data / name) for name in ("api-key", "admin-token", "superuser-password")}
+    certificates = Certificates(settings.data)
+    clock, store, faults = Clock(), Store(settings.data / "state.json"), Switchboard()
+    door_tls = certificates.context("127.0.0.1", "localhost")
+    computes = Computes(settings.data, account, secrets["superuser-password"], door_tls, clock)
+    mirror = Mirror(computes, clock)
+    queue = Queue(store, clock, settings, faults, Work(computes, mirror, clock))
+    control = Control(settings, clock, store, computes, mirror, queue)
+    with socket.create_server(("127.0.0.1", 0)) as web_socket:
+        proxy = Proxy(web_socket.getsockname()[1], certificates.context(API_HOST))
+        app = build(control, secrets["api-key"], secrets["admin-token"], faults, proxy.abort)
+        config = uvicorn.Config(
+            app, http="h11", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
+        await _resume(control)
+        port = await proxy.open(settings.port)
+        (settings.data / "address").write_text(f"http://127.0.0.1:{port}\n")
+        announce(
+            Access(
+                f"http://127.0.0.1:{port}", secrets["api-key"], secrets["admin-token"], certificates.ca_file.resolve()
+            )
+        )
+        house = asyncio.create_task(keep_house(control))
+        try:
+            await uvicorn.Server(config).serve(sockets=[web_socket])
+        finally:
+            house.cancel()
+            await proxy.close()
+            await queue.close()
+            await computes.close()
+            for project in store.projects.values():
+                for endpoint in project.endpoints.values():
+                    endpoint.current_state = "idle" if endpoint.current_state == "active" else endpoint.current_state
+            store.save()
+
+
+async def _resume(control: Control) -> None:
+    """Go on where the last run ended, however it ended."""
+    for project in control.store.projects.values():
+        for branch in project.branches.values():
+            adopted = await control.computes.adopt(branch)
+            branch.synced = branch.synced and not adopted
+            if adopted:
+                log.info("found the server of %s running", branch.id)
+            if branch.deleted_at is not None:
+                continue
+            for endpoint in project.endpoints_of(branch):
+                await control.computes.open_doors(project, endpoint)
+                if endpoint.current_state != "init":
+                    endpoint.current_state = "active" if adopted else "idle"
+        control.queue.resume(project)
+
+
+def _prepare(data: Path) -> Account:
+    """Make the data folder, and see that servers can live in it."""
+    data.mkdir(parents=True, exist_ok=True)
+    account = Account.choose()
+    if not account.can_enter(data.resolve()):
+        raise NoAccount(
+            f"servers do not run as root, and their user cannot enter {data}: give another folder with --data,"
+            " one whose parents everybody may pass (mode 0711 or 0755)"
+        )
+    return account
+
+
+def _secret(path: Path) -> str:
+    """A secret of the data folder, made at the first start."""
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(names.api_key())
+    return path.read_text().strip()

@@ -1,0 +1,163 @@
+"""What operations do. Each piece is given as data (kept in the state) and can be done twice with the same result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emulator import names
+from emulator.errors import ApiError
+from emulator.servers import catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from emulator.clock import Clock
+    from emulator.computes import Computes
+    from emulator.mirror import Mirror
+    from emulator.state import Branch, Project
+
+    Step = Callable[[Project, Branch, dict[str, Any]], Awaitable[None]]
+
+
+class Work:
+    """Does the work of operations on servers and in the state."""
+
+    def __init__(self, computes: Computes, mirror: Mirror, clock: Clock) -> None:
+        self._computes = computes
+        self._mirror = mirror
+        self._clock = clock
+        self._steps: dict[str, Step] = {
+            "create_root": self._create_root,
+            "copy_parent": self._copy_parent,
+            "start": self._start,
+            "suspend": self._suspend,
+            "configure": self._configure,
+            "put_role": self._put_role,
+            "drop_role": self._drop_role,
+            "put_database": self._put_database,
+            "rename_database": self._rename_database,
+            "drop_database": self._drop_database,
+            "close_branch": self._close_branch,
+            "remove_branch": self._remove_branch,
+            "close_endpoint": self._close_endpoint,
+        }
+
+    async def __call__(self, project: Project, work: dict[str, Any]) -> None:
+        """Do one piece of work."""
+        branch = project.branches.get(work["branch"])
+        if branch is None:
+            raise ApiError(404, "the branch is gone")
+        await self._steps[work["do"]](project, branch, work)
+
+    async def _create_root(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
+        await self._computes.create(branch)
+        cluster = await self._computes.start(project, branch)
+        async with await cluster.connect() as connection:
+            for role in branch.roles:
+                await catalog.put_role(connection, role.name, role.password)
+            for database in branch.databases:
+                await catalog.put_database(connection, database.name, database.owner_name)
+        await self._mirror.read(project, branch)
+        self._settle(branch)
+
+    async def _copy_parent(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        branch.parent_lsn = await self._computes.copy(project, project.branches[work["parent"]], branch)
+        branch.parent_timestamp = self._clock.stamp()
+        if work["new_passwords"]:
+            await self._mirror.read(project, branch)
+            cluster = await self._computes.start(project, branch)
+            async with await cluster.connect() as connection:
+                with_password = {found.name for found in await catalog.read_roles(connection) if found.verifier}
+                for role in branch.roles:
+                    if role.name in with_password:
+                        role.password = role.password or names.password()  # also of a role made in SQL
+                        await catalog.set_password(connection, role.name, role.password)
+        self._settle(branch)
+
+    async def _start(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        endpoint = project.endpoints[work["endpoint"]]
+        await self._computes.open_doors(project, endpoint)
+        if work.get("restart"):
+            await self._computes.restart(project, branch)
+        if not endpoint.disabled:
+            await self._computes.start(project, branch)
+            self._computes.mark_active(endpoint)
+        else:
+            endpoint.current_state = "idle"
+
+    async def _suspend(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
+        if self._computes.running(branch):
+            await self._mirror.read(project, branch)
+            await self._computes.stop(project, branch)
+
+    async def _configure(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        endpoint = project.endpoints[work["endpoint"]]
+        await self._computes.drop_connections(endpoint)
+        if work.get("left"):
+            await self._computes.stop(project, project.branches[work["left"]])
+        if endpoint.disabled:
+            await self._suspend(project, branch, work)
+            endpoint.current_state = "idle"
+        else:
+            await self._computes.restart(project, branch)
+
+    async def _put_role(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        role = next(role for role in branch.roles if role.name == work["role"])
+        async with await self._configured(project, branch) as connection:
+            await catalog.put_role(connection, role.name, role.password)
+        await self._mirror.read(project, branch)
+
+    async def _drop_role(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        async with await self._configured(project, branch) as connection:
+            await catalog.drop_role(connection, work["role"])
+        await self._mirror.read(project, branch)
+
+    async def _put_database(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        async with await self._configured(project, branch) as connection:
+            await catalog.put_database(connection, work["database"], work["owner"])
+        await self._mirror.read(project, branch)
+
+    async def _rename_database(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        async with await self._configured(project, branch) as connection:
+            await catalog.rename_database(connection, work["database"], work["name"])
+        await self._mirror.read(project, branch)
+
+    async def _drop_database(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        async with await self._configured(project, branch) as connection:
+            await catalog.drop_database(connection, work["database"])
+        await self._mirror.read(project, branch)
+
+    async def _configured(self, project: Project, branch: Branch) -> Any:
+        """A superuser's connection, after dropping the clients: Neon applies a configuration that way."""
+        for endpoint in project.endpoints_of(branch):
+            await self._computes.drop_connections(endpoint)
+        cluster = await self._computes.start(project, branch)
+        for endpoint in project.endpoints_of(branch):
+            if not endpoint.disabled:
+                self._computes.mark_active(endpoint)
+        return await cluster.connect()
+
+    async def _close_branch(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
+        for endpoint in project.endpoints_of(branch):
+            await self._computes.close_doors(endpoint)
+        await self._suspend(project, branch, {})
+
+    async def _remove_branch(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
+        for endpoint in project.endpoints_of(branch):
+            await self._computes.close_doors(endpoint)
+        await self._computes.remove(branch)
+        for endpoint in project.endpoints_of(branch):
+            del project.endpoints[endpoint.id]
+        del project.branches[branch.id]
+
+    async def _close_endpoint(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        endpoint = project.endpoints.get(work["endpoint"])
+        if endpoint is None:
+            return
+        await self._computes.close_doors(endpoint)
+        await self._suspend(project, branch, work)
+        del project.endpoints[endpoint.id]
+
+    def _settle(self, branch: Branch) -> None:
+        branch.current_state, branch.pending_state = "ready", None
+        branch.state_changed_at = branch.updated_at = self._clock.stamp()
