@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
+
+from pipeline.deploy import apply
+from pipeline.migrations import read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +31,7 @@ def database(server: PostgresServer) -> Iterator[DatabaseURL]:
 def migrated_template(server: PostgresServer) -> DatabaseURL:
     """A database with every migration applied, to be copied. Nobody may stay connected to it."""
     made = server.create_database()
-    _apply(made)
+    apply(made, read_folder(MIGRATIONS))
     return made
 
 
@@ -40,9 +42,3 @@ def migrated(server: PostgresServer, migrated_template: DatabaseURL) -> Iterator
     yield made
     server.drop_database(made)
 
-
-def _apply(url: DatabaseURL) -> None:
-    with psycopg.connect(url.reveal()) as connection:
-        for file in sorted(MIGRATIONS.glob("[0-9]*.sql")):
-            if not file.name.endswith(".rollback.sql"):
-                connection.execute(file.read_bytes())
