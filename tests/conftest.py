@@ -1,3 +1,9 @@
 """Loads the plugins of tests/support. Their fixtures are for every test."""
 
-pytest_plugins = ["tests.support.server", "tests.support.databases", "tests.support.folders"]
+pytest_plugins = [
+    "tests.support.server",
+    "tests.support.databases",
+    "tests.support.folders",
+    "tests.support.pgbouncer", "tests.support.emulator",
+    "tests.support.services",
+]

@@ -66,8 +66,12 @@ class LiveProgress(Progress):
         self._bar.console.print(text, markup=False, highlight=False)
 
     def starting(self, pending: int) -> None:
-        self._task = self._bar.add_task("applying", total=pending)
+        self._task = self._bar.add_task("", total=pending)
         self._bar.start()
+
+    def running(self, migration: str) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, description=migration)
 
     def applied(self, migration: str, milliseconds: int | None) -> None:
         super().applied(migration, milliseconds)

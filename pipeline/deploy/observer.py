@@ -18,6 +18,9 @@ class Observer:
     def starting(self, pending: int) -> None:
         """So many migrations are about to run."""
 
+    def running(self, migration: str) -> None:
+        """The server is at this one now."""
+
     def applied(self, migration: str, milliseconds: int | None) -> None:
         """One is applied and recorded."""
 

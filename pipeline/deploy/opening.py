@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import BehindPooler, TimedOut
 from pipeline.history import READ, History, parse_history
+from pipeline.history.record import RUNNING
 from pipeline.postgres.connect import UnsupportedStartupParameter, open_session, where
 from pipeline.postgres.identity import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.lock import TRY, find_holder
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chatdb.url import DatabaseURL
     from pipeline.deploy.observer import Observer
     from pipeline.postgres.session import Session
@@ -75,8 +78,18 @@ def _open(url: DatabaseURL, application: str, patience: Patience, observer: Obse
         session = open_session(url, application_name=application, wait=patience.connect)
     except UnsupportedStartupParameter as error:
         raise _behind_pooler(where(url)) from error
-    session.on_notice = observer.notice
+    session.on_notice = _tell(observer)
     return session
+
+
+def _tell(observer: Observer) -> Callable[[str, str], None]:
+    def tell(sqlstate: str, text: str) -> None:
+        if sqlstate == RUNNING:
+            observer.running(text)
+        else:
+            observer.notice(text)
+
+    return tell
 
 
 def _wait_for_lock(session: Session, patience: Patience, observer: Observer) -> Opened:

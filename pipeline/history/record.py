@@ -32,6 +32,10 @@ class Author:
     commit: str = ""
 
 
+# The SQLSTATE under which the server tells which file it is at. A server keeps its answers until its buffer is full or the
+# query ends, but sends them with any INFO: so this is what lets the client see the commits of the files before.
+RUNNING = "MG001"
+
 # Between two files: settings and temporary tables of the last one are gone, whatever it did.
 CLEAN = "RESET ALL;RESET ROLE;DISCARD TEMP;"
 
@@ -39,6 +43,7 @@ CLEAN = "RESET ALL;RESET ROLE;DISCARD TEMP;"
 def apply_sql(file: MigrationFile, author: Author) -> str:
     """BEGIN, the record, the file's text and its log row, COMMIT, and a clean session for the next file."""
     return _transaction(
+        file.id,
         file.forward,
         record=_record(file),
         log=_log(file, author, "apply", _measured_comment(file.checksum, author)),
@@ -48,6 +53,7 @@ def apply_sql(file: MigrationFile, author: Author) -> str:
 def rollback_sql(file: MigrationFile, backward: Script, author: Author) -> str:
     """As apply_sql, the other way."""
     return _transaction(
+        file.id,
         backward,
         record=f"DELETE FROM {SCHEMA}._yoyo_migration WHERE migration_hash = {literal(file.hash)}",
         log=_log(file, author, "rollback", literal("")),
@@ -91,13 +97,13 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _transaction(script: Script, *, record: str, log: str) -> str:
+def _transaction(id_: str, script: Script, *, record: str, log: str) -> str:
     limits = "".join(
         f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items()
     )
     block = (
         "DECLARE started timestamptz := pg_catalog.clock_timestamp(); lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
-        f"BEGIN EXECUTE {_dollar_quoted(script.text)}; RESET ALL; RESET ROLE; {log}; END"
+        f"BEGIN RAISE INFO '%', {literal(id_)} USING ERRCODE = '{RUNNING}'; EXECUTE {_dollar_quoted(script.text)}; RESET ALL; RESET ROLE; {log}; END"
     )
     return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;{CLEAN}"
 

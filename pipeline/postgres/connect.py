@@ -32,6 +32,7 @@ SETTINGS: Mapping[str, str] = {
     "client_connection_check_interval": "200ms",
     "standard_conforming_strings": "on",
     "client_encoding": "UTF8",
+    "client_min_messages": "notice",
     "DateStyle": "ISO",
     "TimeZone": "UTC",
     "default_tablespace": "",
@@ -98,6 +99,11 @@ def _conninfo(url: DatabaseURL, application_name: str) -> str:
             f"the URL names the schema {schema!r}, and the tables of this repository are in public",
             remedy="Remove `schema` from the URL, or write schema=public.",
         )
+    if "neon." in str(given.get("options") or "").replace("\\", "").lower():
+        raise ConfigurationError(
+            "the URL's options set a neon.… setting: who the server is, it says itself",
+            remedy="Remove that setting from the URL's options.",
+        )
     options = " ".join(f"-c {name}={_escaped(value)}" for name, value in SETTINGS.items())
     given["options"] = f"{given.get('options') or ''} {options}".strip()
     given["application_name"] = application_name
@@ -126,8 +132,8 @@ def _connect(conninfo: str, deadline: float) -> pq.abc.PGconn:
 
 
 def _message(error: OperationalError) -> str:
-    """The last line says what went wrong; libpq puts one line before it for each address that it tried."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """What went wrong at the last address that libpq tried. Its advice stands in lines that begin with a tab."""
+    lines = [line.strip() for line in str(error).splitlines() if line and not line[0].isspace()]
     return lines[-1] if lines else "no answer"
 
 

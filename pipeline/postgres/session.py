@@ -68,7 +68,7 @@ class Session:
 
     connection: pq.abc.PGconn = field(repr=False)
     shown_as: str  # where it leads, without a password
-    on_notice: Callable[[str], None] | None = None
+    on_notice: Callable[[str, str], None] | None = None  # is told the SQLSTATE and the text of a NOTICE, INFO or WARNING
 
     def __post_init__(self) -> None:
         """Non-blocking, so that a large query is sent while its first answers are read."""
@@ -166,9 +166,9 @@ class Session:
         return ConnectionLost(f"the connection to {self.shown_as} was lost: {first}")
 
     def _notice(self, result: pq.abc.PGresult) -> None:
-        text = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY)
-        if self.on_notice is not None and text:
-            self.on_notice(text.decode("utf-8", "replace"))
+        fields = _fields(result)
+        if self.on_notice is not None:
+            self.on_notice(fields.get("sqlstate", ""), fields.get("message", ""))
 
 
 def _fields(answer: pq.abc.PGresult) -> dict[str, str]:
