@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from chatdb.jsonb import dump_or_null
 from chatdb.paging import FIRST, LAST, Cursor, Page, check_limit, cut_page
 from chatdb.turns import in_turn
 
@@ -39,10 +40,10 @@ INSERT INTO "Message" (
     "threadId", "role", "content", "name", "toolCallId", "toolCalls", "provider", "model", "usage", "metaJson",
     "createdAt"
 )
-SELECT start."id", each.role, each.content, each.name, each.tool_call_id, each.tool_calls, each.provider, each.model,
-    each.usage, each.meta_json, start.instant + (each.number - 1) * interval '1 millisecond'
+SELECT start."id", each.role, each.content, each.name, each.tool_call_id, each.tool_calls::jsonb, each.provider,
+    each.model, each.usage::jsonb, each.meta_json::jsonb, start.instant + (each.number - 1) * interval '1 millisecond'
 FROM start, unnest(
-    $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::text[], $8::text[], $9::jsonb[], $10::jsonb[]
+    $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]
 ) WITH ORDINALITY AS each (
     role, content, name, tool_call_id, tool_calls, provider, model, usage, meta_json, number
 )
@@ -141,17 +142,18 @@ async def recent(
     return cut_page(map(_message, rows), limit, newest_first=True)
 
 
-def _parameters(message: NewMessage) -> tuple[Any, ...]:
+def _parameters(message: NewMessage) -> tuple[str | None, ...]:
+    # JSON goes as text: in an array of jsonb, asyncpg would take a list for one more dimension.
     return (
         Role(message.role).value,
         message.content,
         message.name,
         message.tool_call_id,
-        message.tool_calls,
+        dump_or_null(message.tool_calls),
         message.provider,
         message.model,
-        message.usage,
-        message.meta_json,
+        dump_or_null(message.usage),
+        dump_or_null(message.meta_json),
     )
 
 

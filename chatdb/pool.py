@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
+from chatdb.jsonb import prepare_connection
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
 from chatdb.waking import Waking
 
@@ -139,17 +139,3 @@ def _init_with(more: Callable[[asyncpg.Connection], Awaitable[object]] | None) -
             await more(connection)
 
     return init
-
-
-async def prepare_connection(connection: asyncpg.Connection) -> None:
-    """Make a connection read and write jsonb and json as Python values, as the typed queries expect.
-
-    The pool does it for its own connections; do it for one that was made without the pool.
-    """
-    for name in ("jsonb", "json"):
-        await connection.set_type_codec(name, schema="pg_catalog", encoder=_dump, decoder=json.loads, format="text")
-
-
-def _dump(value: object) -> str:
-    # PostgreSQL has no NaN in JSON; the error is better raised here.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

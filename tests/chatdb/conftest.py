@@ -1,0 +1,61 @@
+"""Pools and connections of chatdb, as the role of the service that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from chatdb.url import DatabaseURL
+    from tests.support.services import Services
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def ai_service(migrated: DatabaseURL, services: Services) -> DatabaseURL:
+    """A migrated database as ai_service connects to it directly."""
+    return services.url("ai_service", migrated)
+
+
+@pytest.fixture(params=["directly", "through PgBouncer"])
+def service_url(request: pytest.FixtureRequest, ai_service: DatabaseURL) -> DatabaseURL:
+    """A migrated database as ai_service connects to it, both ways."""
+    if request.param == "directly":
+        return ai_service
+    pooled = request.getfixturevalue("pooled")
+    # Fewer connections than clients, so that each statement may meet another server process.
+    pooler: DatabaseURL = pooled(ai_service, {"default_pool_size": "3"})
+    return pooler.copy_merge_params({"pgbouncer": "true"})
+
+
+@pytest.fixture
+def with_pool(service_url: DatabaseURL) -> Callable[[Callable[[Any], Awaitable[T]]], T]:
+    """Runs an async function with an open pool."""
+    from chatdb.pool import close_pool, open_pool
+
+    def run(test: Callable[[Any], Awaitable[T]]) -> T:
+        async def inside() -> T:
+            pool = await open_pool(service_url)
+            try:
+                return await test(pool)
+            finally:
+                await close_pool()
+
+        return in_loop(inside())
+
+    return run
+
+
+def in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end, in a loop of its own, with a deadline."""
+
+    async def timed() -> T:
+        async with asyncio.timeout(120):
+            return await coroutine
+
+    return asyncio.run(timed())
