@@ -1,0 +1,29 @@
+"""Neon's API: what the pipeline asks of it, as typed calls that wait for the end and say what went wrong.
+
+`NeonClient` makes the calls, `survey` lists the branches of a project, and the rest are the values that they return.
+"""
+
+from pipeline.neon.client import NeonClient
+from pipeline.neon.failures import ApiError, NotFound, OutcomeUnknown
+from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, NewBranch, Operation, Project, Role
+from pipeline.neon.survey import BranchLine, Survey, survey
+from pipeline.neon.transport import Patience
+
+__all__ = [
+    "ApiError",
+    "Branch",
+    "BranchLine",
+    "Compute",
+    "Database",
+    "Endpoint",
+    "NeonClient",
+    "NewBranch",
+    "NotFound",
+    "Operation",
+    "OutcomeUnknown",
+    "Patience",
+    "Project",
+    "Role",
+    "Survey",
+    "survey",
+]
