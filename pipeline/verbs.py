@@ -28,7 +28,12 @@ class Verb:
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb("migrate", "local-only", "developers", "Apply what is pending locally; with --name, generate a migration first."),
+        Verb(
+            "migrate",
+            "local-only",
+            "developers",
+            "Apply what is pending locally; with --name, generate a migration first.",
+        ),
         Verb("verify", "local-only", "developers", "Prove a migration that was finished by hand, forward and back."),
         Verb("push", "local-only", "developers", "Put schema.sql straight onto the local database, with no file."),
         Verb("rollback", "local-only", "developers", "Roll the local database back to a migration."),

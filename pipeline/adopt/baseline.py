@@ -67,9 +67,7 @@ def baseline(
     raise_faults(text_faults(chosen.files))
     target, observer = target or Target(), observer or Observer()
     expected = _expected(scratch, chosen)
-    opened = open_locked(
-        url, application="chat-database baseline", patience=patience or Patience(), observer=observer
-    )
+    opened = open_locked(url, application="chat-database baseline", patience=patience or Patience(), observer=observer)
     with opened.session as session:
         other = read_other(session, opened.identity.other_history) if not opened.history.exists else NO_OTHER
         identity = replace(opened.identity, other_history="")
@@ -108,7 +106,9 @@ def _live(url: DatabaseURL, shown: str) -> Catalog:
         with _connected(url.direct()) as connection:
             return read_catalog(connection)
     except psycopg.Error as error:
-        raise DatabaseFailed(f"the catalog of {shown} could not be read: {error}", remedy="Nothing was changed.") from error
+        raise DatabaseFailed(
+            f"the catalog of {shown} could not be read: {error}", remedy="Nothing was changed."
+        ) from error
 
 
 def _connected(url: DatabaseURL) -> psycopg.Connection[tuple[object, ...]]:

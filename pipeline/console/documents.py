@@ -20,7 +20,7 @@ def print_document(document: Document) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
-def deploy_document(environment: str, report: Report) -> Document:
+def deploy_document(environment: str | None, report: Report) -> Document:
     """What `deploy --json` prints."""
     return {
         "verb": "deploy",
@@ -32,7 +32,7 @@ def deploy_document(environment: str, report: Report) -> Document:
     }
 
 
-def plan_document(environment: str, survey: Survey) -> Document:
+def plan_document(environment: str | None, survey: Survey) -> Document:
     """What `plan --json` prints."""
     return {
         "verb": "plan",
@@ -44,7 +44,7 @@ def plan_document(environment: str, survey: Survey) -> Document:
     }
 
 
-def status_document(environment: str, survey: Survey) -> Document:
+def status_document(environment: str | None, survey: Survey) -> Document:
     """What `status --json` prints."""
     return {
         "verb": "status",

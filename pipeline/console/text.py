@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipeline.adopt.baseline import Adoption
     from pipeline.deploy.run import Report
     from pipeline.deploy.survey import Survey
     from pipeline.migrations import MigrationFile
@@ -33,6 +34,15 @@ def show_rollback(report: Report) -> None:
     say(f"{_count(len(report.applied))} rolled back, {report.already} left: {_server(report.server, report.identity)}")
 
 
+def show_adoption(adoption: Adoption) -> None:
+    """What a baseline recorded."""
+    tool = f" (from {adoption.tool})" if adoption.tool else ""
+    if adoption.recorded:
+        say(f"{_count(len(adoption.recorded))} recorded as applied{tool}: {adoption.server}")
+    else:
+        say(f"nothing to record: every migration through that one is in the history: {adoption.server}")
+
+
 def show_plan(survey: Survey) -> None:
     """Each pending file with its SQL, in the order in which a deploy would run them."""
     say(f"{_server(survey.server, survey.identity)}: {_count(len(survey.plan.pending))} to apply")
@@ -47,7 +57,9 @@ def show_status(survey: Survey) -> None:
         say(f"marked as {survey.history.marker.environment}")
     for each in survey.plan.applied:
         when = each.applied_at.strftime("%Y-%m-%d %H:%M:%S UTC") if each.applied_at else "?"
-        state = "edited" if each.id in survey.plan.edited else "missing" if each.id in survey.plan.missing else "applied"
+        state = (
+            "edited" if each.id in survey.plan.edited else "missing" if each.id in survey.plan.missing else "applied"
+        )
         who = " ".join(part for part in (each.actor, each.commit[:12], each.lsn and f"WAL {each.lsn}") if part)
         say(f"  {state:9} {each.id:42} {when}  {who}".rstrip())
     for file in survey.plan.pending:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def author_of(root: Path, environ: Mapping[str, str]) -> Author:
     """The author as CI's variables name it, else as the machine and git do. Never raises: an unknown part is empty."""
-    actor = environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or environ.get("USER") or environ.get("LOGNAME")
+    actor = (
+        environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or environ.get("USER") or environ.get("LOGNAME")
+    )
     commit = environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA") or _head(root)
     return Author(actor=actor or f"uid {os.getuid()}", host=os.uname().nodename, commit=commit)
 

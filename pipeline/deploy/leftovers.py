@@ -71,7 +71,11 @@ def reindex_leftovers(session: Session, concurrent: Concurrent) -> list[str]:
 def reindex_leftovers_sql(concurrent: Concurrent) -> str:
     """The names of such leftovers as one SQL expression, joined by commas."""
     relation = f"pg_catalog.to_regclass({literal(concurrent.name)})"
-    table = relation if concurrent.kind == "reindex table" else f"(SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = {relation})"
+    table = (
+        relation
+        if concurrent.kind == "reindex table"
+        else f"(SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = {relation})"
+    )
     return (
         "(SELECT coalesce(pg_catalog.string_agg(i.indexrelid::pg_catalog.regclass::text, ',' ORDER BY i.indexrelid), '') "
         f"FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {table} "

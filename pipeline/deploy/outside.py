@@ -147,7 +147,9 @@ def _not_ours(file: MigrationFile, concurrent: Concurrent, index: Index | None) 
     )
 
 
-def _failed(session: Session, file: MigrationFile, concurrent: Concurrent, error: ServerError, *, existed: str) -> DatabaseFailed:
+def _failed(
+    session: Session, file: MigrationFile, concurrent: Concurrent, error: ServerError, *, existed: str
+) -> DatabaseFailed:
     """The statement's error. An INVALID unique index still refuses rows, so what was half built is taken away at once."""
     failure = explain_file(error, file.forward)
     if concurrent.kind != "create index" or existed:
@@ -158,5 +160,7 @@ def _failed(session: Session, file: MigrationFile, concurrent: Concurrent, error
     try:
         session.run(f"DROP INDEX CONCURRENTLY {index.name}")
     except ServerError as second:
-        failure.message += f"\nThe index {index.name} is left INVALID ({second.message}); the next run drops it and builds it again."
+        failure.message += (
+            f"\nThe index {index.name} is left INVALID ({second.message}); the next run drops it and builds it again."
+        )
     return failure

@@ -97,12 +97,18 @@ def apply(
             _prepare(run, opened)
         applied = _run_pending(run, opened, plan)
         with interruptible("every migration is applied; the runtime roles may not have their passwords yet."):
-            activated = activate(opened.session, run.target, opened.history, has_roles=bool(plan.applied or plan.pending))
+            activated = activate(
+                opened.session, run.target, opened.history, has_roles=bool(plan.applied or plan.pending)
+            )
     return Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied), activated)
 
 
 def look(
-    url: DatabaseURL, *, target: Target | None = None, patience: Patience | None = None, observer: Observer | None = None
+    url: DatabaseURL,
+    *,
+    target: Target | None = None,
+    patience: Patience | None = None,
+    observer: Observer | None = None,
 ) -> tuple[str, Identity, History]:
     """Read a server's identity and history without the lock, and check that it is the one that was meant. Raises as apply."""
     opened = open_reading(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy.run import look
 from pipeline.migrations import make_plan
+from pipeline.migrations.files import raise_faults
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
@@ -25,6 +26,10 @@ class Survey:
     identity: Identity
     history: History
     plan: Plan
+
+    def raise_faults(self) -> None:
+        """Raise InvalidPlan when a deploy would refuse to run."""
+        raise_faults(self.plan.faults)
 
 
 def survey(url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer) -> Survey:

@@ -86,7 +86,12 @@ def parse_history(results: Sequence[Sequence[Row]]) -> History:
         notes = parse_comment(comment or "")
         if applied_at is None:
             unfinished[id_ or ""] = Unfinished(
-                id_ or "", notes.get("sha256", ""), _instant(logged_at), actor or "", notes.get("existed", ""), notes.get("lsn", "")
+                id_ or "",
+                notes.get("sha256", ""),
+                _instant(logged_at),
+                actor or "",
+                notes.get("existed", ""),
+                notes.get("lsn", ""),
             )
         else:
             applied[id_ or ""] = _applied(id_ or "", applied_at, notes if operation != "rollback" else {}, actor or "")

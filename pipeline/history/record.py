@@ -98,9 +98,7 @@ def literal(text: str) -> str:
 
 
 def _transaction(id_: str, script: Script, *, record: str, log: str) -> str:
-    limits = "".join(
-        f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items()
-    )
+    limits = "".join(f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items())
     block = (
         "DECLARE started timestamptz := pg_catalog.clock_timestamp(); lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
         f"BEGIN RAISE INFO '%', {literal(id_)} USING ERRCODE = '{RUNNING}'; EXECUTE {_dollar_quoted(script.text)}; RESET ALL; RESET ROLE; {log}; END"
@@ -109,9 +107,7 @@ def _transaction(id_: str, script: Script, *, record: str, log: str) -> str:
 
 
 def _record(file: MigrationFile) -> str:
-    return (
-        f"INSERT INTO {SCHEMA}._yoyo_migration (migration_hash, migration_id, applied_at_utc) VALUES ({_ids(file)}, {_NOW})"
-    )
+    return f"INSERT INTO {SCHEMA}._yoyo_migration (migration_hash, migration_id, applied_at_utc) VALUES ({_ids(file)}, {_NOW})"
 
 
 def _comment(notes: Mapping[str, object]) -> str:

@@ -144,7 +144,9 @@ def _failed(url: DatabaseURL, message: str, waited: float) -> PipelineError:
     if waited >= 1:
         text += f" (tried for {waited:.0f} s)"
     if _REFUSED.search(message):
-        remedy = "Nothing listens there. Is the server running, and is the port right? `./inv doctor` shows the local ones."
+        remedy = (
+            "Nothing listens there. Is the server running, and is the port right? `./inv doctor` shows the local ones."
+        )
     elif "authentication" in message or "password" in message:
         remedy = "The user or the password is wrong. A rotated password is in the stack after `pulumi up --refresh`."
     elif "does not exist" in message:

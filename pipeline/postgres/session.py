@@ -68,7 +68,9 @@ class Session:
 
     connection: pq.abc.PGconn = field(repr=False)
     shown_as: str  # where it leads, without a password
-    on_notice: Callable[[str, str], None] | None = None  # is told the SQLSTATE and the text of a NOTICE, INFO or WARNING
+    on_notice: Callable[[str, str], None] | None = (
+        None  # is told the SQLSTATE and the text of a NOTICE, INFO or WARNING
+    )
 
     def __post_init__(self) -> None:
         """Non-blocking, so that a large query is sent while its first answers are read."""
@@ -181,9 +183,7 @@ def _fields(answer: pq.abc.PGresult) -> dict[str, str]:
 
 def _rows(answer: pq.abc.PGresult) -> tuple[Row, ...]:
     columns = range(answer.nfields)
-    return tuple(
-        tuple(_text(answer.get_value(row, column)) for column in columns) for row in range(answer.ntuples)
-    )
+    return tuple(tuple(_text(answer.get_value(row, column)) for column in columns) for row in range(answer.ntuples))
 
 
 def _text(value: bytes | memoryview | None) -> str | None:

@@ -50,7 +50,9 @@ class Database:
         """The ids of the history, in the order of their application; empty without a history."""
         if self.value("SELECT to_regclass('migration_history._yoyo_migration')") is None:
             return []
-        rows = self.rows("SELECT migration_id FROM migration_history._yoyo_migration ORDER BY applied_at_utc, migration_id")
+        rows = self.rows(
+            "SELECT migration_id FROM migration_history._yoyo_migration ORDER BY applied_at_utc, migration_id"
+        )
         return [str(row[0]) for row in rows]
 
     def picture(self) -> dict[str, object]:

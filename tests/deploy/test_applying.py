@@ -24,7 +24,9 @@ def test_from_zero_every_file_is_applied_in_order_and_recorded(db: Database, sam
     assert db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = '\"Person_name_idx\"'::regclass") is True
 
 
-def test_the_second_deploy_has_nothing_to_do_and_writes_nothing(migrated_sample: Database, sample: FolderBuilder) -> None:
+def test_the_second_deploy_has_nothing_to_do_and_writes_nothing(
+    migrated_sample: Database, sample: FolderBuilder
+) -> None:
     position = migrated_sample.value("SELECT pg_current_wal_insert_lsn()")
     report = apply(migrated_sample.url, sample.read())
     assert (report.applied, report.already) == ((), len(SAMPLE))
@@ -55,7 +57,9 @@ def test_each_file_commits_by_itself(db: Database, folder: FolderBuilder) -> Non
     assert len(transactions) == 5
 
 
-def test_the_author_is_asked_for_only_when_something_is_pending(migrated_sample: Database, sample: FolderBuilder) -> None:
+def test_the_author_is_asked_for_only_when_something_is_pending(
+    migrated_sample: Database, sample: FolderBuilder
+) -> None:
     def nobody() -> Author:
         raise AssertionError("asked")
 
@@ -68,10 +72,14 @@ def test_the_author_is_asked_for_only_when_something_is_pending(migrated_sample:
         pytest.param("CREATE TABLE t (); -- no newline; at the end '", id="trailing comment without a newline"),
         pytest.param("CREATE TABLE t ()", id="no semicolon"),
         pytest.param("CREATE TABLE t (); SELECT $body$ $body1$ $body$;", id="dollar tags that the runner uses too"),
-        pytest.param("CREATE TABLE t (); SELECT '$body', 'it''s', E'\\'', U&'\\0041', $$'$$;", id="every kind of quote"),
+        pytest.param(
+            "CREATE TABLE t (); SELECT '$body', 'it''s', E'\\'', U&'\\0041', $$'$$;", id="every kind of quote"
+        ),
         pytest.param("CREATE TABLE t ();\r\n-- crlf\r\nSELECT 1;\r\n", id="CRLF"),
         pytest.param("CREATE TABLE t (); COMMENT ON TABLE t IS 'ä € 😀 \\';", id="not ASCII"),
-        pytest.param("CREATE TABLE t (a int); INSERT INTO t SELECT 1; ALTER TABLE t ADD b int DEFAULT 2;", id="DDL and DML"),
+        pytest.param(
+            "CREATE TABLE t (a int); INSERT INTO t SELECT 1; ALTER TABLE t ADD b int DEFAULT 2;", id="DDL and DML"
+        ),
         pytest.param("CREATE TABLE t (); SET standard_conforming_strings = off;", id="a setting that changes quoting"),
     ],
 )
@@ -140,7 +148,9 @@ def test_an_error_stops_the_run_and_says_which_line_and_what_is_applied(db: Data
 
 
 def test_an_error_at_commit_leaves_nothing_of_the_file(db: Database, folder: FolderBuilder) -> None:
-    folder.write("0001_deferred", "CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO t VALUES (1), (1);")
+    folder.write(
+        "0001_deferred", "CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO t VALUES (1), (1);"
+    )
     with pytest.raises(MigrationFailed, match="duplicate key"):
         apply(db.url, folder.read())
     assert db.applied() == []

@@ -103,7 +103,9 @@ def test_a_file_that_was_edited_after_it_was_started_stops_the_deploy(table: Dat
         apply(table.url, folder.read())
 
 
-def test_an_index_that_was_there_before_the_first_start_is_not_taken_over(table: Database, folder: FolderBuilder) -> None:
+def test_an_index_that_was_there_before_the_first_start_is_not_taken_over(
+    table: Database, folder: FolderBuilder
+) -> None:
     table.run(INDEX)
     for _ in range(2):  # the second run knows from the history what the first one found
         with pytest.raises(MigrationFailed, match="already exists"):
@@ -118,7 +120,9 @@ def test_if_not_exists_takes_an_index_that_is_as_the_file_says(table: Database, 
     assert table.applied() == ["0001_t", "0002_i"]
 
 
-def test_if_not_exists_does_not_take_an_invalid_index(table: Database, superuser: Database, folder: FolderBuilder) -> None:
+def test_if_not_exists_does_not_take_an_invalid_index(
+    table: Database, superuser: Database, folder: FolderBuilder
+) -> None:
     table.run(INDEX)
     invalidate(superuser)
     folder.write("0002_i", NOT_TRANSACTIONAL + INDEX.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"))
@@ -155,7 +159,9 @@ def test_an_open_transaction_is_waited_for_longer_than_the_lock_timeout_of_other
     assert set(heard) >= {"limits 0 6h"}
 
 
-def test_dropping_an_index_that_a_killed_run_dropped_already_is_recorded(table: Database, folder: FolderBuilder) -> None:
+def test_dropping_an_index_that_a_killed_run_dropped_already_is_recorded(
+    table: Database, folder: FolderBuilder
+) -> None:
     folder.write("0002_i", f'{NOT_TRANSACTIONAL}DROP INDEX CONCURRENTLY "T_b_idx";')
     start(table, folder, existed="'12345'")
     apply(table.url, folder.read())

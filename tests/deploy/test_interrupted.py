@@ -67,6 +67,8 @@ def test_an_interrupted_concurrent_index_is_healed_by_the_next_run(
         writer.execute("ROLLBACK")
     assert outcome is not None
     assert outcome.exit_code == 130
-    assert "0 of 1 applied in this run; 0002_i is not, and the next run looks at what it may have left." in outcome.error
+    assert (
+        "0 of 1 applied in this run; 0002_i is not, and the next run looks at what it may have left." in outcome.error
+    )
     assert [each.id for each in apply(db.url, folder.read()).applied] == ["0002_i"]
     assert db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") is True

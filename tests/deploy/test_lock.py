@@ -89,7 +89,9 @@ def test_a_deploy_waits_for_the_backend_of_a_killed_one_that_still_works(
         assert first.outcome() is None
         second = processes.start(db.url, folder.path)
         until(
-            lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chat-database deploy'") == 2
+            lambda: (
+                db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chat-database deploy'") == 2
+            )
         )
         assert db.applied() == []
         blocker.execute("COMMIT")

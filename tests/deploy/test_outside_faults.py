@@ -214,7 +214,10 @@ def test_a_standby_is_refused(server: PostgresServer, sample: FolderBuilder, sta
 def test_a_full_disk_stops_the_file_that_filled_it(small_disk: DatabaseURL, folder: FolderBuilder) -> None:
     db = Database(small_disk)
     folder.write("0001_first", "CREATE TABLE first ();")
-    folder.write("0002_large", "CREATE UNLOGGED TABLE large AS SELECT repeat(md5(n::text), 50) FROM generate_series(1, 200000) n;")
+    folder.write(
+        "0002_large",
+        "CREATE UNLOGGED TABLE large AS SELECT repeat(md5(n::text), 50) FROM generate_series(1, 200000) n;",
+    )
     with pytest.raises(DatabaseFailed) as caught:
         apply(small_disk, folder.read())
     assert caught.value.exit_code == 5

@@ -49,7 +49,9 @@ def test_one_file_on_top_costs_one_query_more(migrated_sample: Database, sample:
 NOT_IMPORTED = ("rich", "yoyo", "sqlparse", "dotenv", "httpx", "pulumi", "pytest", "sqlite3")
 
 
-def test_a_deploy_with_nothing_to_do_imports_only_what_it_needs(migrated_sample: Database, sample: FolderBuilder) -> None:
+def test_a_deploy_with_nothing_to_do_imports_only_what_it_needs(
+    migrated_sample: Database, sample: FolderBuilder
+) -> None:
     program = (
         "import os, sys\n"
         "from chatdb.url import DatabaseURL\n"

@@ -46,7 +46,9 @@ def test_any_setting_of_neon_makes_a_server_not_local_whatever_its_address(
     assert position(db) == before
 
 
-def test_the_branch_of_the_stack_is_deployed_to_and_marked(db: Database, superuser: Database, sample: FolderBuilder) -> None:
+def test_the_branch_of_the_stack_is_deployed_to_and_marked(
+    db: Database, superuser: Database, sample: FolderBuilder
+) -> None:
     become(superuser, "br-dev")
     apply(db.url, sample.read(), target=DEV)
     assert db.applied() == SAMPLE_IDS
@@ -61,7 +63,9 @@ def test_an_up_to_date_deploy_leaves_the_marker_alone(db: Database, superuser: D
     assert position(db) == before
 
 
-def test_another_branch_than_the_stacks_is_refused_before_anything_is_written(db: Database, superuser: Database, sample: FolderBuilder) -> None:
+def test_another_branch_than_the_stacks_is_refused_before_anything_is_written(
+    db: Database, superuser: Database, sample: FolderBuilder
+) -> None:
     become(superuser, "br-main")
     before = position(db)
     with pytest.raises(WrongTarget, match="names the Neon branch br-dev, and .* is the Neon branch br-main") as caught:
@@ -77,7 +81,9 @@ def test_a_server_that_is_no_neon_compute_is_refused_where_the_stack_names_a_bra
         apply(db.url, sample.read(), target=DEV)
 
 
-def test_the_same_branch_id_in_another_project_is_refused(db: Database, superuser: Database, sample: FolderBuilder) -> None:
+def test_the_same_branch_id_in_another_project_is_refused(
+    db: Database, superuser: Database, sample: FolderBuilder
+) -> None:
     become(superuser, "br-dev", project="other-sea-2")
     with pytest.raises(WrongTarget, match="names the Neon project quiet-sea-1"):
         apply(db.url, sample.read(), target=DEV)
@@ -94,7 +100,9 @@ def test_a_database_that_is_marked_as_prod_is_not_deployed_to_as_dev_by_a_bare_u
     assert db.applied() == SAMPLE_IDS
 
 
-def test_an_inherited_marker_is_replaced_when_the_stacks_branch_is_the_servers(db: Database, superuser: Database, sample: FolderBuilder) -> None:
+def test_an_inherited_marker_is_replaced_when_the_stacks_branch_is_the_servers(
+    db: Database, superuser: Database, sample: FolderBuilder
+) -> None:
     become(superuser, "br-main")
     apply(db.url, sample.read(), target=PROD)
     become(superuser, "br-dev")  # as a branch of main: main's rows, the compute's own ids
@@ -102,7 +110,9 @@ def test_an_inherited_marker_is_replaced_when_the_stacks_branch_is_the_servers(d
     assert db.rows(MARKER) == [("dev", "br-dev")]
 
 
-def test_an_inherited_marker_stays_when_the_stacks_branch_is_not_the_servers(db: Database, superuser: Database, sample: FolderBuilder) -> None:
+def test_an_inherited_marker_stays_when_the_stacks_branch_is_not_the_servers(
+    db: Database, superuser: Database, sample: FolderBuilder
+) -> None:
     become(superuser, "br-main")
     apply(db.url, sample.read(), target=PROD)
     become(superuser, "br-other")
@@ -117,7 +127,9 @@ def test_a_bare_url_never_writes_a_marker(db: Database, superuser: Database, sam
     assert db.rows(MARKER) == []
 
 
-@pytest.mark.parametrize("options", ["-c neon.branch_id=", "-cneon.branch_id=br-dev", "--neon.branch_id=br-dev", "-c n\\eon.branch_id="])
+@pytest.mark.parametrize(
+    "options", ["-c neon.branch_id=", "-cneon.branch_id=br-dev", "--neon.branch_id=br-dev", "-c n\\eon.branch_id="]
+)
 def test_a_url_cannot_say_who_the_server_is(
     db: Database, superuser: Database, sample: FolderBuilder, options: str
 ) -> None:
@@ -169,7 +181,9 @@ def test_runtime_roles_get_the_stacks_passwords_once_and_again_when_those_change
     superuser.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-def test_a_password_that_cannot_be_set_is_not_repeated_in_the_error(db: Database, superuser: Database, folder: FolderBuilder) -> None:
+def test_a_password_that_cannot_be_set_is_not_repeated_in_the_error(
+    db: Database, superuser: Database, folder: FolderBuilder
+) -> None:
     become(superuser, "br-dev")
     folder.write("0001_t", "CREATE TABLE t ();")
     target = Target("dev", "quiet-sea-1", "br-dev", passwords={"no_such_role": "quite-unmistakable"})

@@ -47,14 +47,18 @@ FAULTY_TEXTS = [
     pytest.param("REINDEX TABLE CONCURRENTLY t;", ":1", "cannot run in a transaction", id="REINDEX CONCURRENTLY"),
     pytest.param(NOT_TRANSACTIONAL + "VACUUM a;\nVACUUM b;", ":3", "2 statements", id="two statements"),
     pytest.param(NOT_TRANSACTIONAL + "CREATE TABLE t ();", ":2", "holds one CREATE INDEX", id="another kind"),
-    pytest.param(NOT_TRANSACTIONAL + "CREATE INDEX CONCURRENTLY ON t (a);", ":2", "holds one", id="index without a name"),
+    pytest.param(
+        NOT_TRANSACTIONAL + "CREATE INDEX CONCURRENTLY ON t (a);", ":2", "holds one", id="index without a name"
+    ),
     pytest.param(NOT_TRANSACTIONAL + "CREATE INDEX i ON t (a);", ":2", "holds one", id="not concurrently"),
     pytest.param(NOT_TRANSACTIONAL + "DROP INDEX CONCURRENTLY a, b;", ":2", "holds one", id="two indexes"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "message"), FAULTY_TEXTS)
-def test_a_faulty_text_is_named_with_its_line(folder: FolderBuilder, text: str | bytes, line: str, message: str) -> None:
+def test_a_faulty_text_is_named_with_its_line(
+    folder: FolderBuilder, text: str | bytes, line: str, message: str
+) -> None:
     folder.write("0001_first", text)
     (fault,) = make_plan(folder.read(), {}).faults
     assert isinstance(fault, MigrationFileError)

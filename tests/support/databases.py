@@ -41,4 +41,3 @@ def migrated(server: PostgresServer, migrated_template: DatabaseURL) -> Iterator
     made = server.create_database(migrated_template)
     yield made
     server.drop_database(made)
-

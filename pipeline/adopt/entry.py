@@ -1,0 +1,40 @@
+"""`baseline` by the name of an environment, with a shadow on the local server to build the files in."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pipeline.adopt.baseline import baseline
+from pipeline.deploy.authorship import author_of
+from pipeline.deploy.entry import target_of
+from pipeline.deploy.signals import as_exceptions, interruptible
+from pipeline.environments import LocalServers, resolve
+from pipeline.generate.shadows import open_shadows
+from pipeline.migrations import read_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.adopt.baseline import Adoption
+    from pipeline.deploy.observer import Observer
+
+
+def adopt(root: Path, name: str | None, through: str, *, observer: Observer) -> Adoption:
+    """Adopt an environment's database through a migration. Raises as `baseline` and `resolve`."""
+    environment = resolve(name, root=root, tell=observer.note)
+    folder = read_folder(root / "migrations")
+    with (
+        as_exceptions(),
+        interruptible("nothing was recorded."),
+        open_shadows(LocalServers(root, tell=observer.note).start().url) as shadows,
+    ):
+        return baseline(
+            environment.url,
+            folder,
+            through=through,
+            scratch=shadows.create("baseline"),
+            target=target_of(environment),
+            author=lambda: author_of(root, os.environ),
+            observer=observer,
+        )

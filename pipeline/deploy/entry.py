@@ -1,0 +1,99 @@
+"""The flows by the name of an environment: what the verbs call."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pipeline.deploy.authorship import author_of
+from pipeline.deploy.back import rollback
+from pipeline.deploy.opening import Patience
+from pipeline.deploy.run import apply
+from pipeline.deploy.signals import as_exceptions
+from pipeline.deploy.survey import survey
+from pipeline.deploy.target import Target
+from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.migrations import read_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.deploy.observer import Observer
+    from pipeline.deploy.run import Report
+    from pipeline.deploy.survey import Survey
+    from pipeline.environments import Environment
+
+
+def deploy(
+    root: Path, name: str | None, *, observer: Observer, lock_wait: float | None = None
+) -> tuple[Environment, Report]:
+    """Apply the committed migrations of the checkout at `root` to an environment (None: the bare DATABASE_URL).
+
+    `lock_wait` is how long, in seconds, another deploy is waited for. Raises as `apply` and `resolve`.
+    """
+    environment = resolve(name, root=root, tell=observer.note)
+    return environment, _apply(root, environment, target_of(environment), observer, lock_wait, "deploy")
+
+
+def migrate(root: Path, *, observer: Observer, lock_wait: float | None = None) -> tuple[Environment, Report]:
+    """Apply what is pending to the local database, which is started when it is down. Raises as `apply` and `resolve`."""
+    environment = local(root, "migrate", observer)
+    return environment, _apply(root, environment, Target(local_only=True), observer, lock_wait, "migrate")
+
+
+def roll_back(root: Path, to: str, *, observer: Observer) -> tuple[Environment, Report]:
+    """Roll the local database back to a migration. Raises as `rollback` and `resolve`."""
+    environment = local(root, "rollback", observer)
+    with as_exceptions():
+        report = rollback(
+            environment.url,
+            read_folder(root / "migrations"),
+            to=to,
+            author=lambda: author_of(root, os.environ),
+            observer=observer,
+        )
+    return environment, report
+
+
+def look_at(root: Path, name: str | None, *, observer: Observer) -> tuple[Environment, Survey]:
+    """What `plan` and `status` show of an environment. Raises as `survey` and `resolve`."""
+    environment = resolve(name, root=root, tell=observer.note)
+    folder = read_folder(root / "migrations")
+    return environment, survey(environment.url, folder, target=target_of(environment), observer=observer)
+
+
+def local(root: Path, verb: str, observer: Observer) -> Environment:
+    """The local database, for a verb that works nowhere else. Raises as `resolve`, and NotLocal."""
+    environment = resolve(LOCAL, root=root, tell=observer.note)
+    require_local(environment, verb)
+    return environment
+
+
+def target_of(environment: Environment) -> Target:
+    """What the environment says of its server: the stack's ids and passwords, or its name alone for a bare URL."""
+    name = environment.name or ""
+    if name == LOCAL:
+        return Target(environment=name, local_only=True)
+    stack = environment.expected
+    if stack is None:
+        return Target(environment=name)
+    passwords = {
+        "server": stack.server_database_url.password or "",
+        "ai_service": stack.ai_service_database_url.password or "",
+    }
+    return Target(name, stack.project_id, stack.branch_id, passwords=passwords)
+
+
+def _apply(
+    root: Path, environment: Environment, target: Target, observer: Observer, lock_wait: float | None, verb: str
+) -> Report:
+    with as_exceptions():
+        return apply(
+            environment.url,
+            read_folder(root / "migrations"),
+            target=target,
+            author=lambda: author_of(root, os.environ),
+            patience=Patience() if lock_wait is None else Patience(lock=lock_wait),
+            observer=observer,
+            verb=verb,
+        )
