@@ -53,8 +53,9 @@ def _is_usable(environment: Path) -> bool:
         return False
     try:
         # One that somebody made by hand will do, if it is new enough and has pip.
-        probe = [environment / "bin" / "python", "-I", "-c", "import sys, pip; sys.exit(sys.version_info < (3, 11))"]
-        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+        python = str(environment / "bin" / "python")
+        probe = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+        return subprocess.run([python, "-I", "-c", probe], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 

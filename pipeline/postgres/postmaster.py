@@ -11,19 +11,19 @@ _PID, _DATA, _PORT, _STATUS = 0, 1, 3, 7
 
 
 def is_ready(data: Path, port: int) -> bool:
-    """Whether the server of this data directory runs, at `port`, and accepts connections."""
+    """Tell whether the server of this data directory runs, at `port`, and accepts connections."""
     lines = _lines(data)
     return len(lines) > _STATUS and lines[_STATUS] == "ready" and lines[_PORT] == str(port) and _is_postmaster(lines)
 
 
 def is_alive(data: Path) -> bool:
-    """Whether the server of this data directory runs, be it still starting or already stopping."""
+    """Tell whether the server of this data directory runs, be it still starting or already stopping."""
     lines = _lines(data)
     return len(lines) > _DATA and _is_postmaster(lines)
 
 
 def forget_stale(data: Path) -> None:
-    """Removes a postmaster.pid whose process is gone or is, by now, another program that was given the same number.
+    """Remove a postmaster.pid whose process is gone or is, by now, another program with the same number.
 
     The server would refuse to start over the second kind. It still detects survivors of a crash, by its shared memory.
     """
@@ -57,7 +57,7 @@ def _exists(pid: int) -> bool:
 
 
 def _command_line(pid: str) -> str:
-    """The arguments that the process was started with; empty for a zombie."""
+    """Give the arguments that the process was started with; empty for a zombie."""
     try:
         return Path("/proc", pid, "cmdline").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:  # no /proc, as on macOS

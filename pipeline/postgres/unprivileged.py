@@ -28,7 +28,7 @@ class Account:
     gid: int
 
     def passes(self, path: Path) -> bool:
-        """Whether the account may enter every folder on the way to `path`, and `path` itself when it is a folder."""
+        """Tell whether the account may enter every folder on the way to `path`, and `path` if it is one."""
         folder = path if path.is_dir() else path.parent
         return all(self._enters(each) for each in (folder, *folder.parents))
 
@@ -42,12 +42,12 @@ class Account:
         return bool(status.st_mode & 0o001)
 
     def own(self, path: Path) -> None:
-        """Gives `path`, which we made, to the account."""
+        """Give `path`, which we made, to the account."""
         os.chown(path, self.uid, self.gid)
 
 
 def account_for_server() -> Account | None:
-    """The account that a server is run as, or None when it is simply ours, since we are not root.
+    """Give the account that a server is run as, or None when it is simply ours, since we are not root.
 
     Raises:
         ConfigurationError: we are root, and there is none of the accounts that could be used.
@@ -67,14 +67,14 @@ def account_for_server() -> Account | None:
 
 
 def make_folder(path: Path) -> None:
-    """Makes `path` and what is missing above it, open to pass for everyone whatever the umask; others stay as they are."""
+    """Make `path` and what is missing above it, open to pass whatever the umask; others stay as they are."""
     for missing in [each for each in (path, *path.parents) if not each.exists()][::-1]:
         missing.mkdir(exist_ok=True)
-        missing.chmod(0o755)  # noqa: S103  an account of its own runs the server; what is secret has modes of its own
+        missing.chmod(0o755)
 
 
 def place_for(folder: Path, account: Account | None) -> Path:
-    """`folder`, or one like it for the same folder elsewhere when `account` cannot pass to it. It exists afterwards."""
+    """Give `folder`, or one that stands for it elsewhere when `account` cannot pass to it. It exists afterwards."""
     make_folder(folder)
     if account is None or account.passes(folder):
         return folder
@@ -89,7 +89,7 @@ def place_for(folder: Path, account: Account | None) -> Path:
 
 
 def programs_for(installation: Path, place: Path, account: Account | None) -> Path:
-    """The folder of PostgreSQL's programs that `account` can run: the installation's own, or a copy below `place`."""
+    """Give the folder of programs that `account` can run: the installation's own, or a copy below `place`."""
     if account is None or account.passes(installation / "bin"):
         return installation / "bin"
     status = (installation / "bin" / "postgres").stat()
@@ -107,18 +107,13 @@ def programs_for(installation: Path, place: Path, account: Account | None) -> Pa
                 )
         _open(half)
         half.rename(copy)
-    return copy / package_path(installation) / "bin"
-
-
-def package_path(installation: Path) -> Path:
-    """The installation's folder relative to the folder of packages, such as `name_of_package/pginstall`."""
-    return installation.relative_to(installation.parent.parent)
+    return copy / installation.relative_to(installation.parent.parent) / "bin"
 
 
 def _open(tree: Path) -> None:
     # The wheel's files carry the umask of whoever installed it, such as 077.
     for folder, _, files in os.walk(tree):
-        Path(folder).chmod(0o755)  # noqa: S103  our own copy of public programs
+        Path(folder).chmod(0o755)
         for name in files:
             file = Path(folder, name)
             if not file.is_symlink():

@@ -99,7 +99,7 @@ def _run_container() -> tuple[PostgresContainer, int]:
     from testcontainers.community.postgres import PostgresContainer
 
     for attempt in range(20):
-        port = random.choice(_PORTS)
+        port = random.choice(_PORTS)  # noqa: S311  no secret
         container = (
             PostgresContainer(IMAGE, username="postgres", password=_PASSWORD, dbname="postgres", driver=None)
             .with_env("CHAT_OWNER_PASSWORD", _OWNER_PASSWORD)

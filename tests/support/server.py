@@ -1,7 +1,7 @@
 """`server`: a real PostgreSQL 16 for the session, in Docker where an engine answers, else embedded.
 
-Which one is an option, `--server=docker|embedded|auto`, or the variable CHAT_TEST_SERVER. Under pytest-xdist each worker
-has a server of its own, since a test may stop it and roles belong to the whole server.
+Which one is an option, `--server=docker|embedded|auto`, or the variable CHAT_TEST_SERVER. Under pytest-xdist each
+worker has a server of its own, since a test may stop it and roles belong to the whole server.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KINDS = ("auto", "docker", "embedded")
 
 FAST = {
-    # Nothing of it has to survive the machine. A killed server still keeps every commit, since synchronous_commit stays on.
+    # It need not survive the machine. synchronous_commit stays on: a killed server keeps every commit.
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "200",

@@ -1,0 +1,31 @@
+"""The value that resolving gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.postgres.compose import SERVICE
+
+if TYPE_CHECKING:
+    from chatdb.url import DatabaseURL
+    from pipeline.environments.stack import StackOutputs
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A database and how it was found.
+
+    `name` is None for a bare DATABASE_URL. `source` says for people where the URL comes from. `expected` holds the
+    stack's outputs when they were read, which say which server it has to be.
+    """
+
+    name: str | None
+    url: DatabaseURL
+    source: str
+    expected: StackOutputs | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the address is this machine's, or the Compose service's name as seen from a container beside it."""
+        return self.url.is_local or (self.url.host == SERVICE and self.url.get("hostaddr") is None)

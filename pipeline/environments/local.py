@@ -1,0 +1,82 @@
+"""The local server of a checkout: in Docker Compose, or embedded where that cannot be."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigurationError
+from pipeline.postgres.compose import ComposeServer, NoCompose
+from pipeline.postgres.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from chatdb.url import DatabaseURL
+
+CHOICE = "LOCAL_SERVER"
+"""The variable that settles which one it is: compose, embedded, or auto."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A local server that accepts connections."""
+
+    url: DatabaseURL
+    source: str
+
+
+class LocalServers:
+    """The two servers that a checkout may have, and the rule which of them is used.
+
+    The one that this checkout has already, Compose's first, so that nobody's data seems to vanish when Docker comes or
+    goes; for a checkout that has neither, Compose's where Docker and its plugin are there.
+    """
+
+    def __init__(self, root: Path, *, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.compose = ComposeServer(root, tell=tell)
+        self.embedded = EmbeddedServer(root / ".local" / "postgres", tell=tell)
+        self._tell = tell
+
+    def running(self) -> Found | None:
+        """Give the one that would be used when it runs. Starts nothing."""
+        if _wanted() != "embedded" and (url := self.compose.running()) is not None:
+            return Found(url, "Docker Compose")
+        if _wanted() != "compose" and (record := self.embedded.running()) is not None:
+            return Found(record.owner, "the embedded server")
+        return None
+
+    def start(self) -> Found:
+        """Give the one that is used, started when it is down.
+
+        Raises:
+            ConfigurationError: neither can be had, or the one that was asked for cannot.
+            DatabaseFailed: it does not start.
+        """
+        found = self.running()
+        if found is not None:
+            return found
+        wanted = _wanted()
+        if wanted == "compose" or (wanted == "auto" and (self.compose.exists() or not self.embedded.exists())):
+            try:
+                return Found(self.compose.start(), "Docker Compose")
+            except NoCompose as error:
+                if wanted == "compose" or self.compose.exists():
+                    raise
+                if error.worth_telling:
+                    self._tell(f"{error.message}: using the embedded server instead")
+        return Found(self.embedded.start().owner, "the embedded server")
+
+    def stop(self) -> tuple[str, ...]:
+        """Stop what runs, and name it. Data stays."""
+        stopped = [("Docker Compose", self.compose.stop()), ("the embedded server", self.embedded.stop())]
+        return tuple(name for name, ran in stopped if ran)
+
+
+def _wanted() -> str:
+    wanted = os.environ.get(CHOICE, "").strip() or "auto"
+    if wanted not in {"auto", "compose", "embedded"}:
+        raise ConfigurationError(f"{CHOICE}={wanted} is unknown", remedy="It is auto, compose or embedded.")
+    return wanted

@@ -1,0 +1,60 @@
+"""From the name of an environment to its database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.environments.environment import Environment
+from pipeline.environments.local import LocalServers
+from pipeline.environments.variables import DATABASE_URL, load_env_file, read_database_url
+from pipeline.errors import ConfigurationError, NotLocal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOCAL = "local"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def resolve(
+    name: str | None,
+    *,
+    root: Path = ROOT,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Environment:
+    """Give the database of an environment. Nothing connects to it yet.
+
+    `local` is DATABASE_URL when that is set, else the server of Docker Compose, else the embedded one, which is started
+    when it is down; `tell` hears of that. Any other name is DATABASE_URL when it is set, else the stack of that name.
+    None is the bare DATABASE_URL.
+
+    Raises:
+        ConfigurationError: there is no such environment, or what describes it cannot be used.
+        NotLocal: `local` was asked for, and DATABASE_URL is another machine's.
+        DatabaseFailed: the local server does not start.
+    """
+    from_file = load_env_file(root)
+    url = read_database_url()
+    if url is not None:
+        source = f"{DATABASE_URL} in .env" if DATABASE_URL in from_file else DATABASE_URL
+        environment = Environment(name, url, source)
+        if name == LOCAL and not environment.is_local:
+            raise NotLocal(
+                f"{source} leads to {url.host or 'the host in PGHOST'}, which is not local",
+                remedy="Nothing was changed. Unset it for the local database, or name that environment: "
+                "`./inv deploy --env NAME`, `./inv plan --env NAME`.",
+            )
+        return environment
+    if name is None:
+        raise ConfigurationError(
+            "no environment was named, and DATABASE_URL is not set",
+            remedy="Say --env dev, --env prod or --env local, or set DATABASE_URL.",
+        )
+    if name == LOCAL:
+        found = LocalServers(root, tell=tell).start()
+        return Environment(name, found.url, found.source)
+    from pipeline.environments.stack import read_stack
+
+    outputs = read_stack(name, root)
+    return Environment(name, outputs.database_url, f"the Pulumi stack {name}", outputs)

@@ -1,0 +1,60 @@
+"""Environment variables: those of `.env` beside those of the process, which win."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATABASE_URL = "DATABASE_URL"
+
+_OVERRULING = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE")
+
+
+def load_env_file(root: Path) -> frozenset[str]:
+    """Put the lines of `.env` into the process's environment where it has no such variable, and give their names.
+
+    Docker Compose reads the same file by itself.
+    """
+    file = root / ".env"
+    if not file.is_file():
+        return frozenset()
+    from dotenv import dotenv_values
+
+    added = {name: value for name, value in dotenv_values(file).items() if value is not None and name not in os.environ}
+    os.environ.update(added)
+    return frozenset(added)
+
+
+def read_database_url() -> DatabaseURL | None:
+    """Give DATABASE_URL, or None when it is unset or empty.
+
+    Raises:
+        ConfigurationError: it cannot be read, or libpq would go somewhere else than it says.
+    """
+    text = os.environ.get(DATABASE_URL, "").strip()
+    refuse_overruling()
+    if not text:
+        return None
+    try:
+        return DatabaseURL.parse(text)
+    except InvalidDatabaseURL as error:
+        raise ConfigurationError(
+            f"{DATABASE_URL} cannot be used: {error}",
+            remedy="It looks like postgresql://user:password@host:5432/database.",
+        ) from None
+
+
+def refuse_overruling() -> None:
+    """Refuse variables that make libpq connect elsewhere than the URL says: a guard would look at the URL only."""
+    for name in _OVERRULING:
+        if os.environ.get(name):
+            raise ConfigurationError(
+                f"{name} is set: connections would go where it says instead of where the URL says",
+                remedy=f"Unset it: env -u {name} ./inv …",
+            )

@@ -1,0 +1,175 @@
+"""PostgreSQL's own programs at work on a data directory: initdb, pg_ctl, and psql for the owner."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DatabaseFailed
+from pipeline.postgres import postmaster
+from pipeline.postgres.binaries import installation
+from pipeline.postgres.record import HOST, OWNER, SUPERUSER, Record, write_private
+from pipeline.postgres.unprivileged import programs_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pipeline.postgres.unprivileged import Account
+
+PORTS = range(20000, 32768)
+"""Linux hands out ports from 32768 on to outgoing connections, which would take a server's while it is down."""
+
+_PORTS_TRIED = 40
+_SECONDS = 60
+_OWNER_SQL = Path(__file__).with_name("owner.sql")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The data directory of a record, and the account that its server runs as (None: ours)."""
+
+    record: Record
+    account: Account | None
+
+    def initialise(self, settings: Mapping[str, str]) -> None:
+        """Make the data directory anew: password authentication everywhere, TCP on loopback only."""
+        data, secret = self.record.data, self.record.place / "superuser"
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(mode=0o700)
+        write_private(secret, self.record.superuser_password)
+        for path in (data, secret):
+            self._give(path)
+        settings = {
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",  # a socket's path must be short, and a checkout's may not be
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **settings,
+        }
+        done = self._run(
+            "initdb",
+            f"--pgdata={data}",
+            f"--username={SUPERUSER}",
+            f"--pwfile={secret}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--lc-collate=C",
+            f"--lc-ctype={_ctype()}",
+            "--no-sync",
+            "--no-instructions",
+            *(f"--set={name}={value}" for name, value in settings.items()),
+        )
+        secret.unlink()
+        if done.returncode != 0:
+            raise DatabaseFailed(f"initdb failed: {_last_line(done.stderr)}")
+
+    def start(self) -> int:
+        """Start the server, wait until it is ready, and give its port: the record's, or the next free one."""
+        postmaster.forget_stale(self.record.data)
+        log = self.record.log
+        log.touch(mode=0o600)
+        self._give(log)
+        for port in _free_ports(self.record.port):
+            begin = log.stat().st_size
+            done = self._run(
+                "pg_ctl", "start", f"--pgdata={self.record.data}", f"--log={log}", "--wait", f"--timeout={_SECONDS}",
+                "--options", f"-p {port}",
+            )  # fmt: skip
+            if done.returncode == 0:
+                return port
+            said = log.read_text(errors="replace")[begin:]
+            if "could not bind" not in said:
+                last = _last_line(said) or _last_line(done.stderr)
+                raise DatabaseFailed(f"the embedded server did not start: {last}", where=str(log))
+        raise DatabaseFailed(f"no free port in {_PORTS_TRIED} tries from {self.record.port} on")
+
+    def stop(self, mode: str) -> None:
+        """Stop the server in pg_ctl's mode and wait until it has ended."""
+        done = self._run(
+            "pg_ctl", "stop", f"--pgdata={self.record.data}", f"--mode={mode}", "--wait", f"--timeout={_SECONDS}"
+        )
+        if done.returncode != 0 and postmaster.is_alive(self.record.data):
+            raise DatabaseFailed(
+                f"the embedded server did not stop: {_last_line(done.stderr)}", where=str(self.record.log)
+            )
+
+    def make_owner(self, port: int) -> None:
+        """Make chat_owner and its database, on the server that runs at this port."""
+        psql = str(installation() / "bin" / "psql")
+        place = ["-h", HOST, "-p", str(port), "-U", SUPERUSER, "-d", "postgres"]
+        passwords = {
+            "PGPASSWORD": self.record.superuser_password,
+            "CHAT_OWNER_PASSWORD": self.record.owner_password,
+        }
+        done = subprocess.run(
+            [psql, "-X", "-q", *place, "-f", str(_OWNER_SQL)],
+            env={**_environment(), **passwords},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise DatabaseFailed(
+                f"the role {OWNER} could not be made: {_last_line(done.stderr)}", where=str(_OWNER_SQL)
+            )
+
+    def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = programs_for(installation(), self.record.place, self.account) / name
+        return subprocess.run(
+            [program, *arguments],
+            cwd=self.record.place,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=2 * _SECONDS,
+            check=False,
+            user=self.account.uid if self.account else None,
+            group=self.account.gid if self.account else None,
+            extra_groups=[] if self.account else None,
+        )
+
+    def _give(self, path: Path) -> None:
+        if self.account is not None:
+            self.account.own(path)
+
+
+def _free_ports(first: int) -> Iterator[int]:
+    """Yield ports from `first` on where nothing answers; binding one may still fail."""
+    start = PORTS.index(first)
+    for step in range(_PORTS_TRIED):
+        port = PORTS[(start + step) % len(PORTS)]
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            taken = probe.connect_ex((HOST, port)) == 0
+        if not taken:
+            yield port
+
+
+def _ctype() -> str:
+    """Give the locale that tells letters from signs: Neon's C.UTF-8, where the machine has it."""
+    import locale
+
+    before = locale.setlocale(locale.LC_CTYPE)
+    for name in ("C.UTF-8", "en_US.UTF-8"):
+        try:
+            locale.setlocale(locale.LC_CTYPE, name)
+        except locale.Error:
+            continue
+        locale.setlocale(locale.LC_CTYPE, before)
+        return name
+    return "C"
+
+
+def _environment() -> dict[str, str]:
+    # A PGDATA or PGHOST of the caller's is meant for another server.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**kept, "LC_ALL": "C"}
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

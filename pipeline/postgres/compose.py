@@ -1,0 +1,196 @@
+"""The server of docker-compose.yml, asked about through the `docker` command, which knows contexts and sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chatdb.url import DatabaseURL
+from pipeline.errors import ConfigurationError, DatabaseFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SERVICE = "postgres"
+"""The service's name in docker-compose.yml, which is its host name for containers beside it."""
+
+PORT = "POSTGRES_PORT"
+_DEFAULT_PORT = "5432"
+_HOST, _OWNER, _DATABASE = "127.0.0.1", "chat_owner", "chat"
+
+_ASK_SECONDS = 5.0  # an engine that takes longer to list its containers is as good as none
+_START_SECONDS = 300.0  # the image may have to come over a slow line
+_HEALTHY_SECONDS = 90
+
+# A container of this checkout, whatever its project is called: Compose labels it with the folder.
+_FORMAT = '{{.State}}\t{{.Status}}\t{{.Ports}}\t{{.Label "com.docker.compose.project"}}'
+
+
+class NoCompose(ConfigurationError):
+    """Docker Compose cannot run the server here. `worth_telling` is false where there is no Docker at all."""
+
+    def __init__(self, message: str, *, remedy: str, worth_telling: bool = True) -> None:
+        super().__init__(message, remedy=remedy)
+        self.worth_telling = worth_telling
+
+
+@dataclass(frozen=True, slots=True)
+class _Container:
+    healthy: bool
+    running: bool
+    port: int | None
+    project: str
+
+
+class ComposeServer:
+    """The service of the docker-compose.yml in `root`. One call of `docker ps`, about 30 ms, answers what is asked."""
+
+    def __init__(self, root: Path, *, tell: Callable[[str], None] = lambda _: None) -> None:
+        self._root = root.resolve()
+        self._tell = tell
+        self._seen: tuple[_Container | None] | None = None
+
+    def running(self) -> DatabaseURL | None:
+        """Give its URL when it is healthy, at the port that POSTGRES_PORT asks for, if it does. Starts nothing."""
+        container = self._look()
+        if container is None or not container.healthy or container.port is None:
+            return None
+        if os.environ.get(PORT, str(container.port)) != str(container.port):
+            return None  # starting it again moves it
+        return _url(container.port)
+
+    def exists(self) -> bool:
+        """Tell whether this checkout has a container, running or not."""
+        return self._look() is not None
+
+    def start(self) -> DatabaseURL:
+        """Bring it up, wait until it is healthy, and give its URL.
+
+        Raises:
+            NoCompose: there is no engine, no Compose plugin, or no way to get the image.
+            ConfigurationError: its port is taken.
+            DatabaseFailed: it did not get healthy.
+        """
+        self.require()
+        self._tell("Starting PostgreSQL 16 in Docker Compose")
+        try:
+            done = self._compose("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_SECONDS), SERVICE)
+        except subprocess.TimeoutExpired:
+            raise DatabaseFailed(
+                f"`docker compose up` did not end within {_START_SECONDS:.0f} s",
+                remedy="See what it waits for: docker compose up",
+            ) from None
+        self._seen = None
+        if done.returncode != 0:
+            raise _explain(done.stderr)
+        url = self.running()
+        if url is None:
+            raise DatabaseFailed(
+                "the Compose service runs, but it is not healthy", remedy=f"Look: docker compose logs {SERVICE}"
+            )
+        return url
+
+    def stop(self) -> bool:
+        """Stop its container and tell whether one ran. The container and its data stay."""
+        container = self._look()
+        if container is None or not container.running:
+            return False
+        done = self._compose("stop", SERVICE)
+        self._seen = None
+        if done.returncode != 0:
+            raise _explain(done.stderr)
+        return True
+
+    def require(self) -> None:
+        """Raise NoCompose, saying what is missing, unless an engine on this machine and the plugin answer."""
+        remedy = "Start Docker with its Compose plugin, or let the embedded server be used (LOCAL_SERVER=embedded)."
+        if shutil.which("docker") is None:
+            raise NoCompose("Docker is not installed", remedy=remedy, worth_telling=False)
+        if not _engine_is_here():
+            raise NoCompose("DOCKER_HOST is another machine, whose ports are not on loopback here", remedy=remedy)
+        if self._ask("version", "--format", "{{.Server.Version}}") is None:
+            raise NoCompose("Docker is installed, but its engine does not answer", remedy=remedy)
+        if self._ask("compose", "version", "--short") is None:
+            raise NoCompose("Docker has no Compose plugin", remedy=remedy)
+
+    def _look(self) -> _Container | None:
+        if self._seen is None:
+            self._seen = (self._find(),)
+        return self._seen[0]
+
+    def _find(self) -> _Container | None:
+        if shutil.which("docker") is None or not _engine_is_here():
+            return None
+        folder = f"label=com.docker.compose.project.working_dir={self._root}"
+        service = f"label=com.docker.compose.service={SERVICE}"
+        listed = self._ask("ps", "--all", "--no-trunc", "--filter", folder, "--filter", service, "--format", _FORMAT)
+        containers = [_container(line) for line in (listed or "").splitlines() if line.strip()]
+        return max(containers, key=lambda each: (each.healthy, each.running), default=None)
+
+    def _ask(self, *arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["docker", *arguments],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ASK_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+    def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        container = self._look()
+        project = container.project if container else self._project()
+        return subprocess.run(
+            ["docker", "compose", "--project-directory", self._root, "--project-name", project, *arguments],
+            cwd=self._root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=_START_SECONDS, check=False,
+        )  # fmt: skip
+
+    def _project(self) -> str:
+        """Name the project for the folder's whole path: by its last part, two checkouts would share their data."""
+        name = re.sub(r"[^a-z0-9_-]", "", self._root.name.lower()).lstrip("_-") or "chat"
+        return f"{name}-{hashlib.sha256(str(self._root).encode()).hexdigest()[:6]}"
+
+
+def _url(port: int) -> DatabaseURL:
+    # The password is in docker-compose.yml for all to read: the port is open on loopback only.
+    return DatabaseURL(user=_OWNER, password=_OWNER, host=_HOST, port=port, database=_DATABASE)
+
+
+def _container(line: str) -> _Container:
+    state, status, ports, project = line.split("\t")
+    port = re.search(r":(\d+)->5432/tcp", ports)
+    return _Container(
+        healthy="(healthy)" in status,
+        running=state == "running",
+        port=int(port[1]) if port else None,
+        project=project,
+    )
+
+
+def _engine_is_here() -> bool:
+    return os.environ.get("DOCKER_HOST", "unix:").startswith(("unix:", "npipe:"))
+
+
+def _explain(said: str) -> Exception:
+    if re.search(r"port is already allocated|address already in use|ports are not available", said):
+        port = os.environ.get(PORT) or _DEFAULT_PORT
+        return ConfigurationError(
+            f"port {port} is taken by another program, or by another checkout's server",
+            remedy=f"Choose another one: write {PORT}={int(port) + 1 if port.isdigit() else 5433} into .env.",
+        )
+    if re.search(
+        r"failed to resolve reference|no such host|i/o timeout|TLS handshake|pull access denied|lookup ", said
+    ):
+        return NoCompose("the image postgres:16-alpine cannot be pulled", remedy="Check the network, and run it again.")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return DatabaseFailed(
+        f"docker compose failed: {lines[-1] if lines else 'without a word'}",
+        remedy=f"Look: docker compose ps, docker compose logs {SERVICE}",
+    )

@@ -1,0 +1,111 @@
+"""What is remembered of an embedded server from one command to the next."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from chatdb.url import DatabaseURL
+from pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+SUPERUSER, OWNER, DATABASE = "postgres", "chat_owner", "chat"
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is needed to find the server again, start it and connect.
+
+    `place` is the folder of its data, log and copied programs. Until it is `complete`, with the owner and its database,
+    the data is scrap.
+    """
+
+    place: Path
+    port: int
+    superuser_password: str
+    owner_password: str
+    complete: bool
+
+    def __repr__(self) -> str:
+        return f"Record(place={str(self.place)!r}, port={self.port}, complete={self.complete})"
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self.place / "data"
+
+    @property
+    def log(self) -> Path:
+        """The server's log."""
+        return self.place / "server.log"
+
+    @property
+    def superuser(self) -> DatabaseURL:
+        """The URL of the superuser, to the database `postgres`."""
+        return self._url(SUPERUSER, self.superuser_password, "postgres")
+
+    @property
+    def owner(self) -> DatabaseURL:
+        """The URL of chat_owner, to the database `chat`: what local commands use."""
+        return self._url(OWNER, self.owner_password, DATABASE)
+
+    def _url(self, user: str, password: str, database: str) -> DatabaseURL:
+        return DatabaseURL(user=user, password=password, host=HOST, port=self.port, database=database)
+
+
+def read_record(folder: Path) -> Record | None:
+    """Give the record in the folder, or None when there is none.
+
+    Raises:
+        ConfigurationError: the file is there and cannot be read.
+    """
+    file = _file(folder)
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+        # Its own folder is written as ".", so that a checkout can be moved.
+        return Record(**{**fields, "place": folder / fields["place"]})
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigurationError(
+            "the embedded server's record cannot be read",
+            where=str(file),
+            remedy=f"Remove {folder} to begin with an empty server.",
+        ) from error
+
+
+def write_record(folder: Path, record: Record) -> Record:
+    """Write the record, readable by its owner alone, and give it back."""
+    file = _file(folder)
+    new = file.with_suffix(".new")
+    place = "." if record.place == folder else str(record.place)
+    write_private(new, json.dumps({**asdict(record), "place": place}, indent=1))
+    new.replace(file)
+    return record
+
+
+def change_record(folder: Path, record: Record, *, port: int | None = None, complete: bool | None = None) -> Record:
+    """Write the record with another port, or as complete, where that is a change, and give it."""
+    changed = replace(
+        record,
+        port=record.port if port is None else port,
+        complete=record.complete if complete is None else complete,
+    )
+    return record if changed == record else write_record(folder, changed)
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a new file that was never readable by others, whatever the umask."""
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+
+
+def _file(folder: Path) -> Path:
+    return folder / "server.json"
