@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from pipeline import packages
@@ -93,6 +94,20 @@ def _make_importable(root: Path, environment: Path) -> None:
     """Put the checkout and the generated provider on the environment's path: pip takes no folders under hashes."""
     for folder in environment.glob("lib/python3.*/site-packages"):
         (folder / "chat_database.pth").write_text(f"{root}\n{root / 'sdks' / 'neon'}\n")
+        _describe_provider(root / "sdks" / "neon" / "pyproject.toml", folder)
+
+
+def _describe_provider(project: Path, folder: Path) -> None:
+    """Write the metadata that pip would: the generated provider asks for its own version when it is imported."""
+    if not project.is_file():
+        return
+    about = tomllib.loads(project.read_text())["project"]
+    described = folder / f"{about['name']}-{about['version']}.dist-info"
+    for stale in folder.glob(f"{about['name']}-*.dist-info"):
+        if stale != described:
+            shutil.rmtree(stale)
+    described.mkdir(exist_ok=True)
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
 
 
 def _link_for_pulumi(root: Path) -> None:
