@@ -4,6 +4,8 @@ pytest_plugins = [
     "tests.support.server",
     "tests.support.databases",
     "tests.support.folders",
-    "tests.support.pgbouncer", "tests.support.emulator",
+    "tests.support.pgbouncer",
+    "tests.support.sample",
+    "tests.support.emulator",
     "tests.support.services",
 ]

@@ -10,10 +10,10 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.history.record import Author
-from tests.deploy.conftest import SAMPLE, SAMPLE_IDS
+from tests.support.sample import SAMPLE, SAMPLE_IDS
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Database
+    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
 
 

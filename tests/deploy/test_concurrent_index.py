@@ -13,7 +13,7 @@ from pipeline.history.record import Author, started_sql
 from pipeline.postgres.connect import open_session
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Database
+    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
 
 TABLE = 'CREATE TABLE "T" (a int, b text); INSERT INTO "T" SELECT n % 10, n::text FROM generate_series(1, 1000) n;'

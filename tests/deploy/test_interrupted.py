@@ -11,7 +11,7 @@ from pipeline.deploy import apply
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Database
+    from tests.support.sample import Database
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
 

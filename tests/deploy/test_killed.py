@@ -13,7 +13,7 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.deploy.opening import Patience
 from pipeline.errors import DatabaseFailed
-from tests.deploy.conftest import SAMPLE_IDS, Database
+from tests.support.sample import SAMPLE_IDS, Database
 from tests.support.counting_proxy import CountingProxy
 from tests.support.until import until
 

@@ -12,12 +12,12 @@ from pipeline.deploy.opening import Patience
 from pipeline.errors import TimedOut
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.lock import KEY
-from tests.deploy.conftest import SAMPLE_IDS
+from tests.support.sample import SAMPLE_IDS
 from tests.support.counting_proxy import CountingProxy
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Database
+    from tests.support.sample import Database
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer

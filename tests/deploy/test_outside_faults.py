@@ -17,7 +17,7 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.postgres.embedded import EmbeddedServer
-from tests.deploy.conftest import SAMPLE_IDS, Database
+from tests.support.sample import SAMPLE_IDS, Database
 from tests.support.counting_proxy import CountingProxy
 from tests.support.until import until
 

@@ -16,7 +16,7 @@ from tests.support.pgbouncer import through_pooler_works
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.deploy.conftest import Database
+    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
 
 

@@ -13,7 +13,7 @@ from pipeline.deploy import apply
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Database
+    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
 
 # TCP, the question whether there is TLS, the start-up packet, two of SCRAM, and one query

@@ -10,10 +10,10 @@ import pytest
 from pipeline.deploy import apply, rollback
 from pipeline.deploy.target import Target
 from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
-from tests.deploy.conftest import SAMPLE_IDS
+from tests.support.sample import SAMPLE_IDS
 
 if TYPE_CHECKING:
-    from tests.deploy.conftest import Database
+    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
 
 PROD = Target(environment="prod", project_id="quiet-sea-1", branch_id="br-main")

@@ -1,3 +1,5 @@
+"""A small history with everything in it that a deploy treats differently, and a database to look at from outside."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
