@@ -6,9 +6,9 @@ the control plane needs it (to read roles, or as the parent of a new branch).
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 from emulator.front_door.door import Closed, FrontDoor
@@ -192,12 +192,10 @@ class Computes:
 
     async def close(self) -> None:
         """Close every door and stop every server."""
-        began = time.monotonic()
         for doors in list(self._doors.values()):
             for door in doors:
                 await door.close()
-        for cluster in self._clusters.values():
-            await cluster.stop(immediate=time.monotonic() - began > 10)
+        await asyncio.gather(*(cluster.stop() for cluster in self._clusters.values()))
 
 
 def _identity(project: Project, branch: Branch) -> dict[str, str]:

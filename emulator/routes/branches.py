@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from emulator import clock, names
-from emulator.errors import bad_request, conflict, not_emulated, unprocessable
+from emulator.errors import bad_request, conflict, not_emulated, not_found, unprocessable
 from emulator.pages import cut
 from emulator.routes.endpoints import new_endpoint
 from emulator.shapes import (
@@ -142,10 +142,10 @@ async def recover(call: Call) -> Json:
     """POST /projects/P/branches/B/recover: the branch and its endpoint as they were."""
     project = call.project(exclusive=True)
     branch = project.branches.get(call.path["branch"])
-    if branch is None or branch.deleted_at is None:
-        raise (
-            unprocessable("the branch is not deleted") if branch else conflict("the branch can no longer be recovered")
-        )
+    if branch is None:
+        raise not_found("branch", call.path["branch"])
+    if branch.deleted_at is None:
+        raise unprocessable("the branch is not deleted")
     _require_free_name(project, branch.name)
     _require_room(call, project)
     if branch.parent_id not in {other.id for other in project.living()}:

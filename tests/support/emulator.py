@@ -1,0 +1,169 @@
+"""The emulator as a process, for tests that talk to Neon's API: one for the session, or one of a test's own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.support.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ROOT = Path(__file__).parents[2]
+_UNFINISHED = {"scheduling", "running"}
+Json = dict[str, Any]
+
+
+class Emulator:
+    """An emulator in a data folder, and ways to talk to it."""
+
+    def __init__(self, data: Path, *flags: str) -> None:
+        self.data = data
+        self.environment: dict[str, str] = {}
+        self.api = httpx.Client()
+        self.admin = httpx.Client()
+        self._flags = flags
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Run it, and read what it prints for a shell. Its other output goes to `errors` in the data folder."""
+        with (self.data / "errors").open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "emulator", "serve", "--data", str(self.data), *self._flags],
+                cwd=_ROOT,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        lines = [self._process.stdout.readline() for _ in range(6)]
+        assert all(lines), (self.data / "errors").read_text()
+        words = [shlex.split(line)[1].partition("=") for line in lines]
+        self.environment = {name: value for name, _, value in words}
+        key = {"Authorization": f"Bearer {self.environment['NEON_API_KEY']}"}
+        self.api = httpx.Client(base_url=self.environment["NEON_API_URL"], headers=key, trust_env=False, timeout=60)
+        token = {"Authorization": f"Bearer {(self.data / 'admin-token').read_text()}"}
+        url = self.environment["HTTPS_PROXY"] + "/emulator"
+        self.admin = httpx.Client(base_url=url, headers=token, trust_env=False, timeout=60)
+
+    def stop(self) -> None:
+        """End it in good order, servers included."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it as it stands; its servers live on."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self.api.close()
+        self.admin.close()
+        self._process.send_signal(number)
+        self._process.wait(60)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._process = None
+
+    def remove(self) -> None:
+        """Stop it, find again and stop what a killed one left, and delete its data."""
+        if self._process is None:
+            self.start()
+        self.stop()
+        shutil.rmtree(self.data)
+
+    def ok(self, method: str, path: str, **options: Any) -> Json:
+        """Call a route that must succeed; the operations of its answer are waited for."""
+        answer = self.api.request(method, path, **options)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        content: Json = answer.json()
+        for operation in content.get("operations", []) if method != "GET" else []:
+            self.wait(operation)
+        return content
+
+    def wait(self, operation: Json) -> Json:
+        """Wait for an operation to end, however it ends."""
+        path = f"/projects/{operation['project_id']}/operations/{operation['id']}"
+        found: Json = {}
+
+        def ended() -> bool:
+            found.update(self.api.get(path).json()["operation"])
+            return found["status"] not in _UNFINISHED
+
+        until(ended, seconds=60)
+        return found
+
+    def create_project(self, **settings: Any) -> Json:
+        """Make a project whose default branch has a role app_owner and a database app, and wait for it."""
+        branch = {"name": "main", "role_name": "app_owner", "database_name": "app"}
+        return self.ok("POST", "/projects", json={"project": {"name": "app", "branch": branch} | settings})
+
+    def create_branch(self, project: Json, **branch: Any) -> Json:
+        """Make a branch of the default branch with a compute, and wait for it."""
+        body = {"branch": branch, "endpoints": [{"type": "read_write"}]}
+        return self.ok("POST", f"/projects/{project['project']['id']}/branches", json=body)
+
+    def delete_project(self, project_id: str) -> None:
+        """Delete a project if it is there, whatever protects it."""
+        self.admin.delete("/faults")
+        branches = self.api.get(f"/projects/{project_id}/branches").json().get("branches", [])
+        for branch in branches:
+            if branch["protected"]:
+                path = f"/projects/{project_id}/branches/{branch['id']}"
+                self.ok("PATCH", path, json={"branch": {"protected": False}})
+        self.api.delete(f"/projects/{project_id}")
+
+    def fault(self, **fault: Any) -> None:
+        """Switch a fault on (see emulator/faults.py)."""
+        assert self.admin.post("/faults", json=fault).is_success
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for the emulator."""
+        assert self.admin.post("/clock", json={"advance_seconds": seconds}).is_success
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    """The session's emulator; a test makes projects of its own in it."""
+    running = Emulator(_folder())
+    running.start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture
+def another_emulator(emulator: Emulator) -> Iterator[Callable[..., Emulator]]:
+    """Start an emulator of the test's own, with flags; it begins with the session's template."""
+    made: list[Emulator] = []
+    if not (emulator.data / "template").exists():
+        emulator.create_project()
+
+    def start(*flags: str) -> Emulator:
+        data = _folder()
+        shared = [emulator.data / name for name in ("template", "superuser-password", "ca.pem", "ca.key")]
+        subprocess.run(["cp", "-a", *shared, data], check=True)
+        running = Emulator(data, *flags)
+        made.append(running)
+        running.start()
+        return running
+
+    yield start
+    for running in made:
+        running.remove()
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"neon-emulator-{os.getpid()}-"))
+    folder.chmod(0o755)  # as root, another account runs the servers
+    return folder
