@@ -16,7 +16,7 @@ from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.errors import DatabaseFailed, SchemaDiffers, UsageError
 from pipeline.history import CREATE
 from pipeline.history.record import Author, baseline_sql
-from pipeline.migrations import make_plan
+from pipeline.migrations import Folder, make_plan
 from pipeline.migrations.files import raise_faults, text_faults
 from pipeline.postgres.session import ServerError
 from pipeline.schema.catalog import read_catalog
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chatdb.url import DatabaseURL
-    from pipeline.migrations import Folder
     from pipeline.postgres.session import Session
     from pipeline.schema.catalog import Catalog
 

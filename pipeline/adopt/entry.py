@@ -9,7 +9,8 @@ from pipeline.adopt.baseline import baseline
 from pipeline.deploy.authorship import author_of
 from pipeline.deploy.entry import target_of
 from pipeline.deploy.signals import as_exceptions, interruptible
-from pipeline.environments import LocalServers, resolve
+from pipeline.environments import resolve
+from pipeline.environments.local import LocalServers
 from pipeline.generate.shadows import open_shadows
 from pipeline.migrations import read_folder
 

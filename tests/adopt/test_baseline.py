@@ -1,0 +1,174 @@
+"""Adoption of a database that plain yoyo, Prisma or a person migrated: recorded when it is what the files build."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.adopt import baseline
+from pipeline.deploy import apply
+from pipeline.errors import InvalidPlan, Refused, SchemaDiffers, UsageError
+from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from chatdb.url import DatabaseURL
+    from pipeline.adopt import Adoption
+    from tests.support.folders import FolderBuilder
+    from tests.support.server import PostgresServer
+
+YOYO_TABLES = "SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE '%yoyo%' ORDER BY 2"
+PRISMA_TABLE = """
+CREATE TABLE _prisma_migrations (
+    id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL,
+    logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count int NOT NULL DEFAULT 0
+)
+"""
+
+
+@pytest.fixture
+def scratch(server: PostgresServer) -> Iterator[DatabaseURL]:
+    url = server.create_database()
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+def adopt(db: Database, sample: FolderBuilder, scratch: DatabaseURL) -> Callable[..., Adoption]:
+    def run(through: str = "0005_pet_name") -> Adoption:
+        return baseline(db.url, sample.read(), through=through, scratch=scratch)
+
+    return run
+
+
+def build_by_hand(db: Database, *ids: str) -> None:
+    for id_ in ids:
+        db.run(SAMPLE[id_].removeprefix("-- transactional: false\n"))
+
+
+def yoyo_apply(db: Database, sample: FolderBuilder) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "yoyo", "apply", "--batch", "--no-config-file", "-d", db.url.for_yoyo().dsn, str(sample.path)],
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_what_plain_yoyo_applied_is_taken_over_with_its_tables(
+    db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]
+) -> None:
+    yoyo_apply(db, sample)
+    with pytest.raises(Refused, match="history of another tool"):
+        apply(db.url, sample.read())
+    adoption = adopt()
+    assert (adoption.tool, adoption.recorded) == ("yoyo", ())
+    assert {schema for schema, _ in db.rows(YOYO_TABLES)} == {"migration_history"}
+    sample.write("0006_more", "CREATE TABLE more ();")
+    report = apply(db.url, sample.read())
+    assert (report.already, [each.id for each in report.applied]) == (5, ["0006_more"])
+
+
+def test_an_adopted_file_has_its_checksum_from_then_on(
+    db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]
+) -> None:
+    yoyo_apply(db, sample)
+    adopt()
+    sample.write("0003_pets", "SELECT 3;")
+    with pytest.raises(InvalidPlan, match="edited after it was applied"):
+        apply(db.url, sample.read())
+
+
+def test_what_prisma_applied_is_recorded_under_our_names(
+    db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]
+) -> None:
+    build_by_hand(db, *SAMPLE_IDS[:3])
+    db.run(PRISMA_TABLE)
+    db.run("INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', 'x', now(), '2024_init')")
+    adoption = adopt("0003")
+    assert (adoption.tool, adoption.recorded) == ("Prisma", tuple(SAMPLE_IDS[:3]))
+    assert [each.id for each in apply(db.url, sample.read()).applied] == SAMPLE_IDS[3:]
+
+
+def test_a_database_without_any_history_can_be_adopted_too(db: Database, adopt: Callable[..., Adoption]) -> None:
+    build_by_hand(db, *SAMPLE_IDS)
+    adoption = adopt()
+    assert (adoption.tool, adoption.recorded) == ("", tuple(SAMPLE_IDS))
+    assert db.applied() == SAMPLE_IDS
+
+
+def test_adopting_twice_records_nothing_more(
+    db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption], server: PostgresServer
+) -> None:
+    build_by_hand(db, *SAMPLE_IDS)
+    adopt()
+    logged = db.value("SELECT count(*) FROM migration_history._yoyo_log")
+    again = server.create_database()
+    assert baseline(db.url, sample.read(), through="0005", scratch=again).recorded == ()
+    server.drop_database(again)
+    assert db.value("SELECT count(*) FROM migration_history._yoyo_log") == logged
+
+
+@pytest.mark.parametrize(
+    ("drift", "told"),
+    [
+        ('ALTER TABLE "Pet" ADD COLUMN age int', "Pet"),
+        ('ALTER TABLE "Person" ALTER name DROP NOT NULL', "name"),
+        ('DROP INDEX "Person_name_idx"', "Person_name_idx"),
+        ("CREATE TABLE extra ()", "extra"),
+    ],
+)
+def test_a_database_that_differs_is_refused_and_the_difference_told(
+    db: Database, adopt: Callable[..., Adoption], drift: str, told: str
+) -> None:
+    build_by_hand(db, *SAMPLE_IDS)
+    db.run(drift)
+    with pytest.raises(SchemaDiffers, match="1 differences?|differences") as caught:
+        adopt()
+    assert caught.value.exit_code == 3
+    assert told in caught.value.message
+    assert db.applied() == []
+    assert db.value("SELECT to_regnamespace('migration_history')") is None
+
+
+def test_a_database_that_is_at_an_earlier_file_is_refused_for_a_later_one(
+    db: Database, adopt: Callable[..., Adoption]
+) -> None:
+    build_by_hand(db, *SAMPLE_IDS[:3])
+    with pytest.raises(SchemaDiffers):
+        adopt("0005")
+
+
+def test_a_yoyo_that_is_at_work_is_not_disturbed(db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]) -> None:
+    yoyo_apply(db, sample)
+    db.run("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
+    with pytest.raises(Refused, match="lock is taken .by process 4711"):
+        adopt()
+    assert {schema for schema, _ in db.rows(YOYO_TABLES)} == {"public"}
+
+
+def test_a_prisma_migration_that_never_finished_is_not_adopted(db: Database, adopt: Callable[..., Adoption]) -> None:
+    build_by_hand(db, *SAMPLE_IDS)
+    db.run(PRISMA_TABLE)
+    db.run("INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('1', 'x', '2024_init')")
+    with pytest.raises(Refused, match="2024_init never finished"):
+        adopt()
+
+
+def test_a_migration_that_is_not_there_cannot_be_adopted_through(adopt: Callable[..., Adoption]) -> None:
+    with pytest.raises(UsageError, match="there is no migration 0042"):
+        adopt("0042")
+
+
+def test_what_yoyo_applied_and_the_folder_lacks_is_a_fault(
+    db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]
+) -> None:
+    yoyo_apply(db, sample)
+    db.run(
+        "INSERT INTO _yoyo_migration VALUES (repeat('a', 64), '0009_unknown', now())",
+    )
+    with pytest.raises(InvalidPlan, match="the file is missing"):
+        adopt()
