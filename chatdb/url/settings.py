@@ -47,6 +47,10 @@ class ClientSettings:
         ):
             object.__setattr__(self, name, value)
 
+    def masked(self) -> str:
+        """Give the dsn with its password masked."""
+        return self._masked
+
     def __repr__(self) -> str:
         shown = [f"dsn={self._masked!r}"]
         shown += [

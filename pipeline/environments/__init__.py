@@ -2,7 +2,6 @@
 
 from pipeline.environments.environment import Environment
 from pipeline.environments.guard import require_local, require_not_neon
-from pipeline.environments.local import LocalServers
 from pipeline.environments.resolving import LOCAL, resolve
 
-__all__ = ["LOCAL", "Environment", "LocalServers", "require_local", "require_not_neon", "resolve"]
+__all__ = ["LOCAL", "Environment", "require_local", "require_not_neon", "resolve"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.postgres.compose import SERVICE
-
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.environments.stack import StackOutputs
@@ -28,4 +26,8 @@ class Environment:
     @property
     def is_local(self) -> bool:
         """Whether the address is this machine's, or the Compose service's name as seen from a container beside it."""
-        return self.url.is_local or (self.url.host == SERVICE and self.url.get("hostaddr") is None)
+        if self.url.is_local:
+            return True
+        from pipeline.postgres.compose import SERVICE
+
+        return self.url.host == SERVICE and self.url.get("hostaddr") is None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHOICE = "LOCAL_SERVER"
 """The variable that settles which one it is: compose, embedded, or auto."""
 
+COMPOSE, EMBEDDED = "Docker Compose", "the embedded server"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -43,9 +45,9 @@ class LocalServers:
     def running(self) -> Found | None:
         """Give the one that would be used when it runs. Starts nothing."""
         if _wanted() != "embedded" and (url := self.compose.running()) is not None:
-            return Found(url, "Docker Compose")
+            return Found(url, COMPOSE)
         if _wanted() != "compose" and (record := self.embedded.running()) is not None:
-            return Found(record.owner, "the embedded server")
+            return Found(record.owner, EMBEDDED)
         return None
 
     def start(self) -> Found:
@@ -58,21 +60,36 @@ class LocalServers:
         found = self.running()
         if found is not None:
             return found
-        wanted = _wanted()
-        if wanted == "compose" or (wanted == "auto" and (self.compose.exists() or not self.embedded.exists())):
+        if self._prefers_compose():
             try:
-                return Found(self.compose.start(), "Docker Compose")
+                return Found(self.compose.start(), COMPOSE)
             except NoCompose as error:
-                if wanted == "compose" or self.compose.exists():
+                if _wanted() == "compose" or self.compose.exists():
                     raise
                 if error.worth_telling:
                     self._tell(f"{error.message}: using the embedded server instead")
-        return Found(self.embedded.start().owner, "the embedded server")
+        return Found(self.embedded.start().owner, EMBEDDED)
+
+    def next(self) -> str:
+        """Name the one that `start` would start. Starts nothing."""
+        if not self._prefers_compose():
+            return EMBEDDED
+        try:
+            self.compose.require()
+        except NoCompose:
+            if _wanted() == "compose" or self.compose.exists():
+                raise
+            return EMBEDDED
+        return COMPOSE
 
     def stop(self) -> tuple[str, ...]:
         """Stop what runs, and name it. Data stays."""
-        stopped = [("Docker Compose", self.compose.stop()), ("the embedded server", self.embedded.stop())]
+        stopped = [(COMPOSE, self.compose.stop()), (EMBEDDED, self.embedded.stop())]
         return tuple(name for name, ran in stopped if ran)
+
+    def _prefers_compose(self) -> bool:
+        wanted = _wanted()
+        return wanted == "compose" or (wanted == "auto" and (self.compose.exists() or not self.embedded.exists()))
 
 
 def _wanted() -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.environments.environment import Environment
-from pipeline.environments.local import LocalServers
 from pipeline.environments.variables import DATABASE_URL, load_env_file, read_database_url
 from pipeline.errors import ConfigurationError, NotLocal
 
@@ -52,6 +51,8 @@ def resolve(
             remedy="Say --env dev, --env prod or --env local, or set DATABASE_URL.",
         )
     if name == LOCAL:
+        from pipeline.environments.local import LocalServers
+
         found = LocalServers(root, tell=tell).start()
         return Environment(name, found.url, found.source)
     from pipeline.environments.stack import read_stack

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -154,6 +153,8 @@ class ComposeServer:
 
     def _project(self) -> str:
         """Name the project for the folder's whole path: by its last part, two checkouts would share their data."""
+        import hashlib
+
         name = re.sub(r"[^a-z0-9_-]", "", self._root.name.lower()).lstrip("_-") or "chat"
         return f"{name}-{hashlib.sha256(str(self._root).encode()).hexdigest()[:6]}"
 
