@@ -1,0 +1,102 @@
+"""From the differ's steps to the files that a careful person would write.
+
+What would stop writers on a table in use is moved behind the rest: an index is built CONCURRENTLY in a file of its own;
+a foreign key or a check is added NOT VALID and validated in a later file; NOT NULL comes by way of a validated check.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.generate.constraints import late_constraint, late_not_null
+from pipeline.generate.indexes import late_index
+from pipeline.generate.losses import loss_of
+from pipeline.generate.parts import Arrangement, Part, Piece
+from pipeline.generate.rewriting import doubt_about, rewritten
+from pipeline.lint.source import created_table
+from pipeline.migrations.sql_text import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pipeline.generate.difference import Step
+    from pipeline.generate.facts import Facts
+    from pipeline.generate.parts import Late
+    from pipeline.migrations.sql_text import Statement
+
+
+def arrange(steps: Sequence[Step], before: Facts, *, careful: bool = True) -> Arrangement:
+    """Arrange a direction's steps into parts. `before` is the database that they start from.
+
+    Without `careful` they stay in the differ's order and in as few files as it allows.
+    """
+    read = [(step, statements(step.sql)[0]) for step in steps]
+    writer = _Writer(before, _new_tables(statement for _, statement in read))
+    everything = [statement for _, statement in read]
+    for step, statement in read:
+        if step.commit_before:
+            writer.commit()
+        if loss := loss_of(step, statement, before):
+            writer.losses.append(loss)
+        late = _late(statement, before, writer.new_tables, everything) if careful else None
+        writer.take(statement, late, verbatim=step.verbatim)
+    return writer.done()
+
+
+def _late(
+    statement: Statement, before: Facts, new_tables: frozenset[str], everything: Sequence[Statement]
+) -> Late | None:
+    """How to do it without stopping writers, or None where it does not stop any."""
+    return (
+        late_index(statement, before, new_tables, everything)
+        or late_constraint(statement, before, new_tables)
+        or late_not_null(statement, before, new_tables)
+    )
+
+
+def _new_tables(found: Iterable[Statement]) -> frozenset[str]:
+    return frozenset(name for statement in found if (name := created_table(statement)))
+
+
+class _Writer:
+    """Collects pieces into main parts, and what comes behind them."""
+
+    def __init__(self, before: Facts, new_tables: frozenset[str]) -> None:
+        self.before = before
+        self.new_tables = new_tables
+        self.losses: list[str] = []
+        self._doubts: list[str] = []
+        self._main: list[list[Piece]] = [[]]
+        self._outside: list[Piece] = []
+        self._behind: list[Piece] = []
+        self._late_names: set[str] = set()
+
+    def commit(self) -> None:
+        """Begin another main part, if this one holds anything."""
+        if self._main[-1]:
+            self._main.append([])
+
+    def take(self, statement: Statement, late: Late | None, *, verbatim: bool) -> None:
+        """Put a statement where it belongs."""
+        if late is not None:
+            self._main[-1] += late.now
+            self._outside += late.outside
+            self._behind += late.behind
+            self._late_names.add(late.name)
+            return
+        if doubt := doubt_about(statement, self.before, self.new_tables):
+            self._doubts.append(doubt)
+        piece = Piece(statement.text) if verbatim else rewritten(statement, self.before)
+        if piece is None:
+            return
+        names = {token.identifier for token in statement.tokens if token.kind in {"word", "quoted"}}
+        (self._behind if names & self._late_names else self._main[-1]).append(piece)
+
+    def done(self) -> Arrangement:
+        """The parts, in the order in which they run."""
+        parts = [Part(tuple(pieces)) for pieces in self._main if pieces]
+        parts += [Part((piece,), "index", outside=True) for piece in self._outside]
+        if self._behind:
+            kind = "validate" if any("VALIDATE" in piece.sql for piece in self._behind) else "then"
+            parts.append(Part(tuple(self._behind), kind))
+        return Arrangement(tuple(parts), tuple(dict.fromkeys(self.losses)), tuple(self._doubts))

@@ -1,0 +1,62 @@
+"""The two databases that are compared: what the migrations build, and what schema.sql says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.deploy import apply
+from pipeline.deploy.target import Target
+from pipeline.errors import ConfigurationError, InvalidPlan, PipelineError
+from pipeline.migrations.sql_text import Unterminated, statements
+from pipeline.postgres.connect import open_session
+from pipeline.postgres.session import ServerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chatdb.url import DatabaseURL
+    from pipeline.migrations import Folder
+
+
+def replay(database: DatabaseURL, folder: Folder) -> None:
+    """Apply every migration of the folder to an empty database, with the pipeline's own runner.
+
+    Raises:
+        InvalidPlan: a file is at fault, or fails on the schema that those before it build.
+    """
+    try:
+        apply(database, folder, target=Target(), verb="replay")
+    except PipelineError as error:
+        if isinstance(error, InvalidPlan):
+            raise
+        raise InvalidPlan(
+            f"the migrations do not run on an empty database: {error.message}", where=error.where, remedy=error.remedy
+        ) from error
+
+
+def load(database: DatabaseURL, schema: Path) -> None:
+    """Load schema.sql into an empty database, in one transaction.
+
+    Raises:
+        ConfigurationError: there is no such file.
+        InvalidPlan: a statement of it fails; `where` names its line.
+    """
+    try:
+        text = schema.read_text(encoding="utf-8")
+        found = statements(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"cannot read {schema.name}: {error}", remedy="It stands in the root.") from error
+    except Unterminated as fault:
+        raise InvalidPlan(f"{fault.what} that is never closed", where=f"{schema.name}:{fault.line}") from fault
+    with open_session(database, application_name="chat-database schema") as session:
+        try:
+            # one message, which the server runs as one transaction; the results before the error tell which one failed
+            session.run(";\n".join(statement.text for statement in found))
+        except ServerError as error:
+            statement = found[min(len(error.results), len(found) - 1)]
+            raise InvalidPlan(error.message, where=f"{schema.name}:{statement.line}", remedy=_hint(error)) from error
+
+
+def _hint(error: ServerError) -> str:
+    hint = error.fields.get("hint", "")
+    return hint or "Correct it there; the database that was being built is thrown away."

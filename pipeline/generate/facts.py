@@ -1,0 +1,114 @@
+"""What writing a careful migration needs to know of a database: tables, columns, indexes, constraints, and roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.history.record import literal
+from pipeline.history.tables import SCHEMA
+from pipeline.lint.rules.missing_grants import RUNTIME_ROLES
+from pipeline.postgres.connect import open_session
+
+if TYPE_CHECKING:
+    from chatdb.url import DatabaseURL
+
+_OURS = f"n.nspname NOT IN ('pg_catalog', 'information_schema', {literal(SCHEMA)}) AND n.nspname !~ '^pg_'"
+_NAME = "CASE WHEN n.nspname = 'public' THEN {0} ELSE n.nspname || '.' || {0} END"
+
+_COLUMNS = f"""
+SELECT {_NAME.format("c.relname")}, c.relkind,
+       a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relkind IN ('r', 'p', 'm', 'v') AND {_OURS}
+ ORDER BY 1, a.attnum
+"""  # noqa: S608 - made of constants, as those below
+_INDEXES = f"""
+SELECT {_NAME.format("c.relname")}, {_NAME.format("t.relname")}, pg_get_indexdef(c.oid), coalesce(k.conname, '')
+  FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.contype IN ('p', 'u', 'x')
+ WHERE {_OURS}
+"""  # noqa: S608
+_CONSTRAINTS = f"""
+SELECT {_NAME.format("c.relname")}, k.conname, pg_get_constraintdef(k.oid)
+  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE k.conparentid = 0 AND k.coninhcount = 0 AND k.contype <> 't' AND {_OURS}
+"""  # noqa: S608
+_SEQUENCES = f"""
+SELECT {_NAME.format("s.relname")}, {_NAME.format("t.relname")}
+  FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
+  JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = 'pg_class'::regclass
+  JOIN pg_namespace n ON n.oid = s.relnamespace
+ WHERE s.relkind = 'S' AND {_OURS}
+"""  # noqa: S608
+_ROLES = f"""
+SELECT DISTINCT r.rolname FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
+ WHERE n.nspname = 'public' AND r.rolname IN ({", ".join(literal(role) for role in RUNTIME_ROLES)})
+"""  # noqa: S608
+_ALL_ROLES = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its type as format_type writes it."""
+
+    type: str
+    not_null: bool
+    has_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table (kind r), partitioned table (p), materialized view (m) or view (v)."""
+
+    kind: str
+    columns: dict[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index; `constraint` names the constraint that it belongs to, if any."""
+
+    table: str
+    definition: str
+    constraint: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names are as `Phrase.name` gives them: without a schema in public."""
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    indexes: dict[str, Index] = field(default_factory=dict)
+    constraints: dict[tuple[str, str], str] = field(default_factory=dict)  # (table, name) -> definition
+    sequences: dict[str, str] = field(default_factory=dict)  # of serial columns -> table
+    runtime_roles: tuple[str, ...] = ()  # those that may use the schema public
+    roles: tuple[str, ...] = ()  # all of the server
+
+    def takes_rows(self, name: str) -> bool:
+        """Whether it is a table that holds rows itself."""
+        return name in self.tables and self.tables[name].kind in {"r", "m"}
+
+
+def read_facts(url: DatabaseURL) -> Facts:
+    """Read the facts of a database."""
+    with open_session(url, application_name="chat-database facts") as session:
+        queries = (_COLUMNS, _INDEXES, _CONSTRAINTS, _SEQUENCES, _ROLES, _ALL_ROLES)
+        columns, indexes, constraints, sequences, runtime, roles = (
+            result.rows for result in session.run(";".join(queries))
+        )
+    tables: dict[str, Table] = {}
+    for name, kind, column, type_, not_null, has_default in columns:
+        table = tables.setdefault(str(name), Table(str(kind), {}))
+        if column is not None:
+            table.columns[column] = Column(str(type_), not_null == "t", has_default == "t")
+    return Facts(
+        tables=tables,
+        indexes={str(row[0]): Index(str(row[1]), str(row[2]), str(row[3])) for row in indexes},
+        constraints={(str(row[0]), str(row[1])): str(row[2]) for row in constraints},
+        sequences={str(row[0]): str(row[1]) for row in sequences},
+        runtime_roles=tuple(sorted((str(row[0]) for row in runtime), key=RUNTIME_ROLES.index)),
+        roles=tuple(str(row[0]) for row in roles),
+    )

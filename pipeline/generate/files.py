@@ -1,0 +1,181 @@
+"""The texts of generated files, and putting them into the folder."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pipeline.generate.parts import Part, Piece
+
+DRAFT = "-- pipeline: draft"
+_WIDTH = 120
+_NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*\Z")
+_TITLES = {"index": "the index", "validate": "the rows that were there before", "then": "what follows"}
+
+
+@dataclass(frozen=True, slots=True)
+class NewMigration:
+    """A migration that is not in the folder yet."""
+
+    id: str
+    forward: str
+    backward: str
+
+    def with_note(self, note: Sequence[str]) -> NewMigration:
+        """The same as a draft: marked so that nothing applies it, and with what is to be done in its head."""
+        return NewMigration(self.id, _marked(self.forward, note), _marked(self.backward, ()))
+
+
+def check_name(name: str) -> str:
+    """Return the name as it will stand in file names.
+
+    Raises:
+        UsageError: it cannot be one.
+    """
+    plain = re.sub(r"[\s-]+", "_", name.strip().lower())
+    if not _NAME.match(plain) or len(plain) > 80:
+        raise UsageError(
+            f"{name!r} cannot be the name of a migration",
+            remedy="Use words of letters and digits, joined by underscores: add_message_pinned.",
+        )
+    return plain
+
+
+def next_number(ids: Iterable[str]) -> int:
+    """The number behind the last one."""
+    return max((int(id_[:4]) for id_ in ids), default=0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What going forward loses, and what going back does."""
+
+    forward: Sequence[str] = ()
+    backward: Sequence[str] = ()
+
+
+def write_parts(
+    name: str, parts: Sequence[tuple[Part, Sequence[str]]], ids: Sequence[str], losses: Losses
+) -> list[NewMigration]:
+    """Write the files of these parts, each with the statements that take it back. Losses are said in the first one."""
+    number, previous = next_number(ids), max(ids, default="")
+    written: list[NewMigration] = []
+    for part, undo in parts:
+        id_ = f"{number + len(written):04d}_{name}{_suffix(part, [other for other, _ in parts])}"
+        title = _title(name, part)
+        depends = [f"-- depends: {previous}"] if previous else []
+        outside = ["-- transactional: false"] if part.outside else []
+        said = Losses() if written else losses
+        forward = [f"-- {title}", *depends, *outside, *_said("Loses, and no rollback brings it back: ", said.forward)]
+        backward = [f"-- Undo: {title[0].lower()}{title[1:]}", *outside, *_said("Loses: ", said.backward)]
+        written.append(
+            NewMigration(
+                id_,
+                "\n".join([*forward, "", _body(part.pieces)]),
+                "\n".join([*backward, "", *(f"{sql};" for sql in undo), ""]),
+            )
+        )
+        previous = id_
+    return written
+
+
+def _said(head: str, losses: Sequence[str]) -> list[str]:
+    return [_comment(f"\n{head}{'; '.join(losses)}.")] if losses else []
+
+
+def put(folder: Path, migrations: Sequence[NewMigration]) -> list[Path]:
+    """Put the files into the folder: all of them, or, when it is interrupted, none.
+
+    Returns the paths of the migrations (not of their rollback files).
+    """
+    made: list[Path] = []
+    try:
+        for migration in migrations:
+            # the rollback file last: without its migration the folder would be malformed
+            for ending, text in ((".sql", migration.forward), (".rollback.sql", migration.backward)):
+                path = folder / f"{migration.id}{ending}"
+                with path.open("x", encoding="utf-8", newline="\n") as file:
+                    made.append(path)
+                    file.write(text)
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+    return [path for path in made if not path.name.endswith(".rollback.sql")]
+
+
+def without_mark(text: str) -> str:
+    """The text of a draft without its mark and the notes below it."""
+    kept, in_notes = [], False
+    for line in text.splitlines(keepends=True):
+        if line.rstrip() == DRAFT:
+            in_notes = True
+        elif not (in_notes and line.startswith("-- !")):
+            in_notes = False
+            kept.append(line)
+    return "".join(kept)
+
+
+def is_draft(text: str) -> bool:
+    """Whether the text carries the mark of a draft."""
+    return any(line.rstrip() == DRAFT for line in text.splitlines())
+
+
+def _marked(text: str, note: Sequence[str]) -> str:
+    title, _, rest = text.partition("\n")
+    notes = "".join(f"{line}\n" for item in note for line in _note_lines(item))
+    return f"{title}\n{DRAFT}\n{notes}{rest}"
+
+
+def _note_lines(item: str) -> list[str]:
+    lines = []
+    for line in item.splitlines():
+        indent = " " * (len(line) - len(line.lstrip()))
+        wrapped = textwrap.wrap(line.strip(), _WIDTH - 5 - len(indent), break_long_words=False) or [""]
+        lines += [f"-- ! {indent}{part}".rstrip() for part in wrapped]
+    return lines
+
+
+def _body(pieces: Sequence[Piece]) -> str:
+    """The statements, each below its comment; what was said once in a file is not said again."""
+    blocks: list[str] = []
+    said: set[str] = set()
+    apart = False
+    for piece in pieces:
+        comments = [_comment(piece.why)] if piece.why and piece.why not in said else []
+        comments += [f"-- lint: ignore {ignore}" for ignore in piece.ignores]
+        said.add(piece.why)
+        apart = bool(blocks) and (apart or bool(comments) or "\n" in piece.sql)
+        blocks.append(("\n" if apart else "") + "\n".join([*comments, f"{piece.sql};"]) + "\n")
+        apart = bool(comments) or "\n" in piece.sql
+    return "".join(blocks)
+
+
+def _comment(text: str) -> str:
+    lines = []
+    for paragraph in text.split("\n"):
+        lines += [f"-- {line}" for line in textwrap.wrap(paragraph, _WIDTH - 3)] or ["--"]
+    return "\n".join(lines)
+
+
+def _title(name: str, part: Part) -> str:
+    words = name.replace("_", " ")
+    title = words[0].upper() + words[1:]
+    return f"{title}: {_TITLES[part.kind]}" if part.kind else title
+
+
+def _suffix(part: Part, parts: Sequence[Part]) -> str:
+    """What tells the file from its siblings; the first one has the bare name."""
+    if part is parts[0]:
+        return ""
+    kind = part.kind or "then"
+    alike = [other for other in parts[1:] if (other.kind or "then") == kind]
+    return f"_{kind}" if len(alike) == 1 else f"_{kind}_{alike.index(part) + 1}"

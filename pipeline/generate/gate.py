@@ -1,0 +1,112 @@
+"""The gate: files count when they are proven, forward and back, through the runner that will run them.
+
+Every file is applied and taken back one by one, so that each rollback is proven against the very state before its file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.deploy import apply, rollback
+from pipeline.deploy.target import Target
+from pipeline.errors import PipelineError
+from pipeline.generate.dump import deviations, listed, lost_grants, read_objects
+from pipeline.migrations import Folder, read_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chatdb.url import DatabaseURL
+    from pipeline.generate.dump import Objects
+    from pipeline.generate.files import NewMigration
+    from pipeline.generate.shadows import Shadows
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found; nothing when the files are proven."""
+
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the files may be used."""
+        return not self.problems
+
+
+@contextmanager
+def folder_with(folder: Path, migrations: Sequence[NewMigration]) -> Iterator[Folder]:
+    """Read a folder as it would be with these files in it. The real one is not touched."""
+    with tempfile.TemporaryDirectory(prefix="chat-database-") as name:
+        copy = Path(name) / folder.name
+        copy.mkdir()
+        for file in folder.glob("*.sql"):
+            shutil.copyfile(file, copy / file.name)
+        for migration in migrations:
+            (copy / f"{migration.id}.sql").write_text(migration.forward, encoding="utf-8", newline="\n")
+            (copy / f"{migration.id}.rollback.sql").write_text(migration.backward, encoding="utf-8", newline="\n")
+        yield read_folder(copy)
+
+
+def prove(
+    shadows: Shadows,
+    current: DatabaseURL,
+    folder: Folder,
+    ids: Sequence[str],
+    *,
+    before: Objects,
+    desired: Objects,
+) -> Verdict:
+    """Prove the last files of a folder, those with these ids, on a clone of `current`, which has the others applied.
+
+    Forward: the objects equal the desired ones, and what was granted still is. Back, file by file: the objects and
+    their grants equal those before the file. Forward again: as the first time.
+    """
+    proof = shadows.clone(current, "proof")
+    try:
+        return Verdict(tuple(_problems(proof, folder, ids, before, desired)))
+    except PipelineError as error:
+        return Verdict((_without_temporary_path(str(error), folder),))
+
+
+def _problems(
+    proof: DatabaseURL, folder: Folder, ids: Sequence[str], before: Objects, desired: Objects
+) -> Iterator[str]:
+    states = [before]
+    for id_ in ids:
+        _forward(proof, folder, through=id_)
+        states.append(read_objects(proof))
+    if wrong := deviations(desired, states[-1], grants=False):
+        yield f"after it, the schema is not that of schema.sql:\n{listed(wrong)}"
+    if lost := lost_grants(before, states[-1]):
+        yield f"after it, grants are not what they were:\n{listed(lost)}"
+    for number in range(len(ids) - 1, -1, -1):
+        _back(proof, folder, through=ids[number])
+        if wrong := deviations(states[number], read_objects(proof), grants=True):
+            yield f"the rollback of {ids[number]} does not lead back to where it began:\n{listed(wrong)}"
+            return
+    _forward(proof, folder, through=ids[-1])
+    if wrong := deviations(states[-1], read_objects(proof), grants=True):
+        yield f"applied again after the rollback, it does not lead to the same:\n{listed(wrong)}"
+
+
+def _forward(proof: DatabaseURL, folder: Folder, *, through: str) -> None:
+    files = tuple(file for file in folder.files if file.id <= through)
+    apply(proof, Folder(folder.path, files, folder.faults), target=Target(), verb="prove")
+
+
+def _back(proof: DatabaseURL, folder: Folder, *, through: str) -> None:
+    """Roll back one file."""
+    ids = [file.id for file in folder.files]
+    position = ids.index(through)
+    to = ids[position - 1] if position else "0000"
+    rollback(proof, folder, to=to, target=Target())
+
+
+def _without_temporary_path(text: str, folder: Folder) -> str:
+    return text.replace(f"{Path(folder.path).parent}/", "")

@@ -1,0 +1,167 @@
+"""`migrate --name`: from an edited schema.sql to proven files in migrations/, applied locally."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.errors import InvalidPlan, MigrationFailed
+from pipeline.generate.files import NewMigration, check_name, is_draft, next_number, put
+from pipeline.generate.generation_lock import generation_lock
+from pipeline.generate.proposing import Proposal, Wishes, propose
+from pipeline.generate.renames import probable_renames
+from pipeline.generate.shadows import open_shadows
+from pipeline.generate.study import study
+from pipeline.lint import lint, read_sources
+from pipeline.migrations import Folder, read_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pipeline.deploy.run import Report
+    from pipeline.generate.place import Place
+    from pipeline.lint import Finding
+
+    Runner = Callable[[Folder], Report]
+
+
+class DraftLeft(InvalidPlan):
+    """What was written is a draft: marked, refused by every deploy, to be finished by hand."""
+
+    def __init__(self, message: str, files: Sequence[Path]) -> None:
+        super().__init__(
+            message,
+            where=files[0].name if files else "",
+            remedy="Finish it by hand (its head says what is missing), then run `./inv verify`.",
+        )
+        self.files = tuple(files)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a generation did. No `files`: the migrations build schema.sql already.
+
+    `losses` and `rollback_losses` say what going forward and back loses, `notes` what the differ wondered about, and
+    `findings` what `check` will ask about the new files. `report` is that of applying them, where that was asked for.
+    """
+
+    files: tuple[Path, ...] = ()
+    losses: tuple[str, ...] = ()
+    rollback_losses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    report: Report | None = None
+
+
+def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runner | None = None) -> Generated:
+    """Write the migration that leads from what the migrations build to schema.sql, prove it, and apply it with `run`.
+
+    With no difference nothing is written, and `run` applies what is pending.
+
+    Raises:
+        DraftLeft: it could not be proven, or fails on the rows that are there; the files are drafts.
+        Refused: data would be lost, and that was not allowed; nothing was written.
+        InvalidPlan: a migration or schema.sql is at fault; nothing was written.
+        UsageError: the name or a rename cannot be used.
+    """
+    name, wishes = check_name(name), wishes or Wishes()
+    with generation_lock(place.state):
+        refuse_drafts(place.migrations)
+        proposal = _proposal(name, place, wishes)
+        files = put(place.migrations, _as_written(name, place, proposal))
+    if proposal is not None and proposal.problems:
+        raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
+    report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
+    if proposal is None:
+        return Generated(report=report)
+    return Generated(
+        tuple(files),
+        proposal.losses,
+        proposal.rollback_losses,
+        proposal.notes,
+        tuple(_findings(place.migrations, files)),
+        report,
+    )
+
+
+def generate_empty(name: str, place: Place) -> tuple[Path, ...]:
+    """Write a draft with nothing in it, to be filled in by hand and proven by `verify`."""
+    with generation_lock(place.state):
+        ids = [file.id for file in read_folder(place.migrations).files]
+        migration = _bare(check_name(name), ids)
+        return tuple(
+            put(
+                place.migrations,
+                [migration.with_note(["Write the change here, and what takes it back in the rollback file."])],
+            )
+        )
+
+
+def refuse_drafts(folder: Path) -> None:
+    """Raise for a draft in the folder: what would be generated beside it would do its work again.
+
+    Raises:
+        InvalidPlan: there is a draft; `where` names it.
+    """
+    for path in sorted(folder.glob("*.sql")):
+        if is_draft(path.read_text(encoding="utf-8", errors="replace")):
+            raise InvalidPlan(
+                "it is a draft that was not finished",
+                where=f"{folder.name}/{path.name}",
+                remedy="Finish it and run `./inv verify`, or remove it and its rollback file.",
+            )
+
+
+def _proposal(name: str, place: Place, wishes: Wishes) -> Proposal | None:
+    """The proposal, or None when there is nothing to do."""
+    with open_shadows(place.local, place.shadow) as shadows:
+        seen = study(shadows, read_folder(place.migrations), place.schema)
+        if not seen.deviations:
+            return None
+        proposal = propose(name, place, shadows, seen, wishes)
+        if proposal.problems:
+            hints = probable_renames(seen.current.facts, seen.desired.facts)
+            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints])
+        return proposal
+
+
+def _as_written(name: str, place: Place, proposal: Proposal | None) -> list[NewMigration]:
+    if proposal is None:
+        return []
+    if not proposal.problems:
+        return list(proposal.migrations)
+    migrations = proposal.migrations or (_bare(name, [file.id for file in read_folder(place.migrations).files]),)
+    return [
+        migration.with_note(proposal.problems if number == 0 else ()) for number, migration in enumerate(migrations)
+    ]
+
+
+def _bare(name: str, ids: Sequence[str]) -> NewMigration:
+    words = name.replace("_", " ")
+    depends = f"-- depends: {max(ids)}\n" if ids else ""
+    title = words[0].upper() + words[1:]
+    return NewMigration(f"{next_number(ids):04d}_{name}", f"-- {title}\n{depends}\n", f"-- Undo: {words}\n\n")
+
+
+def _applied(run: Runner, folder: Path, files: Sequence[Path]) -> Report:
+    """Apply, and turn what fails on the rows that are there into a draft: the gate's databases have no rows."""
+    try:
+        return run(read_folder(folder))
+    except MigrationFailed as error:
+        failed = [number for number, path in enumerate(files) if path.name in error.where]
+        if not failed:
+            raise
+        left = files[failed[0] :]
+        for path in left:
+            text = path.read_text(encoding="utf-8")
+            note = [f"It fails on the rows of the local database: {error.message}"] if path == left[0] else []
+            marked = NewMigration(path.stem, text, "").with_note(note)
+            path.write_text(marked.forward, encoding="utf-8", newline="\n")
+        raise DraftLeft(f"it fails on the rows that are there: {error.message}", left) from error
+
+
+def _findings(folder: Path, files: Sequence[Path]) -> list[Finding]:
+    """What our own rules find in the new files; squawk's are left to `check`."""
+    ids = {path.stem for path in files}
+    return lint(read_sources([file for file in read_folder(folder).files if file.id in ids]), with_squawk=False)

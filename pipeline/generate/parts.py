@@ -1,0 +1,60 @@
+"""A migration under construction: pieces of SQL, and the files that they will stand in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One statement, without its semicolon. `why` becomes the comment above it.
+
+    `undo` are the statements that take it back, in order; None means that the differ is asked. `ignores` are lint rules
+    with their reasons, where we know better than a rule that sees the text alone.
+    """
+
+    sql: str
+    why: str = ""
+    undo: tuple[str, ...] | None = None
+    ignores: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A statement taken apart: what runs with the others, what runs outside of a transaction, and what runs behind all.
+
+    `name` is the index or constraint that exists only then; statements that name it must wait for it.
+    """
+
+    name: str
+    now: tuple[Piece, ...] = ()
+    outside: tuple[Piece, ...] = ()
+    behind: tuple[Piece, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one file holds. `kind` names it among its siblings: "" for the main one, index, validate, then."""
+
+    pieces: tuple[Piece, ...]
+    kind: str = ""
+    outside: bool = False  # of a transaction
+
+    @property
+    def undo(self) -> tuple[str, ...] | None:
+        """The statements that take the part back, or None when a piece does not know."""
+        backwards: list[str] = []
+        for piece in reversed(self.pieces):
+            if piece.undo is None:
+                return None
+            backwards += piece.undo
+        return tuple(backwards)
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The files' contents in order, what they lose, and what a gate without rows cannot see."""
+
+    parts: tuple[Part, ...]
+    losses: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = field(default=())

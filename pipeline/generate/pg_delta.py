@@ -1,0 +1,101 @@
+"""The differ that is used: npm's @supabase/pg-delta, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import PipelineError
+from pipeline.generate.difference import Difference, Step
+from pipeline.generate.node import find_node, install
+from pipeline.history.tables import SCHEMA
+from pipeline.postgres.connect import where
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatdb.url import DatabaseURL
+
+_FILES = Path(__file__).parent / "differ"
+_TIMEOUT = 120  # seconds
+
+# What it says that is no reason to doubt its answer: edges to facts that we filtered out ourselves.
+_HARMLESS = {"dangling_edge", "unmanaged_dependency", "redacted"}
+
+
+class PgDelta:
+    """A Differ that runs pg-delta under Node.js. `state` is the git-ignored folder that it is installed into."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
+    def difference(self, left: DatabaseURL, right: DatabaseURL, *, roles: Sequence[str]) -> Difference:
+        """Compare two databases; see Differ.
+
+        Raises:
+            ConfigurationError: Node.js or its packages cannot be had.
+            PipelineError: the program failed before it could answer.
+        """
+        folder = install(sorted(_FILES.iterdir()), self._state)
+        request = {
+            "left": _settings(left),
+            "right": _settings(right),
+            "owner": left.user,
+            "roles": list(roles),
+            "ignoredSchemas": [SCHEMA],
+        }
+        done = subprocess.run(
+            [str(find_node().program), str(folder / "diff.mjs")],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        if done.returncode != 0:
+            last = next((line for line in done.stderr.splitlines() if "rror" in line), done.stderr.strip()[:500])
+            raise PipelineError(f"the differ failed on {where(left)} and {where(right)}: {last}")
+        return _read(json.loads(done.stdout))
+
+
+def _settings(url: DatabaseURL) -> dict[str, Any]:
+    encrypted = (mode := url.get("sslmode")) in {"require", "verify-ca", "verify-full"}
+    return {
+        "host": url.host,
+        "port": url.port or 5432,
+        "user": url.user,
+        "password": url.password,
+        "database": url.database,
+        "ssl": {"rejectUnauthorized": mode == "verify-full"} if encrypted else False,
+        "application_name": "chat-database differ",
+    }
+
+
+def _read(answer: dict[str, Any]) -> Difference:
+    forward, backward = answer["forward"], answer["backward"]
+    problems = [
+        f"{way}: {part['error']}" for way, part in (("forward", forward), ("back", backward)) if "error" in part
+    ]
+    doubts = {
+        f"{item['code']}: {item['message']}"
+        for item in answer["diagnostics"]
+        if item["severity"] != "info" and item["code"] not in _HARMLESS
+    }
+    return Difference(_steps(forward), _steps(backward), "; ".join(problems), tuple(sorted(doubts)))
+
+
+def _steps(part: dict[str, Any]) -> tuple[Step, ...]:
+    if "error" in part or not part["steps"]:
+        return ()
+    before = [Step(f"SET LOCAL {setting['name']} = {setting['value']}") for setting in part["preamble"]]
+    steps = [
+        Step(
+            item["sql"].strip().removesuffix(";").rstrip(),
+            destructive=item["destructive"],
+            commit_before=item["commitBefore"] or item["outside"],
+        )
+        for item in part["steps"]
+    ]
+    return (*before, *steps)

@@ -1,0 +1,160 @@
+"""Proposals for the files, from the most careful to the plainest: the first that the gate proves is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DatabaseFailed, Refused
+from pipeline.generate.arranging import arrange
+from pipeline.generate.dump import wanted
+from pipeline.generate.facts import read_facts
+from pipeline.generate.files import Losses, NewMigration, write_parts
+from pipeline.generate.gate import folder_with, prove
+from pipeline.generate.grants import grants_for
+from pipeline.generate.parts import Arrangement, Part, Piece
+from pipeline.generate.renames import following_renames, named_renames, probable_renames
+from pipeline.generate.undoing import Undoing
+from pipeline.generate.wording import Wording
+from pipeline.migrations import read_folder
+from pipeline.postgres.connect import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pipeline.generate.difference import Difference
+    from pipeline.generate.facts import Facts
+    from pipeline.generate.place import Place
+    from pipeline.generate.shadows import Shadows
+    from pipeline.generate.study import Side, Study
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Files, proven or with what keeps them from being so."""
+
+    migrations: tuple[NewMigration, ...]
+    losses: tuple[str, ...] = ()  # going forward
+    rollback_losses: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def with_problems(self, more: Sequence[str]) -> Proposal:
+        """The same with more problems."""
+        return replace(self, problems=(*self.problems, *more))
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the developer allows and says."""
+
+    allow_destructive: bool = False
+    renames: tuple[str, ...] = ()
+    draft: bool = False
+
+
+def propose(name: str, place: Place, shadows: Shadows, seen: Study, wishes: Wishes) -> Proposal:
+    """Find files that lead from the current side to the desired one, and prove them.
+
+    Raises:
+        Refused: data would be lost, and that was not allowed. Nothing was written.
+        UsageError: a --rename names nothing.
+    """
+    base, renames = _renamed(shadows, seen.current, seen.desired.facts, wishes.renames)
+    difference = place.differ.difference(base.database, seen.desired.database, roles=base.facts.roles)
+    first: Proposal | None = None
+    for arrangement in _variants(difference, base.facts, seen.desired.facts, place, renames):
+        _refuse_losses(arrangement, wishes, base.facts, seen.desired.facts)
+        try:
+            proposal = _proven(name, place, shadows, seen, arrangement, Undoing(place, shadows, base, seen, difference))
+        except DatabaseFailed as error:
+            proposal = Proposal((), arrangement.losses, problems=(error.message,))
+        if not proposal.problems:
+            return replace(proposal, notes=difference.doubts)
+        first = first or proposal
+    return _as_draft(first, arrangements_problem=difference, seen=seen)
+
+
+def _variants(
+    difference: Difference, facts: Facts, desired: Facts, place: Place, renames: Sequence[Piece]
+) -> Iterator[Arrangement]:
+    """The same steps in the developer's words; in the differ's; and in the differ's own order, which stops writers."""
+    seen: list[Arrangement] = []
+    worded = Wording(place.schema).of(difference.forward, desired)
+    for steps, careful in ((worded, True), (difference.forward, True), (difference.forward, False)):
+        arrangement = arrange(steps, facts, careful=careful)
+        if renames:
+            arrangement = replace(arrangement, parts=_behind_renames(arrangement.parts, renames))
+        if arrangement.parts and arrangement not in seen:
+            seen.append(arrangement)
+            yield arrangement
+
+
+def _behind_renames(parts: tuple[Part, ...], renames: Sequence[Piece]) -> tuple[Part, ...]:
+    if parts and not parts[0].outside:
+        return (replace(parts[0], pieces=(*renames, *parts[0].pieces)), *parts[1:])
+    return (Part(tuple(renames)), *parts)
+
+
+def _proven(
+    name: str, place: Place, shadows: Shadows, seen: Study, arrangement: Arrangement, undoing: Undoing
+) -> Proposal:
+    parts = [
+        replace(
+            part, pieces=(*part.pieces, *grants_for([p.sql for p in part.pieces], seen.current, seen.desired.facts))
+        )
+        for part in arrangement.parts
+    ]
+    undo = undoing.of(parts)
+    ids = [file.id for file in read_folder(place.migrations).files]
+    written = write_parts(
+        name, list(zip(parts, undo.statements, strict=True)), ids, Losses(arrangement.losses, undo.losses)
+    )
+    with folder_with(place.migrations, written) as folder:
+        verdict = prove(
+            shadows,
+            seen.current.database,
+            folder,
+            [migration.id for migration in written],
+            before=seen.current.objects,
+            desired=seen.desired.objects,
+        )
+    return Proposal(tuple(written), arrangement.losses, undo.losses, (*arrangement.doubts, *verdict.problems))
+
+
+def _refuse_losses(arrangement: Arrangement, wishes: Wishes, before: Facts, desired: Facts) -> None:
+    if not arrangement.losses or wishes.allow_destructive:
+        return
+    listed = "".join(f"\n  {loss}" for loss in arrangement.losses)
+    hints = probable_renames(before, desired)
+    meant = f" Was a rename meant? {' or '.join(hints)}." if hints else ""
+    raise Refused(
+        f"this change loses data:{listed}",
+        remedy=f"Nothing was written. If it is meant: --allow-destructive.{meant}",
+    )
+
+
+def _renamed(shadows: Shadows, current: Side, desired: Facts, texts: Sequence[str]) -> tuple[Side, list[Piece]]:
+    """The side after all renames, in a clone if there are any; and the renames."""
+    base = current
+    renames: list[Piece] = []
+    for number in range(2):  # those that were named, then those that follow from them
+        found = following_renames(base.facts, desired) if number else named_renames(texts, base.facts)
+        if found:
+            database = base.database if renames else shadows.clone(current.database, "renamed")
+            with open_session(database, application_name="chat-database rename") as session:
+                session.run(";".join(piece.sql for piece in found))
+            base = replace(base, database=database, facts=read_facts(database))
+            renames += found
+    return base, renames
+
+
+def _as_draft(first: Proposal | None, *, arrangements_problem: Difference, seen: Study) -> Proposal:
+    """What there is, with everything that keeps it from being a migration."""
+    problems = list(first.problems) if first else []
+    if arrangements_problem.problem:
+        problems.append(f"the differ gave no statements: {arrangements_problem.problem}")
+    problems += [f"the differ does not handle: {doubt}" for doubt in arrangements_problem.doubts]
+    if not first or not first.migrations:
+        problems.append(f"what schema.sql asks for:\n{wanted(seen.deviations)}")
+    return replace(first, problems=tuple(problems)) if first else Proposal((), problems=tuple(problems))

@@ -1,0 +1,64 @@
+"""Small corrections to what the differ writes, and what in it a gate without rows cannot judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.generate.losses import casts_by_itself, new_type, rewrites_nothing, widens
+from pipeline.generate.parts import Piece
+from pipeline.generate.spelling import quoted, spelled
+from pipeline.lint.phrase import altered_table
+
+if TYPE_CHECKING:
+    from pipeline.generate.facts import Column, Facts
+    from pipeline.lint.phrase import Phrase
+    from pipeline.migrations.sql_text import Statement
+
+
+def rewritten(statement: Statement, before: Facts) -> Piece | None:
+    """Write the statement as a piece, or None when it does nothing."""
+    table, clauses = altered_table(statement)
+    if len(clauses) == 1 and table in before.tables:
+        clause = clauses[0]
+        if clause.take("ALTER", "COLUMN"):
+            column = before.tables[table].columns.get(name := clause.name())
+            if column is not None and clause.take("DROP", "DEFAULT") and not column.has_default:
+                return None
+            if column is not None and clause.take("TYPE"):
+                return _retyped(table, name, column, clause)
+    return Piece(spelled(statement.text))
+
+
+def doubt_about(statement: Statement, before: Facts, new_tables: frozenset[str]) -> str:
+    """Say why a statement fails on a table that has rows, though it works on the gate's empty one."""
+    table, clauses = altered_table(statement)
+    if table in new_tables or not before.takes_rows(table):
+        return ""
+    for clause in clauses:
+        if not clause.take("ADD", "COLUMN"):
+            continue
+        column, words = clause.name(), clause.clause_words()
+        required = any(words[at : at + 2] == ("NOT", "NULL") for at in range(len(words)))
+        filled = {"DEFAULT", "GENERATED", "SERIAL", "BIGSERIAL"} & set(words)
+        if required and not filled:
+            return (
+                f"{quoted(table)}.{quoted(column)} is NOT NULL and has no default, so adding it fails on every table "
+                "that has rows. Give it a default in schema.sql; or write here: add it without NOT NULL, fill it, add "
+                "a CHECK (… IS NOT NULL) NOT VALID, and in a second file validate that and SET NOT NULL."
+            )
+    return ""
+
+
+def _retyped(table: str, name: str, column: Column, clause: Phrase) -> Piece:
+    type_ = new_type(clause)
+    head = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(name)} TYPE "
+    text = clause.rest_text
+    if casts_by_itself(column.type, type_):
+        text = text.split(" USING ")[0]
+        if rewrites_nothing(column.type, type_):
+            return Piece(spelled(head + text), ignores=(f"table-rewrite (from {column.type} no row is written again)",))
+        why = "" if widens(column.type, type_) else f"It was {column.type}. A value that does not fit stops this file."
+        return Piece(spelled(head + text), why)
+    return Piece(
+        spelled(head + text), f"It was {column.type}. Rows are converted one by one: look at the USING clause."
+    )

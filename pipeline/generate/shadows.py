@@ -1,0 +1,125 @@
+"""Shadow databases: short-lived ones on the local server, named and marked so that a crash leaves nothing for good.
+
+Each run keeps one session open whose application_name carries the run's id. A database that is named for a run with no
+such session belongs to nobody any more, and the next run drops it; one of a run that still goes on is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigurationError, Refused
+from pipeline.history.record import literal
+from pipeline.postgres.connect import open_session, where
+from pipeline.postgres.session import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatdb.url import DatabaseURL
+    from pipeline.postgres.session import Session
+
+_PREFIX = "chatdb_shadow_"
+_SESSION = "chat-database shadow "
+_MARK = "A shadow database of the migration pipeline: dropped at any time"
+_NAME = re.compile(rf"{_PREFIX}(?P<run>[0-9a-f]{{12}})_[a-z0-9_]+\Z")
+
+# Owned by us, named and marked as ours, and of a run that nobody's session speaks for. One without a comment was left
+# behind between CREATE DATABASE and COMMENT.
+_LEFTOVERS = f"""
+SELECT datname FROM pg_database d
+ WHERE datname LIKE {literal(_PREFIX + "%")} AND pg_get_userbyid(datdba) = current_user
+   AND coalesce(shobj_description(d.oid, 'pg_database'), {literal(_MARK)}) = {literal(_MARK)}
+   AND NOT EXISTS (SELECT FROM pg_stat_activity
+                    WHERE application_name = {literal(_SESSION)} || substr(datname, {len(_PREFIX) + 1}, 12))
+"""  # noqa: S608 - made of constants
+_IS_EMPTY = """
+SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace
+                     WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast')))
+   AND NOT EXISTS (SELECT FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema'))
+   AND NOT EXISTS (SELECT FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+   coalesce(shobj_description((SELECT oid FROM pg_database WHERE datname = current_database()), 'pg_database'), '')
+"""
+
+
+class Shadows:
+    """The shadow databases of one run."""
+
+    def __init__(self, session: Session, server: DatabaseURL, run: str) -> None:
+        self.session = session
+        self._server = server
+        self._run = run
+        self._made: list[str] = []
+
+    def create(self, purpose: str) -> DatabaseURL:
+        """Create an empty database; `purpose` becomes a part of its name."""
+        return self._create(purpose, "template0")
+
+    def clone(self, original: DatabaseURL, purpose: str) -> DatabaseURL:
+        """Create a copy of a shadow that nobody is connected to."""
+        return self._create(purpose, str(original.database))
+
+    def drop_all(self) -> None:
+        """Drop what this run has made."""
+        while self._made:
+            self.session.run(f'DROP DATABASE IF EXISTS "{self._made[-1]}" WITH (FORCE)')
+            self._made.pop()
+
+    def _create(self, purpose: str, template: str) -> DatabaseURL:
+        name = f"{_PREFIX}{self._run}_{purpose}_{len(self._made)}"
+        self._made.append(name)
+        try:
+            self.session.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        except ServerError as error:
+            if error.sqlstate == "42501":
+                raise ConfigurationError(
+                    f"the role {self._server.user} may not create databases on {where(self._server)}",
+                    remedy="A shadow database needs CREATEDB. Name another server in SHADOW_DATABASE_URL.",
+                ) from error
+            raise
+        self.session.run(f'COMMENT ON DATABASE "{name}" IS {literal(_MARK)}')
+        return self._server.copy_with(database=name)
+
+
+@contextmanager
+def open_shadows(local: DatabaseURL, shadow: DatabaseURL | None = None) -> Iterator[Shadows]:
+    """Open a run: clean up after crashed ones, and drop this one's databases at its end, however it ends.
+
+    They are made on `shadow`'s server (SHADOW_DATABASE_URL) when that is given, else on the local one.
+
+    Raises:
+        Refused: `shadow` holds tables, and does not carry our mark: it may be somebody's database.
+        ConfigurationError: the role may not create databases.
+        ConnectFailed: the server does not answer.
+    """
+    server = shadow or local
+    run = secrets.token_hex(6)
+    with open_session(server, application_name=f"{_SESSION}{run}") as session:
+        if shadow is not None:
+            _claim(session, shadow)
+        _clean_up(session)
+        shadows = Shadows(session, server, run)
+        try:
+            yield shadows
+        finally:
+            shadows.drop_all()
+
+
+def _claim(session: Session, shadow: DatabaseURL) -> None:
+    empty, mark = session.run(_IS_EMPTY)[0].rows[0]
+    if mark != _MARK and empty != "t":
+        raise Refused(
+            f"SHADOW_DATABASE_URL leads to {where(shadow)}, which is not empty and is not marked as a shadow database",
+            remedy="Nothing was changed. Create an empty database for it, and never name one that holds data.",
+        )
+    if mark != _MARK:
+        session.run(f'COMMENT ON DATABASE "{shadow.database}" IS {literal(_MARK)}')
+
+
+def _clean_up(session: Session) -> None:
+    for (name,) in session.run(_LEFTOVERS)[0].rows:
+        if name and _NAME.match(name):
+            session.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

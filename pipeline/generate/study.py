@@ -1,0 +1,66 @@
+"""Looking at both sides before anything is written: what the migrations build, and what schema.sql asks for."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.generate.building import load, replay
+from pipeline.generate.dump import Deviation, Objects, deviations, read_objects
+from pipeline.generate.facts import Facts, read_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from chatdb.url import DatabaseURL
+    from pipeline.generate.shadows import Shadows
+    from pipeline.migrations import Folder
+
+
+@dataclass(frozen=True)
+class Side:
+    """A shadow database and what is in it."""
+
+    database: DatabaseURL
+    objects: Objects
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Study:
+    """Both sides."""
+
+    current: Side
+    desired: Side
+
+    @property
+    def deviations(self) -> list[Deviation]:
+        """What schema.sql asks for and the migrations do not build, or the other way round."""
+        return deviations(self.desired.objects, self.current.objects, grants=False)
+
+
+def study(shadows: Shadows, folder: Folder, schema: Path) -> Study:
+    """Build and read both sides, side by side.
+
+    Raises:
+        InvalidPlan: a migration, or schema.sql, cannot be run.
+    """
+    current, desired = shadows.create("current"), shadows.create("desired")
+
+    def build_current() -> Side:
+        replay(current, folder)
+        return read_side(current)
+
+    def build_desired() -> Side:
+        load(desired, schema)
+        return read_side(desired)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        sides = pool.submit(build_current), pool.submit(build_desired)
+        return Study(sides[0].result(), sides[1].result())
+
+
+def read_side(database: DatabaseURL) -> Side:
+    """Read a database that is built."""
+    return Side(database, read_objects(database), read_facts(database))

@@ -1,0 +1,92 @@
+"""Rollback files: what takes each part back, known beforehand or asked of the differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.generate.arranging import arrange
+from pipeline.generate.facts import read_facts
+from pipeline.generate.grants import grants_for
+from pipeline.postgres.connect import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chatdb.url import DatabaseURL
+    from pipeline.generate.difference import Difference, Step
+    from pipeline.generate.facts import Facts
+    from pipeline.generate.parts import Part, Piece
+    from pipeline.generate.place import Place
+    from pipeline.generate.shadows import Shadows
+    from pipeline.generate.study import Side, Study
+
+
+@dataclass(frozen=True)
+class Undo:
+    """The statements that take each part back, and what they lose."""
+
+    statements: tuple[tuple[str, ...], ...]
+    losses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """Finds out how to take parts back. `base` is the current side behind the renames."""
+
+    place: Place
+    shadows: Shadows
+    base: Side
+    seen: Study
+    difference: Difference
+
+    def of(self, parts: Sequence[Part]) -> Undo:
+        """Find the undo of every part.
+
+        One that is the only one is undone by the differ's way back. Of several, a part that does not know its own undo
+        is run on a clone, and the differ is asked what leads back from there.
+        """
+        losses: list[str] = []
+        undone: list[tuple[str, ...]] = []
+        stage = self.base.database
+        for number, part in enumerate(parts):
+            own = part.undo
+            if own is not None:
+                undone.append(own)
+                continue
+            renames = [piece for piece in part.pieces if number == 0 and piece.undo and " RENAME " in piece.sql]
+            if len(parts) == 1:
+                steps, facts = self.difference.backward, self.seen.desired.facts
+            else:
+                stage, steps, facts = self._staged(stage, parts[: number + 1], renames)
+            undone.append(
+                (*self._back(steps, facts, losses), *(sql for piece in reversed(renames) for sql in piece.undo or ()))
+            )
+        return Undo(tuple(undone), tuple(dict.fromkeys(losses)))
+
+    def _back(self, steps: Sequence[Step], facts: Facts, losses: list[str]) -> list[str]:
+        arrangement = arrange(steps, facts, careful=False)
+        losses += arrangement.losses
+        statements = [piece.sql for part in arrangement.parts for piece in part.pieces]
+        return [
+            *statements,
+            *(piece.sql for piece in grants_for(statements, self.seen.current, self.seen.current.facts)),
+        ]
+
+    def _staged(
+        self, before: DatabaseURL, parts: Sequence[Part], renames: Sequence[Piece]
+    ) -> tuple[DatabaseURL, tuple[Step, ...], Facts]:
+        """Run all parts up to this one on a clone, and ask what leads back from there to the state before it."""
+        reached = before
+        if len(parts) > 1 and before is self.base.database:
+            reached = self._run(before, parts[:-1], renames)
+        after = self._run(reached, parts[-1:], renames)
+        difference = self.place.differ.difference(reached, after, roles=self.base.facts.roles)
+        return after, difference.backward, read_facts(after)
+
+    def _run(self, database: DatabaseURL, parts: Sequence[Part], renames: Sequence[Piece]) -> DatabaseURL:
+        clone = self.shadows.clone(database, "stage")
+        with open_session(clone, application_name="chat-database stage") as session:
+            for part in parts:
+                session.run(";\n".join(piece.sql for piece in part.pieces if piece not in renames) or "SELECT")
+        return clone
