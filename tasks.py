@@ -56,14 +56,15 @@ def migrate(_: Context, wait: str = "") -> None:
 
 
 @verb(help={"to": "the id or number of the migration to keep as the last one; 0000 rolls back all"})
-def rollback(_: Context, to: str) -> None:
+def rollback(_: Context, to: str = "") -> None:
     with reported():
+        from pipeline.console.flags import required
         from pipeline.console.progress import progress
         from pipeline.console.text import show_rollback
         from pipeline.deploy.entry import roll_back
 
         with progress() as shown:
-            _environment, report = roll_back(ROOT, to, observer=shown)
+            _environment, report = roll_back(ROOT, required("to", to, "0003"), observer=shown)
         show_rollback(report)
 
 
@@ -124,12 +125,30 @@ def status(_: Context, env: str = "", json: bool = False) -> None:
 
 
 @verb(help={"env": ENV, "through": "the id or number of the last migration whose effect the database has already"})
-def baseline(_: Context, through: str, env: str = "") -> None:
+def baseline(_: Context, through: str = "", env: str = "") -> None:
     with reported():
         from pipeline.adopt.entry import adopt
+        from pipeline.console.flags import required
         from pipeline.console.progress import progress
         from pipeline.console.text import show_adoption
 
         with progress() as shown:
-            adoption = adopt(ROOT, env or None, through, observer=shown)
+            adoption = adopt(ROOT, env or None, required("through", through, "0003"), observer=shown)
         show_adoption(adoption)
+
+
+# -- this checkout -----------------------------------------------------------------------------------------------------
+
+
+@verb()
+def test(_: Context) -> None:
+    with reported():
+        import sys
+
+        from pipeline import testing
+        from pipeline.console.flags import after_dashes
+        from pipeline.console.progress import Progress
+
+        paths = after_dashes(sys.argv)
+        tell = Progress().say
+        raise SystemExit(testing.run_tests(ROOT, paths, tell=tell) if paths else testing.run_all(ROOT, tell=tell))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def seconds(name: str, value: str) -> float | None:
@@ -20,3 +25,19 @@ def seconds(name: str, value: str) -> float | None:
     if not 0 <= number < float("inf"):
         raise UsageError(f"--{name} {value}: not a number of seconds", remedy=f"Write it as --{name} 60.")
     return number
+
+
+def required(name: str, value: str, example: str) -> str:
+    """The value of a flag that a verb cannot do without.
+
+    Raises:
+        UsageError: it was left out.
+    """
+    if not value:
+        raise UsageError(f"--{name} is missing", remedy=f"Write it as --{name} {example}.")
+    return value
+
+
+def after_dashes(argv: Sequence[str]) -> list[str]:
+    """What stands behind `--`, word for word: Invoke's own remainder is one text, without the ends of words."""
+    return list(argv[argv.index("--") + 1 :]) if "--" in argv else []
