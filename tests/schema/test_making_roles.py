@@ -12,6 +12,7 @@ from psycopg import sql
 
 from pipeline.deploy import apply
 from pipeline.migrations import read_folder
+from tests.support.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,6 +108,33 @@ def test_databases_may_make_the_roles_at_the_same_time(
 
     assert outcomes == [[]] * len(databases)
     assert pinned == [(["TimeZone=UTC"],)] * 2
+
+
+@pytest.mark.parametrize("first", ["", "ALTER ROLE spare_server SET statement_timeout = '5s'"])
+def test_a_role_that_another_database_is_pinning_at_this_moment_counts_as_pinned(
+    before: DatabaseURL, superuser: psycopg.Connection[Any], renamed: str, first: str
+) -> None:
+    """The second writer of the same setting fails: as a duplicate, or, where a row is, as updated twice at once."""
+    with psycopg.connect(before.reveal(), autocommit=True) as owner:
+        owner.execute("CREATE ROLE spare_server")
+        if first:
+            owner.execute(first)
+    outcome: list[list[str]] = []
+    with psycopg.connect(before.reveal()) as other:
+        other.execute("ALTER ROLE spare_server SET TimeZone = 'UTC'")
+        thread = threading.Thread(target=lambda: outcome.append(_run(before, renamed)))
+        thread.start()
+        until(lambda: _is_waiting(superuser, other.info.backend_pid))
+        other.commit()
+    thread.join()
+    _drop_grants(before)
+
+    assert outcome == [[]]
+
+
+def _is_waiting(superuser: psycopg.Connection[Any], holder: int) -> bool:
+    row = superuser.execute("SELECT count(*) FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", [holder])
+    return row.fetchone() == (1,)
 
 
 def test_a_role_of_another_maker_is_used_with_a_warning_that_it_is_not_pinned_to_utc(
