@@ -78,9 +78,7 @@ def test_a_cancel_request_reaches_its_own_session_only(project: Json) -> None:
 def test_both_tls_and_plain_text_open_the_door(emulator: Emulator, project: Json) -> None:
     trusted = emulator.environment["SSL_CERT_FILE"]
     for mode in ("disable", "require", "verify-full"):
-        with psycopg.connect(
-            uri(project), sslmode=mode, sslrootcert=emulator.environment["SSL_CERT_FILE"]
-        ) as connection:
+        with psycopg.connect(uri(project), sslmode=mode, sslrootcert=trusted) as connection:
             assert connection.pgconn.ssl_in_use == (mode != "disable")
 
 
