@@ -3,14 +3,12 @@
 What a verb needs is imported when it runs: a deploy with nothing to do spends most of its time on imports.
 """
 
-# ruff: noqa: A002 - flags are named for those who type them: --json
-
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from invoke import task
+from invoke.tasks import task
 
 from pipeline.console.outcome import reported
 from pipeline.verbs import VERBS
@@ -18,11 +16,12 @@ from pipeline.verbs import VERBS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from invoke import Context
+    from invoke.context import Context
 
 ROOT = Path(__file__).resolve().parent
 
 ENV = "the environment: local, dev, prod, or another stack; left out, the bare DATABASE_URL"
+LOCAL_ENV = "the environment: local (the default), dev, prod, or another stack"
 JSON = "print one JSON document on standard output"
 WAIT = "seconds to wait for another deploy to end (600)"
 
@@ -66,6 +65,84 @@ def rollback(_: Context, to: str = "") -> None:
         with progress() as shown:
             _environment, report = roll_back(ROOT, required("to", to, "0003"), observer=shown)
         show_rollback(report)
+
+
+@verb(help={"yes": "do not ask"})
+def reset(_: Context, yes: bool = False) -> None:
+    with reported():
+        from pipeline.console.asking import confirm
+        from pipeline.console.progress import progress
+        from pipeline.console.text import show_report
+        from pipeline.local.reset import reset as run
+
+        with progress() as shown:
+            _environment, report = run(ROOT, confirm=(lambda _: True) if yes else confirm, observer=shown)
+        show_report(report)
+
+
+@verb()
+def up(_: Context) -> None:
+    with reported():
+        from pipeline.console.progress import progress
+        from pipeline.console.text import say
+        from pipeline.local.servers import up as run
+
+        environment = run(ROOT, tell=progress().note)
+        say(f"{environment.source}: DATABASE_URL={environment.url.masked()}")
+
+
+@verb()
+def down(_: Context) -> None:
+    with reported():
+        from pipeline.console.progress import progress
+        from pipeline.console.text import say
+        from pipeline.local.servers import down as run
+
+        for stopped in run(ROOT, tell=progress().note) or ("nothing that runs",):
+            say(f"stopped: {stopped}")
+
+
+# -- everybody ---------------------------------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "env": LOCAL_ENV,
+        "for": "render it for a client: asyncpg, prisma, psycopg or yoyo",
+        "show": "with the password",
+    }
+)
+def url(_: Context, env: str = "local", for_: str = "", show: bool = False) -> None:
+    with reported():
+        from pipeline.console.progress import progress
+        from pipeline.console.text import say
+        from pipeline.local.url import url as run
+
+        shown = progress()
+        rendered = run(ROOT, env or None, client=for_ or None, show=show, tell=shown.note)
+        say(rendered.text)
+        for note in rendered.notes:
+            shown.note(note)
+
+
+@verb(help={"env": LOCAL_ENV})
+def psql(_: Context, env: str = "local") -> None:
+    with reported():
+        from pipeline.console.flags import behind_dashes
+        from pipeline.console.progress import progress
+        from pipeline.local.psql import psql as run
+
+        code = run(ROOT, env or None, behind_dashes(), tell=progress().note)
+    raise SystemExit(code)
+
+
+@verb()
+def doctor(_: Context) -> None:
+    with reported():
+        from pipeline.console.text import show_findings
+        from pipeline.local.doctor import doctor as run
+
+        show_findings(run(ROOT))
 
 
 # -- CI and platform engineers -----------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import sys
+
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,3 +43,8 @@ def required(name: str, value: str, example: str) -> str:
 def after_dashes(argv: Sequence[str]) -> list[str]:
     """What stands behind `--`, word for word: Invoke's own remainder is one text, without the ends of words."""
     return list(argv[argv.index("--") + 1 :]) if "--" in argv else []
+
+
+def behind_dashes() -> list[str]:
+    """The arguments behind `--`, each as it was typed; Invoke's own `remainder` joins them and loses their quotes."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
