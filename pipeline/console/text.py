@@ -6,9 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.adopt.baseline import Adoption
     from pipeline.deploy.run import Report
     from pipeline.deploy.survey import Survey
+    from pipeline.local.doctor import Finding
     from pipeline.migrations import MigrationFile
     from pipeline.postgres.identity import Identity
 
@@ -41,6 +44,13 @@ def show_adoption(adoption: Adoption) -> None:
         say(f"{_count(len(adoption.recorded))} recorded as applied{tool}: {adoption.server}")
     else:
         say(f"nothing to record: every migration through that one is in the history: {adoption.server}")
+
+
+def show_findings(findings: Iterable[Finding]) -> None:
+    """What a machine has, a line for each thing."""
+    for each in findings:
+        say(f"{'yes' if each.present else 'no':4}{each.name:16} {each.found}")
+        say(f"{'':20} {each.needed_for}")
 
 
 def show_plan(survey: Survey) -> None:

@@ -1,0 +1,68 @@
+"""The local verbs as a developer runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.sample import SAMPLE_IDS
+
+if TYPE_CHECKING:
+    from tests.support.sample import Database
+    from tests.verbs.conftest import Checkout
+
+
+def test_migrate_applies_what_is_pending_and_prints_the_url_masked(checkout: Checkout) -> None:
+    answer = checkout.inv("migrate")
+    assert answer.returncode == 0, answer.stderr
+    first, second = answer.stdout.splitlines()
+    assert first.startswith("5 migrations applied, 0 already there: ")
+    assert second == f"DATABASE_URL={checkout.url.masked()}"
+
+
+def test_url_prints_the_whole_url_alone_when_asked_to_show_it(checkout: Checkout) -> None:
+    assert checkout.inv("url", "--show").stdout == f"{checkout.url.reveal()}\n"
+    assert checkout.inv("url").stdout == f"{checkout.url.masked()}\n"
+
+
+def test_url_for_yoyo_names_the_schema_of_the_history(checkout: Checkout) -> None:
+    shown = checkout.inv("url", "--for", "yoyo").stdout
+    assert shown.startswith("postgresql+psycopg://")
+    assert "schema=migration_history" in shown
+
+
+def test_psql_takes_its_own_arguments_behind_two_dashes(checkout: Checkout) -> None:
+    answer = checkout.inv("psql", "--", "-XAtc", "SELECT 'two words', current_user")
+    assert answer.stdout == f"two words|{checkout.url.user}\n", answer.stderr
+
+
+def test_psql_elsewhere_is_read_only(checkout: Checkout) -> None:
+    answer = checkout.inv("psql", "--env", "dev", "--", "-Xc", "CREATE TABLE t ()")
+    assert answer.returncode == 1
+    assert "read-only transaction" in answer.stderr
+
+
+@pytest.mark.parametrize("arguments", [["reset"], ["reset", "--yes"]])
+def test_reset_asks_and_where_nobody_is_there_to_ask_it_changes_nothing(
+    checkout: Checkout, superuser: Database, arguments: list[str]
+) -> None:
+    checkout.inv("migrate")
+    superuser.run("CREATE TABLE scratch (); ALTER ROLE " + str(checkout.url.user) + " CREATEDB")
+    answer = checkout.inv(*arguments)
+    gone = superuser.value("SELECT to_regclass('scratch')") is None
+    assert (answer.returncode, gone) == ((0, True) if "--yes" in arguments else (2, False)), answer.stderr
+    assert superuser.applied() == SAMPLE_IDS
+
+
+def test_reset_is_refused_elsewhere_before_it_connects(checkout: Checkout) -> None:
+    answer = checkout.inv("reset", "--yes", DATABASE_URL=checkout.url.copy_with(host="db.invalid").reveal())
+    assert answer.returncode == 3
+    assert "not local" in answer.stderr
+
+
+def test_doctor_tells_what_is_there_and_what_for(checkout: Checkout) -> None:
+    answer = checkout.inv("doctor")
+    assert answer.returncode == 0, answer.stderr
+    for name in ("Python", "Docker", "Docker Compose", "pulumi", "Node.js", "Local database"):
+        assert name in answer.stdout
