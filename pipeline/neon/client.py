@@ -163,6 +163,15 @@ class NeonClient:
         self.wait(_operations(answer))
         return self.endpoint(project_id, endpoint_id)
 
+    def delete_endpoint(self, project_id: str, endpoint_id: str) -> bool:
+        """Delete an endpoint and wait for it; the branch and its data stay. False when it was not there any more."""
+        try:
+            answer = self._transport.call("DELETE", f"/projects/{project_id}/endpoints/{endpoint_id}")
+        except NotFound:
+            return False
+        self.wait(_operations(answer))
+        return bool(answer)
+
     def start_endpoint(self, project_id: str, endpoint_id: str) -> None:
         """Wake a compute and wait until it runs."""
         self.wait(_operations(self._transport.call("POST", f"/projects/{project_id}/endpoints/{endpoint_id}/start")))

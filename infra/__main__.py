@@ -1,0 +1,36 @@
+"""`pulumi up`: reads the stack's settings, makes its database, exports what deploys and services need."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi.runtime import config as runtime_config
+
+from infra.neon_database import NeonDatabase, ParentBranch
+from infra.settings import BranchSettings, load
+
+
+def main() -> None:
+    """Run the program for the selected stack."""
+    stack = pulumi.get_stack()
+    settings = load(stack, _configuration())
+    parent = _parent(settings.parent_stack) if isinstance(settings, BranchSettings) else None
+    database = NeonDatabase("chat", settings, parent=parent)
+    for name, value in database.outputs().items():
+        pulumi.export(name, value)
+
+
+def _configuration() -> dict[str, str]:
+    """Return the stack's settings without their namespace. pulumi.Config reads one at a time and cannot list them."""
+    prefix = f"{pulumi.get_project()}:"
+    given = runtime_config.CONFIG.get()
+    return {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
+
+
+def _parent(stack: str) -> ParentBranch:
+    parts = stack.split("/")
+    around = (pulumi.get_organization(), pulumi.get_project())
+    reference = pulumi.StackReference("/".join([*around[: 3 - len(parts)], *parts]))
+    return ParentBranch(reference.get_output("project_id"), reference.get_output("branch_id"))
+
+
+main()

@@ -1,0 +1,114 @@
+"""The compute of a branch as it really is: ready, of the size that was asked for, with both of its addresses.
+
+Trap: the provider takes a failed operation for a finished one, so a branch or a compute that never came up passes for
+made; here the operations are asked again, and a failed one fails the run. Trap: a project's `default_endpoint_settings`
+only seed the first compute and later edits never reach it; here a change of size is sent to the compute itself. Trap:
+the provider composes the pooled host by itself; here Neon says what it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+
+from infra.api import neon
+from pipeline.neon import Compute as Size
+from pipeline.neon import NotFound
+
+if TYPE_CHECKING:
+    import pulumi
+
+_SIZE = ("min_cu", "max_cu", "suspend_timeout_seconds")
+_PLACE = ("project_id", "branch_id", "endpoint_id", "database", "role")
+
+
+class _Provider(ResourceProvider):
+    """Stored in the state: it captures nothing."""
+
+    serialize_as_secret_always = False  # there is nothing secret in it, and a readable state is easier to review
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult(str(props["endpoint_id"]), _bring_to(props))
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        elsewhere = [name for name in _PLACE if olds[name] != news[name]]
+        return DiffResult(changes=_size(olds) != _size(news) or bool(elsewhere), replaces=elsewhere)
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        return UpdateResult(_bring_to(news))
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        try:
+            with neon() as client:
+                found = client.endpoint(str(props["project_id"]), str(props["endpoint_id"]))
+        except NotFound:
+            return ReadResult("", {})
+        size = dict(zip(_SIZE, _fields(found.compute), strict=True))
+        return ReadResult(id_, {**props, **size})
+
+    # No delete: the compute goes with its endpoint resource, or with the project.
+
+
+def _bring_to(props: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the branch, give its compute the size of `props`, and return them with the addresses."""
+    project, branch, endpoint = (str(props[name]) for name in _PLACE[:3])
+    with neon() as client:
+        client.settle(project, branch)
+        found = client.endpoint(project, endpoint)
+        if found.compute != _size(props):
+            found = client.resize_endpoint(project, endpoint, _size(props))
+        pooled = client.connection_uri(
+            project,
+            branch_id=branch,
+            endpoint_id=endpoint,
+            database=str(props["database"]),
+            role=str(props["role"]),
+            pooled=True,
+        )
+    pooled_host = f"{pooled.host}:{pooled.port}" if pooled.port else pooled.host
+    return {**props, "host": found.host, "pooled_host": pooled_host}
+
+
+def _size(props: dict[str, Any]) -> Size:
+    # Numbers pass the engine as doubles.
+    return Size(float(props["min_cu"]), float(props["max_cu"]), int(props["suspend_timeout_seconds"]))
+
+
+def _fields(size: Size) -> tuple[float, float, int]:
+    return size.min_cu, size.max_cu, size.suspend_timeout_seconds
+
+
+class Compute(Resource, module="neon", name="Compute"):
+    """The read-write compute of a branch, once it is ready and has the size."""
+
+    host: pulumi.Output[str]
+    pooled_host: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        project_id: pulumi.Input[str],
+        branch_id: pulumi.Input[str],
+        endpoint_id: pulumi.Input[str],
+        database: str,
+        role: str,
+        size: Size,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        super().__init__(
+            _Provider(),
+            name,
+            {
+                "project_id": project_id,
+                "branch_id": branch_id,
+                "endpoint_id": endpoint_id,
+                "database": database,
+                "role": role,
+                **dict(zip(_SIZE, _fields(size), strict=True)),
+                "host": None,
+                "pooled_host": None,
+            },
+            opts,
+        )

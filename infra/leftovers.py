@@ -1,0 +1,79 @@
+"""Looks before the provider makes something: hooks that run when, and only when, a resource is about to be created.
+
+The provider forgets what it made when the answer is lost or a later step fails, and then meets it as a 409, or makes a
+second one. Hooks see what is really there, so the next run of a failed one converges.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+from infra.api import neon
+from pipeline.errors import NeonFailed, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pulumi import ResourceHookArgs
+
+
+def before_project(args: ResourceHookArgs) -> None:
+    """Refuse to make a second project of the same name.
+
+    Answers the traps "a failed creation is repeated whole and its project forgotten" and "a project whose owner's
+    password cannot be read falls out of the state": the existing one is taken over instead, on purpose.
+    """
+    inputs = _inputs(args)
+    name = inputs["name"]
+    with neon() as client:
+        found = [p for p in client.projects(search=name, org_id=inputs.get("orgId")) if p.name == name]
+    if found:
+        ids = ", ".join(f"{p.id} (made {p.created_at:%Y-%m-%d %H:%M})" for p in found)
+        raise Refused(
+            f"Neon already has a project {name}: {ids}",
+            remedy=f"Take it over:  pulumi config set projectId {found[0].id}  (then pulumi up), or delete it in "
+            "Neon's console if it is a leftover, or choose another projectName.",
+        )
+
+
+def before_branch(args: ResourceHookArgs) -> None:
+    """Clear away a branch that an earlier run made without hearing of it; refuse one that is in use.
+
+    A leftover has no compute, so nobody can have written to it; Neon keeps it for recovery for seven days.
+    """
+    inputs = _inputs(args)
+    project, name = inputs["projectId"], inputs["name"]
+    with neon() as client:
+        found = client.find_branch(project, name)
+        if found is None:
+            return
+        if found.default or found.protected or client.endpoints(project, found.id):
+            raise Refused(
+                f"the project {project} already has a branch {name} ({found.id}), with a compute or protected",
+                remedy=f"Choose another branchName, or delete it: neonctl branches delete {found.id} "
+                f"--project-id {project}. Its data goes with it.",
+            )
+        client.delete_branch(project, found.id)
+    pulumi.log.warn(f"deleted {found.id}, a branch {name} without a compute that an earlier run had left behind")
+
+
+def before_endpoint(args: ResourceHookArgs) -> None:
+    """Clear away a compute that an earlier run made without hearing of it: a branch takes one read-write compute only.
+
+    A compute holds no data. One that this stack knows would not be created again.
+    """
+    inputs = _inputs(args)
+    project, branch = inputs["projectId"], inputs["branchId"]
+    with neon() as client:
+        for found in client.endpoints(project, branch):
+            if found.type == "read_write":
+                client.delete_endpoint(project, found.id)
+                pulumi.log.warn(f"deleted {found.id}, a compute of {branch} that an earlier run had left behind")
+
+
+def _inputs(args: ResourceHookArgs) -> Mapping[str, Any]:
+    if args.new_inputs is None:
+        raise NeonFailed(f"the engine gave no inputs for {args.name}")
+    return args.new_inputs

@@ -1,0 +1,249 @@
+"""An environment's database on Neon: a branch, its compute, its passwords and its connection strings.
+
+The comments that begin with "Trap" name what the Terraform provider (kislerdm/neon 0.15.0) does otherwise; the table in
+docs/infrastructure.md has them all, with the test that fails without each answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_neon as neon
+import pulumi_random as random
+from pulumi import Output, ResourceHookBinding, ResourceOptions
+
+from infra import connection_strings, leftovers
+from infra.branch_removal import BranchRemoval
+from infra.compute import Compute
+from infra.owner_password import OwnerPassword
+from infra.settings import BranchSettings, ProjectSettings, Settings
+from pipeline.neon import Compute as Size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# In the database they are made by a migration, never by Neon's API: a role that the API makes is a member of
+# neon_superuser and bypasses row level security.
+SERVER, AI_SERVICE = "server", "ai_service"
+
+
+@dataclass(frozen=True)
+class ParentBranch:
+    """The branch that another stack owns."""
+
+    project_id: Output[str]
+    branch_id: Output[str]
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """A branch with a compute, whichever stack made it; `made` are the resources that have to be there first."""
+
+    project_id: Output[str]
+    id: Output[str]
+    endpoint_id: Output[str]
+    made: list[pulumi.Resource]
+    is_a_copy: bool
+
+
+class NeonDatabase(pulumi.ComponentResource):
+    """One environment's database.
+
+    With ProjectSettings it owns a Neon project and its default branch; with BranchSettings a branch of `parent`.
+    The three URLs are secrets.
+    """
+
+    database_url: Output[str]
+    server_database_url: Output[str]
+    ai_service_database_url: Output[str]
+    project_id: Output[str]
+    branch_id: Output[str]
+    branch_name: Output[str]
+    endpoint_id: Output[str]
+    endpoint_host: Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        settings: ProjectSettings | BranchSettings,
+        *,
+        parent: ParentBranch | None = None,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("chat:neon:Database", name, {}, opts)
+        if isinstance(settings, ProjectSettings):
+            branch = self._make_project(name, settings)
+        elif parent is not None:
+            branch = self._make_branch(name, settings, parent)
+        else:
+            raise ValueError("a stack that owns a branch needs the branch that it is cut from")
+        compute = self._settle(name, settings, branch)
+        owner_password = self._own_password(name, settings, branch, compute)
+        server_password = self._password(SERVER, settings.server_password_version)
+        ai_service_password = self._password(AI_SERVICE, settings.ai_service_password_version)
+
+        def url(
+            render: Callable[[str, str, str, str], str], host: Output[str], user: str, password: Output[str], what: str
+        ) -> Output[str]:
+            parts = Output.all(_filled(host, "host"), _filled(password, what))
+            composed = parts.apply(lambda p: render(p[0], user, p[1], settings.database_name))
+            # Trap: not every password of this provider is marked secret by itself; what holds one is wrapped here.
+            return Output.secret(composed)
+
+        owner, strings = settings.owner_name, connection_strings
+        self.database_url = url(strings.for_deploy, compute.host, owner, owner_password, "password of the owner")
+        self.server_database_url = url(
+            strings.for_server, compute.pooled_host, SERVER, server_password, "password of server"
+        )
+        self.ai_service_database_url = url(
+            strings.for_ai_service, compute.pooled_host, AI_SERVICE, ai_service_password, "password of ai_service"
+        )
+        self.project_id = _filled(branch.project_id, "project_id")
+        self.branch_id = _filled(branch.id, "branch_id")
+        self.branch_name = Output.from_input(settings.branch_name)
+        self.endpoint_id = _filled(branch.endpoint_id, "endpoint_id")
+        self.endpoint_host = _filled(compute.host, "endpoint_host")
+        self.register_outputs(self.outputs())
+
+    def outputs(self) -> dict[str, Output[str]]:
+        """Return what the stack exports, by name."""
+        return {name: getattr(self, name) for name in self.__class__.__annotations__}
+
+    def _make_project(self, name: str, settings: ProjectSettings) -> _Branch:
+        project = neon.Project(
+            name,
+            # Trap: left out, the name would be this one with random characters.
+            name=settings.project_name,
+            org_id=settings.org_id,
+            region_id=settings.region_id,
+            pg_version=settings.pg_version,
+            # Trap: the default of a day is more than the Free plan keeps.
+            history_retention_seconds=settings.history_retention_seconds,
+            # Trap: with "no" the creation fails after the project is there, since its password cannot be read.
+            store_password="yes",  # noqa: S106 - a yes or no
+            branch=neon.ProjectBranchArgs(
+                name=settings.branch_name,
+                role_name=settings.owner_name,
+                database_name=settings.database_name,
+            ),
+            default_branch_protected=settings.protected,
+            default_endpoint_settings=neon.ProjectDefaultEndpointSettingsArgs(
+                autoscaling_limit_min_cu=settings.min_cu,
+                autoscaling_limit_max_cu=settings.max_cu,
+                suspend_timeout_seconds=settings.suspend_timeout_seconds,
+            ),
+            # Trap: an empty list is refused.
+            allowed_ips=list(settings.allowed_ips) or None,
+            allowed_ips_protected_branches_only="yes" if settings.allowed_ips_protected_branches_only else None,
+            quota=neon.ProjectQuotaArgs(**asdict(settings.quota)) if settings.quota else None,
+            # Trap: changing maintenance_window later crashes the provider, so it is left to Neon's console.
+            opts=ResourceOptions(
+                parent=self,
+                # The data is in it: neither a destroy nor a replacement may take it along.
+                protect=True,
+                retain_on_delete=True,
+                # Trap: role_name and database_name follow the oldest database, and a change there, by whoever, plans a
+                # replacement of the project. Trap: default_endpoint_settings never reach the compute that is there
+                # (infra/compute.py sends them). Trap: an update ignores store_password and compute_provisioner, which
+                # would then differ for ever.
+                ignore_changes=["branch", "defaultEndpointSettings", "storePassword", "computeProvisioner"],
+                # Trap: the project falls out of the state when its owner's password cannot be read; with its id in the
+                # settings it is taken back in, and without it the hook refuses to make a second one.
+                import_=settings.project_id,
+                hooks=ResourceHookBinding(before_create=[leftovers.before_project]),
+            ),
+        )
+        # Trap: a neon.Endpoint for the default branch is refused (409), since the project brings one.
+        return _Branch(project.id, project.default_branch_id, project.default_endpoint_id, [project], is_a_copy=False)
+
+    def _make_branch(self, name: str, settings: BranchSettings, parent: ParentBranch) -> _Branch:
+        project_id = _filled(parent.project_id, f"output project_id of the stack {settings.parent_stack}")
+        parent_id = _filled(parent.branch_id, f"output branch_id of the stack {settings.parent_stack}")
+        removal = BranchRemoval(
+            f"{name}-removal",
+            project_id=project_id,
+            branch_name=settings.branch_name,
+            opts=ResourceOptions(parent=self),
+        )
+        branch = neon.Branch(
+            name,
+            project_id=project_id,
+            parent_id=parent_id,
+            name=settings.branch_name,
+            protected="yes" if settings.protected else "no",
+            opts=ResourceOptions(
+                parent=self,
+                depends_on=[removal],
+                # Trap: the provider calls a change of these done and does nothing. A branch cannot move: it is made anew,
+                # and the old one goes first, since two cannot bear one name.
+                replace_on_changes=["projectId", "parentId"],
+                delete_before_replace=True,
+                hooks=ResourceHookBinding(before_create=[leftovers.before_branch]),
+            ),
+        )
+        # Trap: a branch has no compute of its own. It does have its parent's roles and databases, so none is made here.
+        endpoint = neon.Endpoint(
+            name,
+            project_id=project_id,
+            branch_id=branch.id,
+            type="read_write",
+            autoscaling_limit_min_cu=settings.min_cu,
+            autoscaling_limit_max_cu=settings.max_cu,
+            suspend_timeout_seconds=settings.suspend_timeout_seconds,
+            # Trap: with pooler_enabled the host becomes the pooled one, where migrations cannot run.
+            pooler_enabled=False,
+            opts=ResourceOptions(
+                parent=self,
+                # Trap: none of these is a change that replaces, and project_id and type are not even sent.
+                replace_on_changes=["projectId", "branchId", "type"],
+                delete_before_replace=True,
+                hooks=ResourceHookBinding(before_create=[leftovers.before_endpoint]),
+            ),
+        )
+        return _Branch(project_id, branch.id, endpoint.id, [branch, endpoint], is_a_copy=True)
+
+    def _settle(self, name: str, settings: Settings, branch: _Branch) -> Compute:
+        return Compute(
+            f"{name}-compute",
+            project_id=branch.project_id,
+            branch_id=branch.id,
+            endpoint_id=branch.endpoint_id,
+            database=settings.database_name,
+            role=settings.owner_name,
+            size=Size(settings.min_cu, settings.max_cu, settings.suspend_timeout_seconds),
+            opts=ResourceOptions(parent=self, depends_on=branch.made),
+        )
+
+    def _own_password(self, name: str, settings: Settings, branch: _Branch, compute: Compute) -> Output[str]:
+        return OwnerPassword(
+            f"{name}-owner",
+            project_id=branch.project_id,
+            branch_id=branch.id,
+            role=settings.owner_name,
+            version=settings.owner_password_version,
+            # Trap: a copy has its parent's passwords, unless the parent is protected. Version 0 leaves them.
+            reset_when_made=branch.is_a_copy and settings.owner_password_version > 0,
+            opts=ResourceOptions(parent=self, depends_on=[*branch.made, compute]),
+        ).password
+
+    def _password(self, role: str, version: int) -> Output[str]:
+        return random.RandomPassword(
+            role,
+            length=32,  # letters and digits: 190 bits, where Neon asks for 60
+            special=False,
+            keepers={"version": str(version)},
+            opts=ResourceOptions(parent=self),
+        ).result
+
+
+def _filled(value: Output[str], what: str) -> Output[str]:
+    """Fail the run on an empty value. Trap: on an error some parts of the provider give "" instead of failing."""
+
+    def check(text: str | None) -> str:
+        if not text:
+            raise pulumi.RunError(f"{what} is empty: nothing is published. Run it again: pulumi up --refresh")
+        return text
+
+    return value.apply(check)

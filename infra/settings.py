@@ -1,0 +1,237 @@
+"""A stack's configuration as a frozen value, checked before anything is made.
+
+Every setting stands in one of the tables below with its default, what it may be, and how it is read. A wrong, missing
+or unknown one raises `SettingError`, which names the key and the stack, says what is allowed, and ends with the
+command that sets it right.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class SettingError(pulumi.RunError):
+    """One setting of one stack is wrong or missing. Pulumi shows the message without a traceback."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Hard limits for a billing period; None is none."""
+
+    active_time_seconds: int | None = None
+    compute_time_seconds: int | None = None
+    written_data_bytes: int | None = None
+    data_transfer_bytes: int | None = None
+    logical_size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What both kinds of stack have."""
+
+    branch_name: str
+    database_name: str
+    owner_name: str
+    protected: bool
+    min_cu: float
+    max_cu: float
+    suspend_timeout_seconds: int
+    owner_password_version: int
+    server_password_version: int
+    ai_service_password_version: int
+
+
+@dataclass(frozen=True)
+class ProjectSettings(Settings):
+    """A stack that owns a Neon project and its default branch. `project_id` is the existing one to take over."""
+
+    project_name: str
+    project_id: str | None
+    org_id: str | None
+    region_id: str
+    pg_version: int
+    history_retention_seconds: int
+    allowed_ips: tuple[str, ...]
+    allowed_ips_protected_branches_only: bool
+    quota: Quota | None
+
+
+@dataclass(frozen=True)
+class BranchSettings(Settings):
+    """A stack that owns a branch of the project of another stack."""
+
+    parent_stack: str
+
+
+@dataclass(frozen=True)
+class _Key:
+    """One setting: how it is read, what may be said, and what it is when nothing is said (a `None` may be meant)."""
+
+    read: Callable[[str], Any]
+    allowed: str
+    example: str
+    default: Any = None
+    required: bool = False
+
+
+def load(stack: str, config: Mapping[str, str]) -> ProjectSettings | BranchSettings:
+    """Read a stack's configuration, keys without their namespace. Raises SettingError."""
+    owns = config.get("owns")
+    if owns not in {"project", "branch"}:
+        said = "is missing" if owns is None else f"is {owns!r}"
+        raise _error(stack, "owns", said, "project (a Neon project with its main branch), or branch", "branch")
+    keys = _COMMON | (_PROJECT if owns == "project" else _BRANCH)
+    for name in config:
+        if name != "owns" and name not in keys:
+            raise _unknown(stack, name, owns, keys)
+    values = {_snake(name): _value(stack, name, key, config.get(name)) for name, key in keys.items()}
+    if values["branch_name"] is None:
+        values["branch_name"] = "main" if owns == "project" else stack
+    settings = ProjectSettings(**values) if owns == "project" else BranchSettings(**values)
+    if settings.min_cu > settings.max_cu:
+        allowed = f"a number from 0.25 to maxCu ({settings.max_cu:g})"
+        raise _error(stack, "minCu", f"is {settings.min_cu:g}, above maxCu", allowed, "0.25")
+    return settings
+
+
+def _value(stack: str, name: str, key: _Key, text: str | None) -> Any:
+    if text is None:
+        if key.required:
+            raise _error(stack, name, "is missing", key.allowed, key.example)
+        return key.default
+    try:
+        return key.read(text)
+    except ValueError:
+        raise _error(stack, name, f"is {text!r}", key.allowed, key.example) from None
+
+
+def _error(stack: str, name: str, said: str, allowed: str, example: str) -> SettingError:
+    return SettingError(
+        f"stack {stack}: the setting {name} {said}. Allowed: {allowed}.\n"
+        f"Set it with: pulumi config set --stack {stack} {name} {example}"
+    )
+
+
+def _unknown(stack: str, name: str, owns: str, keys: Mapping[str, _Key]) -> SettingError:
+    other = _BRANCH if owns == "project" else _PROJECT
+    reason = f"is for a stack that does not own a {owns}" if name in other else "is not one of this program's"
+    return SettingError(
+        f"stack {stack}: the setting {name} {reason}. Allowed: owns, {', '.join(sorted(keys))}.\n"
+        f"Remove it with: pulumi config rm --stack {stack} {name}"
+    )
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _text(pattern: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise ValueError(text)
+        return number
+
+    return read
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        number = float(text)
+        if not low <= number <= high:
+            raise ValueError(text)
+        return number
+
+    return read
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError(text)
+    return text == "true"
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    items = json.loads(text)
+    # Addresses, CIDR blocks and ranges a-b, of either family: the characters are checked here, the rest by Neon.
+    if not isinstance(items, list) or not all(
+        isinstance(i, str) and re.fullmatch(r"[0-9a-fA-F.:/-]+", i) for i in items
+    ):
+        raise ValueError(text)
+    return tuple(items)
+
+
+def _quota(text: str) -> Quota:
+    given = json.loads(text)
+    names = {_snake(name): value for name, value in given.items()} if isinstance(given, dict) else {"": 0}
+    if not set(names) <= set(Quota.__dataclass_fields__) or not all(type(v) is int and v > 0 for v in names.values()):
+        raise ValueError(text)
+    return Quota(**names)
+
+
+_NAME = _text(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+_COMPUTE_UNITS = "a number of Compute Units from 0.25 to 56 (Free plan: at most 2; autoscaling on paid plans: 16)"
+_VERSION = "a whole number; another one makes another password"
+
+_COMMON: dict[str, _Key] = {
+    "branchName": _Key(_text(r"\S.{0,255}"), "a name", "dev"),
+    "databaseName": _Key(_NAME, "a name of letters, digits, _ and -", "chat", "chat"),
+    "ownerName": _Key(_NAME, "a name of letters, digits, _ and -", "chat_owner", "chat_owner"),
+    "protected": _Key(_flag, "true (Launch plan: 2 branches, Scale: 5) or false", "false", default=False),
+    "minCu": _Key(_number(0.25, 56), _COMPUTE_UNITS, "0.25", 0.25),
+    "maxCu": _Key(_number(0.25, 56), _COMPUTE_UNITS, "2", 2.0),
+    "suspendTimeoutSeconds": _Key(
+        _whole(-1, 604_800), "seconds up to 604800; 0 is Neon's default of 5 minutes, -1 is never", "0", 0
+    ),
+    # 0 takes the password as it is; every other number, when it changes, resets it.
+    "ownerPasswordVersion": _Key(_whole(0, 10**9), f"{_VERSION}; 0 leaves an existing one alone", "2", 1),
+    "serverPasswordVersion": _Key(_whole(1, 10**9), _VERSION, "2", 1),
+    "aiServicePasswordVersion": _Key(_whole(1, 10**9), _VERSION, "2", 1),
+}
+
+_PROJECT: dict[str, _Key] = {
+    "projectName": _Key(_text(r"\S.{0,63}"), "a name of at most 64 characters", "chat-database", "chat-database"),
+    "projectId": _Key(_text(r"[a-z0-9-]+"), "the id of an existing project to take over", "quiet-sea-123456"),
+    "orgId": _Key(_text(r"org-[a-z0-9-]+"), "an organization's id, org-...", "org-..."),
+    "regionId": _Key(
+        _text(r"(aws|azure)-[a-z0-9-]+"), "a region of Neon's, such as aws-us-east-1", "aws-us-east-1", required=True
+    ),
+    "pgVersion": _Key(_whole(14, 18), "14, 15, 16, 17 or 18", "16", 16),
+    # Trap: the provider's own default of a day is above what the Free plan keeps, which refuses it.
+    "historyRetentionSeconds": _Key(
+        _whole(0, 2_592_000), "seconds: up to 21600 (Free), 604800 (Launch), 2592000 (Scale)", "21600", 21_600
+    ),
+    "allowedIps": _Key(_addresses, 'a JSON list of addresses, ["203.0.113.0/24"]', "'[\"203.0.113.0/24\"]'", ()),
+    "allowedIpsProtectedBranchesOnly": _Key(_flag, "true or false", "false", default=False),
+    "quota": _Key(
+        _quota,
+        "a JSON object of activeTimeSeconds, computeTimeSeconds, writtenDataBytes, dataTransferBytes, logicalSizeBytes",
+        "'{\"activeTimeSeconds\": 3600000}'",
+    ),
+}
+
+_BRANCH: dict[str, _Key] = {
+    "parentStack": _Key(
+        _text(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}"),
+        "the stack to branch from: STACK, or ORGANIZATION/PROJECT/STACK",
+        "prod",
+        required=True,
+    )
+}
