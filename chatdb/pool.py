@@ -18,6 +18,7 @@ import asyncpg
 from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
 from chatdb.jsonb import prepare_connection
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from chatdb.url.parameters import is_behind_pooler
 from chatdb.waking import Waking
 
 if TYPE_CHECKING:
@@ -56,11 +57,13 @@ async def open_pool(
     arguments["connect"] = (waking or Waking()).around(arguments.pop("connect", asyncpg.connect))
     _pool = asyncpg.create_pool(parsed.for_asyncpg().dsn, **arguments)
     try:
-        return await _pool
+        await _pool
+        await _pool.release(await _pool.acquire())  # what is wrong shows now, and not at the first request
     except BaseException:
         _pool.terminate()
         _pool = None
         raise
+    return _pool
 
 
 async def close_pool() -> None:
@@ -110,7 +113,9 @@ def _arguments(url: DatabaseURL, application_name: str, settings: Mapping[str, A
     """Put together what asyncpg.create_pool takes beside the URL: our defaults, then the URL's, then the caller's."""
     rendered = url.for_asyncpg()
     arguments: dict[str, Any] = {
-        "min_size": 1,
+        # asyncpg never recycles the last `min_size` connections, and makes them anew when Neon suspends the compute,
+        # which would wake it up again for nobody.
+        "min_size": 0,
         "max_size": 10,
         "timeout": CONNECT_SECONDS,
         "command_timeout": QUERY_SECONDS,
@@ -120,9 +125,9 @@ def _arguments(url: DatabaseURL, application_name: str, settings: Mapping[str, A
     }
     if url.is_neon and arguments["timeout"] is not None:
         arguments["timeout"] = max(arguments["timeout"], SHORTEST_CONNECT_SECONDS)
+    if is_behind_pooler(url):
+        arguments["reset"] = _let_go
     arguments |= settings
-    if "max_size" in settings and "min_size" not in settings:
-        arguments["min_size"] = min(arguments["min_size"], settings["max_size"])
     at_start = {"timezone": "UTC"} if url.get("timezone") is None else {}
     if url.get("application_name") is None:
         at_start["application_name"] = application_name
@@ -130,6 +135,15 @@ def _arguments(url: DatabaseURL, application_name: str, settings: Mapping[str, A
     arguments["server_settings"] = at_start | given
     arguments["init"] = _init_with(settings.get("init"))
     return arguments
+
+
+async def _let_go(connection: asyncpg.Connection) -> None:
+    """Send an empty query where asyncpg would send RESET ALL, whose application_name PgBouncer would take for ours.
+
+    It is needed: after an argument that could not be encoded, asyncpg has parsed but not synchronised, and PgBouncer
+    keeps a server's connection for this client until it hears of it again.
+    """
+    await connection.execute(";")
 
 
 def _init_with(more: Callable[[asyncpg.Connection], Awaitable[object]] | None) -> Callable[..., Awaitable[None]]:

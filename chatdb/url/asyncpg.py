@@ -76,7 +76,7 @@ def _pool(parameters: Parameters) -> dict[str, Any]:
     limit = parameters.take_number("connection_limit")
     if not limit:
         return {}
-    return {"max_size": limit, "min_size": min(limit, 1)}
+    return {"max_size": limit, "min_size": 0}  # its default of 10 may be more than the limit
 
 
 def _system_trust() -> object:

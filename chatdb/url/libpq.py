@@ -54,6 +54,9 @@ def for_psycopg(url: DatabaseURL) -> ClientSettings:
     query = _query(url, parameters, schema=schema, pooler=pooler)
     parameters.take("pgbouncer")
     limit, wait = parameters.take_number("connection_limit"), parameters.take_number("pool_timeout")
+    connect: dict[str, Any] = {"prepare_threshold": None} if pooler else {}
+    if url.is_local and not url.get("hostaddr"):
+        connect["hostaddr"] = ""  # else PGHOSTADDR would decide, and libpq would leave this machine
     pool: dict[str, Any] = {}
     if limit:
         pool |= {"max_size": limit, "min_size": min(limit, 1)}
@@ -62,7 +65,7 @@ def for_psycopg(url: DatabaseURL) -> ClientSettings:
     return ClientSettings(
         url.render(params=query),
         masked=url.render(params=query, masked=True),
-        connect={"prepare_threshold": None} if pooler else {},
+        connect=connect,
         pool=pool,
         left_out=parameters.left_out(),
     )

@@ -52,7 +52,7 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
         Gets("schema=My%20Chat%22s", {"schema": 'My Chat"s'}),
     ),
     "connection_limit=7": (
-        Gets(pool={"max_size": 7, "min_size": 1}),
+        Gets(pool={"max_size": 7, "min_size": 0}),
         Gets(pool={"max_size": 7, "min_size": 1}),
         left_out("connection_limit"),
         Gets(pool={"max": 7}),
