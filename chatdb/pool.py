@@ -138,12 +138,12 @@ def _arguments(url: DatabaseURL, application_name: str, settings: Mapping[str, A
 
 
 async def _let_go(connection: asyncpg.Connection) -> None:
-    """Send an empty query where asyncpg would send RESET ALL, whose application_name PgBouncer would take for ours.
+    """Send a query of nothing where asyncpg would send RESET ALL, whose application_name PgBouncer would take for ours.
 
     It is needed: after an argument that could not be encoded, asyncpg has parsed but not synchronised, and PgBouncer
     keeps a server's connection for this client until it hears of it again.
     """
-    await connection.execute(";")
+    await connection.execute("SELECT")
 
 
 def _init_with(more: Callable[[asyncpg.Connection], Awaitable[object]] | None) -> Callable[..., Awaitable[None]]:
