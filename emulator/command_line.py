@@ -92,8 +92,6 @@ def _serve(options: argparse.Namespace) -> int:
     except (NoAccount, NoBinaries, OSError) as fault:
         sys.stderr.write(f"emulator: {fault}\n")
         return 2
-    except KeyboardInterrupt:
-        pass  # uvicorn has shut down already
     return 0
 
 

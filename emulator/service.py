@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ from emulator.state import Store
 from emulator.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from emulator.settings import Settings
@@ -43,6 +45,21 @@ class Access:
     api_key: str
     admin_token: str
     ca_file: Path
+
+
+class _Server(uvicorn.Server):
+    """A web server that leaves the signals to us: its own handling kills the process before our servers are stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop serving at the first signal to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
 
 
 async def run(settings: Settings, announce: Callable[[Access], None]) -> None:
@@ -72,7 +89,7 @@ async def run(settings: Settings, announce: Callable[[Access], None]) -> None:
         )
         house = asyncio.create_task(keep_house(control))
         try:
-            await uvicorn.Server(config).serve(sockets=[web_socket])
+            await _Server(config).serve(sockets=[web_socket])
         finally:
             house.cancel()
             await proxy.close()

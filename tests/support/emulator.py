@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _ROOT = Path(__file__).parents[2]
+_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the name
+_ROOM = 4 << 30
 _UNFINISHED = {"scheduling", "running"}
 Json = dict[str, Any]
 
@@ -164,6 +166,11 @@ def another_emulator(emulator: Emulator) -> Iterator[Callable[..., Emulator]]:
 
 
 def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=f"neon-emulator-{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"neon-emulator-{os.getpid()}-", dir=_memory()))
     folder.chmod(0o755)  # as root, another account runs the servers
     return folder
+
+
+def _memory() -> Path | None:
+    """A file system in memory with room to spare: copying a thousand files to a branch is three times as fast there."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
+from tests.support.processes import is_alive
+from tests.support.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.emulator import Emulator
+
+Json = dict[str, Any]
+
+
+def started_at(url: str) -> object:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT pg_postmaster_start_time()").fetchone()
+
+
+def test_everything_is_there_after_a_restart(another_emulator: Callable[..., Emulator]) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    with psycopg.connect(uri(project)) as connection:
+        connection.execute("CREATE TABLE item AS SELECT 1 AS id")
+    dev = emulator.create_branch(project, name="dev")
+    before = emulator.ok("GET", branch_path(dev))["branch"], emulator.environment["NEON_API_KEY"]
+    emulator.stop()
+    assert list(emulator.data.glob("branches/*/data/postmaster.pid")) == []
+    emulator.start()
+
+    assert before == (emulator.ok("GET", branch_path(dev))["branch"], emulator.environment["NEON_API_KEY"])
+    assert emulator.ok("GET", endpoint_path(dev))["endpoint"]["current_state"] == "idle"
+    for url in (uri(project), uri(dev)):
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) FROM item").fetchone() == (1,)
+
+
+def test_servers_of_a_killed_emulator_are_found_again(another_emulator: Callable[..., Emulator]) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        connection.execute("CREATE ROLE made_unwatched NOLOGIN")
+    before = started_at(uri(project))
+    emulator.kill()
+    emulator.start()
+
+    assert started_at(uri(project)) == before
+    names = [role["name"] for role in emulator.ok("GET", f"{branch_path(project)}/roles")["roles"]]
+    assert names == ["app_owner", "made_unwatched"]
+    emulator.ok("POST", f"{endpoint_path(project)}/suspend")
+    assert list(emulator.data.glob("branches/*/data/postmaster.pid")) == []
+
+
+def test_an_operation_cut_by_a_kill_is_done_at_the_next_start(another_emulator: Callable[..., Emulator]) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    emulator.fault(operation="create_branch", seconds=60)
+    body = {"branch": {"name": "dev"}, "endpoints": [{"type": "read_write"}]}
+    dev = emulator.api.post(f"{project_path(project)}/branches", json=body).json()
+    emulator.kill()
+    emulator.start()
+
+    assert [emulator.wait(operation)["status"] for operation in dev["operations"]] == ["finished", "finished"]
+    with psycopg.connect(uri(dev)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_server_that_died_is_started_again_for_the_next_connection(emulator: Emulator, project: Json) -> None:
+    pid_file = emulator.data / "branches" / project["branch"]["id"] / "data" / "postmaster.pid"
+    with psycopg.connect(uri(project)) as connection:
+        connection.execute("CREATE TABLE item AS SELECT 1 AS id")
+    before = started_at(uri(project))
+    kill(int(pid_file.read_text().splitlines()[0]))
+
+    with psycopg.connect(uri(project)) as connection:
+        assert connection.execute("SELECT count(*) FROM item").fetchone() == (1,)
+    assert started_at(uri(project)) != before
+
+
+def test_secrets_of_the_data_folder_are_for_its_owner_only(emulator: Emulator, project: Json) -> None:
+    names = ("api-key", "admin-token", "superuser-password", "ca.key", "state.json")
+
+    assert project
+    assert {stat.S_IMODE((emulator.data / name).stat().st_mode) for name in names} == {0o600}
+    assert emulator.environment["NEON_API_KEY"] not in (emulator.data / "emulator.log").read_text()
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_alive(pid))
