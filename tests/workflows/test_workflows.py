@@ -1,0 +1,88 @@
+"""The workflows are well formed and safe, as two linters see it, and keep what the documentation promises of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PROGRAMS = Path(sys.executable).parent
+
+
+def read(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = YAML(typ="safe").load(ROOT / ".github" / "workflows" / name)
+    return loaded
+
+
+def run(*command: object) -> None:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflows_have_githubs_schema() -> None:
+    run(PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+
+
+def test_the_dependabot_file_has_its_schema() -> None:
+    run(PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.dependabot", ROOT / ".github" / "dependabot.yml")
+
+
+def test_zizmor_finds_nothing_even_when_it_is_pedantic() -> None:
+    run(PROGRAMS / "zizmor", "--offline", "--persona", "pedantic", "--no-progress", ROOT / ".github")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_of_others_is_pinned_by_commit(path: Path) -> None:
+    steps = [step for job in read(path.name)["jobs"].values() for step in job.get("steps", [])]
+    for used in (step["uses"] for step in steps if "uses" in step):
+        assert len(used.partition("@")[2]) == 40, used
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_job_may_write_to_the_repository(path: Path) -> None:
+    workflow = read(path.name)
+    assert workflow["permissions"] == {}
+    assert all(job["permissions"] == {"contents": "read"} for job in workflow["jobs"].values())
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_one_deploy_at_a_time_per_environment_and_none_is_cut_off(environment: str) -> None:
+    job = read("deploy.yml")["jobs"][environment]
+    assert job["environment"] == environment
+    assert job["concurrency"] == {"group": f"deploy-{environment}", "cancel-in-progress": False}
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_the_plan_is_shown_before_the_deploy(environment: str) -> None:
+    commands = [step["run"] for step in read("deploy.yml")["jobs"][environment]["steps"] if "run" in step]
+    assert commands == [f"./inv plan --env {environment}", f"./inv deploy --env {environment}"]
+
+
+def test_main_goes_to_dev_after_its_checks_and_to_prod_after_dev() -> None:
+    workflow = read("deploy.yml")
+    assert workflow["on"] == {"push": {"branches": ["main"]}}
+    assert workflow["jobs"]["dev"]["needs"] == "ci"
+    assert workflow["jobs"]["prod"]["needs"] == "dev"
+
+
+def test_the_url_reaches_a_command_through_its_environment_alone() -> None:
+    for job in read("deploy.yml")["jobs"].values():
+        for step in job.get("steps", []):
+            assert "secrets" not in step.get("run", "")
+            if "run" in step:
+                assert step["env"] == {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"}
+
+
+def test_a_pull_request_sees_no_secret() -> None:
+    assert "secrets" not in (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+
+
+def test_ci_machines_run_the_test_command_of_the_readme() -> None:
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "./inv test"
+    assert "./inv test" in (ROOT / "README.md").read_text()
