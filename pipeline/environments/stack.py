@@ -1,0 +1,167 @@
+"""What a Pulumi stack says of its environment, and the .env lines of the services that use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from pipeline.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVICES: Final = ("server", "ai-service")
+SECONDS: Final = 60  # a state backend that does not answer by then is taken for lost
+
+_INSTALL = (
+    "Install it (https://www.pulumi.com/docs/iac/download-install/), or set DATABASE_URL to the environment's database."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StackOutputs:
+    """The outputs of one stack. The URLs mask their passwords in every repr.
+
+    `database_url` is direct, as the owner: for deploys. The other two go through the pooler, as the runtime roles.
+    """
+
+    environment: str
+    database_url: DatabaseURL
+    server_database_url: DatabaseURL
+    ai_service_database_url: DatabaseURL
+    project_id: str
+    branch_id: str
+    branch_name: str
+    endpoint_id: str
+    endpoint_host: str
+
+
+def read_stack(name: str, root: Path) -> StackOutputs:
+    """Read the outputs of the stack `name` of the Pulumi project at `root`, passwords included.
+
+    Raises ConfigurationError, with what to do: pulumi is not there, nobody is logged in, there is no such stack, its
+    passphrase is missing or wrong, or `pulumi up` has not finished on it.
+    """
+    outputs = _ask_pulumi(name, root)
+    missing = [key for key in StackOutputs.__slots__ if key != "environment" and not outputs.get(key)]
+    if missing:
+        raise ConfigurationError(
+            f"the stack {name} has no output {', '.join(missing)}",
+            remedy=f"Its infrastructure is not (wholly) made. Run: pulumi up --stack {name}",
+        )
+    try:
+        urls = {key: DatabaseURL.parse(outputs[key]) for key in StackOutputs.__slots__ if key.endswith("_url")}
+    except InvalidDatabaseURL as fault:
+        raise ConfigurationError(
+            f"an output of the stack {name} is no connection string: {fault}", remedy=f"Run: pulumi up --stack {name}"
+        ) from None
+    return StackOutputs(
+        environment=name,
+        database_url=urls["database_url"],
+        server_database_url=urls["server_database_url"],
+        ai_service_database_url=urls["ai_service_database_url"],
+        project_id=outputs["project_id"],
+        branch_id=outputs["branch_id"],
+        branch_name=outputs["branch_name"],
+        endpoint_id=outputs["endpoint_id"],
+        endpoint_host=outputs["endpoint_host"],
+    )
+
+
+def service_lines(outputs: StackOutputs, service: str) -> list[str]:
+    """Return the .env lines that a service (`server` or `ai-service`) needs. They hold its password.
+
+    The URL is the pooled one in the form that the service's client takes, and nothing here can migrate.
+    """
+    if service == "server":
+        url = outputs.server_database_url.for_prisma().dsn
+    elif service == "ai-service":
+        url = outputs.ai_service_database_url.for_asyncpg().dsn
+    else:
+        raise UsageError(f"there is no service {service!r}", remedy=f"Services: {', '.join(SERVICES)}.")
+    return [
+        f"# {service} on {outputs.environment}: branch {outputs.branch_name}, pooled, as its own role",
+        f'DATABASE_URL="{url}"',
+    ]
+
+
+def _ask_pulumi(name: str, root: Path) -> dict[str, str]:
+    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--non-interactive", "--stack", name]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=root,
+            env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"the environment {name} is a Pulumi stack, and pulumi is not on PATH", remedy=_INSTALL
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ConfigurationError(
+            f"pulumi did not give the outputs of the stack {name} within {SECONDS} s",
+            remedy="Is the state backend reachable? Try: pulumi whoami --verbose",
+        ) from None
+    if done.returncode != 0:
+        raise _explain(name, done.stderr.strip())
+    try:
+        outputs = json.loads(done.stdout)
+    except ValueError:  # what it printed may hold a password, so it is not shown
+        raise ConfigurationError(f"pulumi gave something else than JSON for the stack {name}") from None
+    return {key: value for key, value in outputs.items() if isinstance(value, str)}
+
+
+# What pulumi 3.259 writes on standard error, in lower case, and what to do about it.
+_REMEDIES: Final = (
+    (
+        ("no stack named", "fully qualified name"),
+        "there is no Pulumi stack {name}",
+        "Stacks that are there: pulumi stack ls. To make this one: pulumi stack init {name}, "
+        "with its settings in Pulumi.{name}.yaml, then pulumi up.",
+    ),
+    (
+        ("incorrect passphrase",),
+        "the passphrase of the Pulumi stack {name} is wrong",
+        "Set PULUMI_CONFIG_PASSPHRASE (or PULUMI_CONFIG_PASSPHRASE_FILE) to the stack's own.",
+    ),
+    (
+        ("passphrase must be set",),
+        "the passphrase of the Pulumi stack {name} is missing",
+        "Set PULUMI_CONFIG_PASSPHRASE or PULUMI_CONFIG_PASSPHRASE_FILE.",
+    ),
+    (
+        ("pulumi_access_token", "not logged in", "pulumi login"),
+        "nobody is logged in to Pulumi's state backend",
+        "Run: pulumi login (or set PULUMI_ACCESS_TOKEN, or PULUMI_BACKEND_URL for another backend).",
+    ),
+    (
+        ("unable to open state directory", "unable to open bucket", "could not list bucket"),
+        "Pulumi's state backend cannot be opened",
+        "Check PULUMI_BACKEND_URL and your access to it: pulumi whoami --verbose",
+    ),
+    (
+        ("no pulumi.yaml project file",),
+        "there is no Pulumi.yaml here",
+        "Run it in the checkout of the database repository.",
+    ),
+)
+
+
+def _explain(name: str, said: str) -> ConfigurationError:
+    for marks, what, remedy in _REMEDIES:
+        if any(mark in said.lower() for mark in marks):
+            return ConfigurationError(what.format(name=name), remedy=remedy.format(name=name))
+    last = next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+    return ConfigurationError(
+        f"pulumi could not give the outputs of the stack {name}: {last.removeprefix('error: ')}",
+        remedy=f"Try it by hand: pulumi stack output --stack {name}",
+    )
