@@ -1,0 +1,51 @@
+"""What the fixtures promise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    from chatdb.url import DatabaseURL
+    from tests.support.server import PostgresServer
+
+
+def test_the_owner_is_shaped_like_neons(server: PostgresServer) -> None:
+    with psycopg.connect(server.owner.reveal()) as connection:
+        role = connection.execute(
+            "SELECT rolcanlogin, rolcreaterole, rolcreatedb, rolsuper, current_database() "
+            "FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+    assert role == (True, True, True, False, "chat")
+
+
+def test_the_server_is_version_16(server: PostgresServer) -> None:
+    with psycopg.connect(server.superuser.reveal()) as connection:
+        assert connection.info.server_version // 10000 == 16
+
+
+def test_a_database_is_empty_and_the_owners(database: DatabaseURL) -> None:
+    with psycopg.connect(database.reveal()) as connection:
+        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+        connection.execute("CREATE TABLE mine ()")
+
+
+def test_a_migrated_database_has_the_grants_that_templates_lose(migrated: DatabaseURL) -> None:
+    with psycopg.connect(migrated.reveal()) as connection:
+        may = "SELECT has_database_privilege('server', current_database(), %s)"
+        assert connection.execute(may, ["TEMPORARY"]).fetchone() == (False,)
+        assert connection.execute(may, ["CONNECT"]).fetchone() == (True,)
+        assert connection.execute('SELECT count(*) FROM "Message"').fetchone() == (0,)
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["stopped", "crashed"])
+def test_what_was_committed_survives_a_restart_at_the_same_address(
+    server: PostgresServer, database: DatabaseURL, *, crash: bool
+) -> None:
+    with psycopg.connect(database.reveal()) as connection:
+        connection.execute("CREATE TABLE kept ()")
+    server.restart(crash=crash)
+    with psycopg.connect(database.reveal()) as connection:
+        connection.execute("SELECT FROM kept")
