@@ -13,7 +13,7 @@ def main() -> None:
     """Run the program for the selected stack."""
     stack = pulumi.get_stack()
     settings = load(stack, _configuration())
-    parent = _parent(settings.parent_stack) if isinstance(settings, BranchSettings) else None
+    parent = _parent(settings) if isinstance(settings, BranchSettings) else None
     database = NeonDatabase("chat", settings, parent=parent)
     for name, value in database.outputs().items():
         pulumi.export(name, value)
@@ -26,8 +26,11 @@ def _configuration() -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in given.items() if key.startswith(prefix)}
 
 
-def _parent(stack: str) -> ParentBranch:
-    parts = stack.split("/")
+def _parent(settings: BranchSettings) -> ParentBranch:
+    if settings.parent_stack is None:
+        ids = (settings.project_id or "", settings.parent_branch_id or "")
+        return ParentBranch(*(pulumi.Output.from_input(text) for text in ids))
+    parts = settings.parent_stack.split("/")
     around = (pulumi.get_organization(), pulumi.get_project())
     reference = pulumi.StackReference("/".join([*around[: 3 - len(parts)], *parts]))
     return ParentBranch(reference.get_output("project_id"), reference.get_output("branch_id"))

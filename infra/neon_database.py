@@ -159,8 +159,9 @@ class NeonDatabase(pulumi.ComponentResource):
         return _Branch(project.id, project.default_branch_id, project.default_endpoint_id, [project], is_a_copy=False)
 
     def _make_branch(self, name: str, settings: BranchSettings, parent: ParentBranch) -> _Branch:
-        project_id = _filled(parent.project_id, f"output project_id of the stack {settings.parent_stack}")
-        parent_id = _filled(parent.branch_id, f"output branch_id of the stack {settings.parent_stack}")
+        source = f"the stack {settings.parent_stack}, which has to be made first"
+        project_id = _filled(parent.project_id, f"output project_id of {source}")
+        parent_id = _filled(parent.branch_id, f"output branch_id of {source}")
         removal = BranchRemoval(
             f"{name}-removal",
             project_id=project_id,

@@ -66,9 +66,14 @@ class ProjectSettings(Settings):
 
 @dataclass(frozen=True)
 class BranchSettings(Settings):
-    """A stack that owns a branch of the project of another stack."""
+    """A stack that owns a branch of a project that another one owns.
 
-    parent_stack: str
+    The parent is another stack's branch (`parent_stack`), or a branch by its ids, for those who may not read that stack.
+    """
+
+    parent_stack: str | None
+    project_id: str | None
+    parent_branch_id: str | None
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,24 @@ def load(stack: str, config: Mapping[str, str]) -> ProjectSettings | BranchSetti
     if values["branch_name"] is None:
         values["branch_name"] = "main" if owns == "project" else stack
     settings = ProjectSettings(**values) if owns == "project" else BranchSettings(**values)
+    if isinstance(settings, BranchSettings):
+        _check_parent(stack, settings)
     if settings.min_cu > settings.max_cu:
         allowed = f"a number from 0.25 to maxCu ({settings.max_cu:g})"
         raise _error(stack, "minCu", f"is {settings.min_cu:g}, above maxCu", allowed, "0.25")
     return settings
+
+
+def _check_parent(stack: str, settings: BranchSettings) -> None:
+    allowed = "either parentStack (STACK, or ORGANIZATION/PROJECT/STACK), or both projectId and parentBranchId"
+    by_id = settings.project_id is not None, settings.parent_branch_id is not None
+    if settings.parent_stack is None and not any(by_id):
+        raise _error(stack, "parentStack", "is missing", allowed, "prod")
+    if settings.parent_stack is not None and any(by_id):
+        raise _error(stack, "parentStack", "is given beside projectId or parentBranchId", allowed, "prod")
+    if settings.parent_stack is None and not all(by_id):
+        lacks, example = ("parentBranchId", "br-...") if by_id[0] else ("projectId", "quiet-sea-123456")
+        raise _error(stack, lacks, "is missing", allowed, example)
 
 
 def _value(stack: str, name: str, key: _Key, text: str | None) -> Any:
@@ -232,6 +251,7 @@ _BRANCH: dict[str, _Key] = {
         _text(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}"),
         "the stack to branch from: STACK, or ORGANIZATION/PROJECT/STACK",
         "prod",
-        required=True,
-    )
+    ),
+    "projectId": _Key(_text(r"[a-z0-9-]+"), "the id of the project to branch in", "quiet-sea-123456"),
+    "parentBranchId": _Key(_text(r"br-[a-z0-9-]+"), "the id of the branch to branch from, br-...", "br-..."),
 }

@@ -125,8 +125,7 @@ _REMEDIES: Final = (
     (
         ("no stack named", "fully qualified name"),
         "there is no Pulumi stack {name}",
-        "Stacks that are there: pulumi stack ls. To make this one: pulumi stack init {name}, "
-        "with its settings in Pulumi.{name}.yaml, then pulumi up.",
+        "See those that are there: pulumi stack ls. Make it: pulumi stack init {name}, Pulumi.{name}.yaml, pulumi up.",
     ),
     (
         ("incorrect passphrase",),
