@@ -1,0 +1,110 @@
+"""The worked example of docs/expand-contract.md, run as it stands there, with old and new services at work."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from pipeline.deploy import apply, rollback
+from pipeline.lint.linting import lint
+from pipeline.lint.source import read_sources
+from pipeline.migrations import read_folder
+from pipeline.schema.catalog import read_catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chatdb.url import DatabaseURL
+    from tests.support.server import PostgresServer
+
+ROOT = Path(__file__).parents[2]
+_FILE = re.compile(r"`migrations/(?P<name>\S+\.sql)`\n\n```sql\n(?P<text>.*?)```", re.DOTALL)
+
+OLD = 'INSERT INTO "Message" ("threadId", "role", "content", "name") VALUES (%s, %s, %s, %s) RETURNING "id"'
+NEW = 'INSERT INTO "Message" ("threadId", "role", "content", "toolName") VALUES (%s, %s, %s, %s) RETURNING "id"'
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The repository's migrations, and the page's behind them."""
+    for file in (ROOT / "migrations").glob("*.sql"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    page = (ROOT / "docs" / "expand-contract.md").read_text(encoding="utf-8")
+    for found in _FILE.finditer(page):
+        (tmp_path / found["name"]).write_text(found["text"], encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def service(server: PostgresServer, database: DatabaseURL) -> Callable[..., Any]:
+    """A statement of a service, run as its role; the first value of its first row."""
+
+    def run(role: str, statement: str, *values: object) -> Any:
+        with psycopg.connect(server.as_superuser(database).reveal()) as connection:
+            connection.execute(f"SET SESSION AUTHORIZATION {role}")
+            row = connection.execute(statement, values).fetchone()
+        return row[0] if row else None
+
+    return run
+
+
+def _apply(database: DatabaseURL, folder: Path, through: str) -> None:
+    whole = read_folder(folder)
+    apply(database, type(whole)(whole.path, tuple(file for file in whole.files if file.id[:4] <= through)))
+
+
+def test_both_releases_of_a_service_work_at_every_step(
+    database: DatabaseURL, example: Path, service: Callable[..., Any]
+) -> None:
+    _apply(database, example, "0004")
+    thread = service("server", 'INSERT INTO "Thread" DEFAULT VALUES RETURNING "id"')
+    ancient = service("server", OLD, thread, "tool", "", "ancient")
+
+    _apply(database, example, "0005")
+    by_old = service("server", OLD, thread, "tool", "", "by old")
+    by_new = service("ai_service", NEW, thread, "tool", "", "by new")
+    nameless = service("ai_service", OLD, thread, "human", "", None)
+    renamed_by_old = service("server", OLD, thread, "tool", "", "x")
+    service("server", """UPDATE "Message" SET "name" = 'old update' WHERE "id" = %s RETURNING 1""", renamed_by_old)
+    renamed_by_new = service("server", OLD, thread, "tool", "", "x")
+    service("server", """UPDATE "Message" SET "toolName" = 'new update' WHERE "id" = %s RETURNING 1""", renamed_by_new)
+
+    _apply(database, example, "0006")
+    expected = {
+        ancient: "ancient",
+        by_old: "by old",
+        by_new: "by new",
+        nameless: None,
+        renamed_by_old: "old update",
+        renamed_by_new: "new update",
+    }
+    for id_, name in expected.items():
+        assert service("server", 'SELECT "name" FROM "Message" WHERE "id" = %s', id_) == name
+        assert service("ai_service", 'SELECT "toolName" FROM "Message" WHERE "id" = %s', id_) == name
+
+    _apply(database, example, "0007")
+    for id_, name in expected.items():
+        assert service("ai_service", 'SELECT "toolName" FROM "Message" WHERE "id" = %s', id_) == name
+    service("server", NEW, thread, "tool", "", "after")
+
+
+def test_every_step_can_be_undone_on_a_laptop(database: DatabaseURL, example: Path) -> None:
+    folder = read_folder(example)
+    catalogs = {}
+    for through in ("0004", "0005", "0006", "0007"):
+        _apply(database, example, through)
+        with psycopg.connect(database.reveal()) as connection:
+            catalogs[through] = read_catalog(connection)
+
+    for through in ("0006", "0005", "0004"):
+        rollback(database, folder, to=through)
+        with psycopg.connect(database.reveal()) as connection:
+            assert read_catalog(connection).differences(catalogs[through]) == []
+
+
+def test_the_example_passes_the_linter(example: Path) -> None:
+    assert lint(read_sources(read_folder(example).files)) == []
