@@ -112,7 +112,7 @@ def _live(url: DatabaseURL, shown: str) -> Catalog:
 
 def _connected(url: DatabaseURL) -> psycopg.Connection[tuple[object, ...]]:
     rendered = url.for_psycopg()
-    return psycopg.connect(rendered.dsn, autocommit=True, **dict(rendered.connect))  # type: ignore[arg-type]
+    return psycopg.connect(rendered.dsn, autocommit=True, **dict(rendered.connect))
 
 
 def _refuse_differences(expected: Catalog, live: Catalog, last: str) -> None:
@@ -127,7 +127,7 @@ def _refuse_differences(expected: Catalog, live: Catalog, last: str) -> None:
     )
 
 
-def _created(exists: bool, other: OtherHistory) -> str:  # noqa: FBT001 - a fact, not a mode
+def _created(exists: bool, other: OtherHistory) -> str:
     if exists:
         return ""
     return takeover_sql(other) if other.tool == "yoyo" else CREATE

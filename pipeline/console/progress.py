@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.deploy.observer import Observer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Progress(Observer):
     """Plain lines, one for each thing that happened. Use it as a context manager."""
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

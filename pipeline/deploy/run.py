@@ -10,7 +10,7 @@ from pipeline.deploy.failure import explain
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
 from pipeline.deploy.outside import run_outside
-from pipeline.deploy.signals import SignalReceived, interruptible
+from pipeline.deploy.signals import RERUN, SignalReceived, standing
 from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.deploy.together import Step, run_together
 from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
@@ -87,16 +87,16 @@ def apply(
         Interrupted: a signal arrived; the message says what is applied.
     """
     run = Run(url, target or Target(), author, patience or Patience(), observer or Observer(), verb)
-    with interruptible("nothing of this run is applied."):
+    with standing("nothing of this run is applied."):
         opened = _open(run)
     with opened.session:
-        with interruptible("nothing of this run is applied."):
+        with standing("nothing of this run is applied."):
             check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
             plan = make_plan(folder, opened.history.applied)
             raise_faults(plan.faults)
             _prepare(run, opened)
         applied = _run_pending(run, opened, plan)
-        with interruptible("every migration is applied; the runtime roles may not have their passwords yet."):
+        with standing("every migration is applied; the runtime roles may not have their passwords yet."):
             activated = activate(
                 opened.session, run.target, opened.history, has_roles=bool(plan.applied or plan.pending)
             )
@@ -158,7 +158,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
         raise Interrupted(
             f"interrupted; {_standing(plan, _ask(opened))}",
             signal_number=signal.number,
-            remedy="Run it again: it goes on where this one stopped.",
+            remedy=RERUN,
         ) from None
     except PipelineError as error:
         error.message = f"{error.message}\n{_standing(plan, {each.id for each in done})}"
@@ -185,7 +185,8 @@ def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLo
     except PipelineError as error:
         confirmed = {each.id for each in done}
         raise DatabaseFailed(
-            f"{lost.message}, and no new one could be had to ask what is applied ({error.message})\n{_standing(plan, confirmed, at_least=True)}",
+            f"{lost.message}, and no new one could be had to ask what is applied ({error.message})\n"
+            f"{_standing(plan, confirmed, at_least=True)}",
             remedy="Run it again when the server answers: it asks first, and goes on from there.",
         ) from lost
     with again.session:
@@ -195,9 +196,7 @@ def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLo
         for file in plan.pending[len(done) :]:
             run.observer.applied(file.id, applied[file.id].duration_ms)
         return [AppliedNow(file.id, times.get(file.id, applied[file.id].duration_ms)) for file in plan.pending]
-    raise DatabaseFailed(
-        f"{lost.message}\n{_standing(plan, set(applied))}", remedy="Run it again: it goes on where this one stopped."
-    ) from lost
+    raise DatabaseFailed(f"{lost.message}\n{_standing(plan, set(applied))}", remedy=RERUN) from lost
 
 
 def _ask(opened: Opened) -> set[str] | None:

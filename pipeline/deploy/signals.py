@@ -6,11 +6,15 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.errors import Interrupted
+from pipeline.errors import DatabaseFailed, Interrupted
+from pipeline.postgres.session import ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+
+RERUN = "Run it again: it goes on where this one stopped."
 
 
 class SignalReceived(BaseException):
@@ -37,13 +41,11 @@ def as_exceptions() -> Iterator[None]:
 
 
 @contextmanager
-def interruptible(standing: str) -> Iterator[None]:
-    """Turn a signal that arrives inside into an Interrupted that says how things stand."""
+def standing(text: str) -> Iterator[None]:
+    """Say how things stand when what is inside is interrupted, or loses its connection."""
     try:
         yield
     except SignalReceived as signal_received:
-        raise Interrupted(
-            f"interrupted; {standing}",
-            signal_number=signal_received.number,
-            remedy="Run it again: it goes on where this one stopped.",
-        ) from None
+        raise Interrupted(f"interrupted; {text}", signal_number=signal_received.number, remedy=RERUN) from None
+    except ConnectionLost as lost:
+        raise DatabaseFailed(f"{lost.message}; {text}", remedy=RERUN) from lost

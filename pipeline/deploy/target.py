@@ -86,7 +86,8 @@ def _check_branch(target: Target, identity: Identity, shown: str) -> None:
         )
     if target.project_id and identity.project_id != target.project_id:
         raise WrongTarget(
-            f"the stack of {target.environment} names the Neon project {target.project_id}, and {shown} is of {identity.project_id}",
+            f"the stack of {target.environment} names the Neon project {target.project_id}, "
+            f"and {shown} is of {identity.project_id}",
             remedy="Nothing was changed. Run `pulumi up --refresh` on that stack, and look whether it was replaced.",
         )
 
@@ -99,5 +100,6 @@ def _check_marker(target: Target, identity: Identity, history: History) -> None:
     if marker.environment != target.environment:
         raise WrongTarget(
             f"this database says that it is {marker.environment} (branch {marker.branch_id}), not {target.environment}",
-            remedy=f"Nothing was changed. Was `--env {marker.environment}` meant? If the branch changed its part, see docs/how-a-deploy-works.md.",
+            remedy=f"Nothing was changed. Was `--env {marker.environment}` meant? If the branch changed its part, see "
+            "docs/how-a-deploy-works.md.",
         )

@@ -21,13 +21,12 @@ SELECT coalesce(m.migration_id, l.migration_id), m.applied_at_utc, l.operation, 
                FROM {SCHEMA}._yoyo_log
               ORDER BY migration_hash, created_at_utc DESC) l USING (migration_hash)
  WHERE m.migration_hash IS NOT NULL OR l.operation = 'started'
-"""  # noqa: S608 - the schema's name is ours
-_MARKER = f"SELECT environment, branch_id FROM {SCHEMA}.environment_marker"  # noqa: S608
-_VERSION = f"SELECT max(version) FROM {SCHEMA}._yoyo_version"  # noqa: S608
-_PASSWORDS = f"SELECT role_name, branch_id, salt, fingerprint FROM {SCHEMA}.role_password"  # noqa: S608
+"""
+_MARKER = f"SELECT environment, branch_id FROM {SCHEMA}.environment_marker"
+_VERSION = f"SELECT max(version) FROM {SCHEMA}._yoyo_version"
+_PASSWORDS = f"SELECT role_name, branch_id, salt, fingerprint FROM {SCHEMA}.role_password"
 
-READ = ";".join((_VERSION, _MIGRATIONS, _MARKER, _PASSWORDS))
-READ_RESULTS = 4
+READ = f"{_VERSION};{_MIGRATIONS};{_MARKER};{_PASSWORDS}"
 
 Row = tuple[str | None, ...]
 
@@ -119,7 +118,7 @@ def _applied(id_: str, applied_at: str, notes: dict[str, str], actor: str) -> Ap
 
 
 def _instant(text: str | None) -> datetime | None:
-    """yoyo keeps instants as timestamps without a zone, in UTC."""
+    """Yoyo keeps instants as timestamps without a zone, in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
 
 

@@ -100,8 +100,11 @@ def literal(text: str) -> str:
 def _transaction(id_: str, script: Script, *, record: str, log: str) -> str:
     limits = "".join(f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items())
     block = (
-        "DECLARE started timestamptz := pg_catalog.clock_timestamp(); lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
-        f"BEGIN RAISE INFO '%', {literal(id_)} USING ERRCODE = '{RUNNING}'; EXECUTE {_dollar_quoted(script.text)}; RESET ALL; RESET ROLE; {log}; END"
+        "DECLARE started timestamptz := pg_catalog.clock_timestamp(); "
+        "lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
+        f"BEGIN RAISE INFO '%', {literal(id_)} USING ERRCODE = '{RUNNING}'; "
+        f"EXECUTE {_dollar_quoted(script.text)}; "
+        f"RESET ALL; RESET ROLE; {log}; END"
     )
     return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;{CLEAN}"
 

@@ -39,7 +39,7 @@ class MigrationFile:
 
     @cached_property
     def hash(self) -> str:
-        """yoyo's key of the history: SHA-256 of the id (yoyo.migrations.get_migration_hash)."""
+        """Yoyo's key of the history: SHA-256 of the id (yoyo.migrations.get_migration_hash)."""
         return hashlib.sha256(self.id.encode()).hexdigest()
 
     @cached_property
@@ -114,9 +114,9 @@ def text_faults(files: Iterable[MigrationFile]) -> list[MigrationFileError]:
     """The faults that the texts of these files show, forward and backward."""
     found = []
     for file in files:
-        for take_apart in (lambda file=file: file.forward, lambda file=file: file.backward):
+        for direction in ("forward", "backward"):
             try:
-                take_apart()
+                getattr(file, direction)
             except MigrationFileError as fault:
                 found.append(fault)
     return found

@@ -165,9 +165,7 @@ class _Depth:
             self._follow_word(token.upper, so_far)
 
     def _follow_word(self, word: str, so_far: list[Token]) -> None:
-        if word == "ATOMIC" and len(so_far) > 1 and so_far[-2].upper == "BEGIN":
-            self.atomic += 1
-        elif self.atomic and word == "CASE":
+        if (word == "ATOMIC" and len(so_far) > 1 and so_far[-2].upper == "BEGIN") or (self.atomic and word == "CASE"):
             self.atomic += 1
         elif self.atomic and word == "END":
             self.atomic -= 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from psycopg import OperationalError, pq
 
@@ -107,7 +107,7 @@ class Session:
         """End the session; the server releases its locks."""
         self.connection.finish()
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

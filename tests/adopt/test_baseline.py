@@ -25,7 +25,8 @@ YOYO_TABLES = "SELECT schemaname, tablename FROM pg_tables WHERE tablename LIKE 
 PRISMA_TABLE = """
 CREATE TABLE _prisma_migrations (
     id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz, migration_name varchar(255) NOT NULL,
-    logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(), applied_steps_count int NOT NULL DEFAULT 0
+    logs text, rolled_back_at timestamptz, started_at timestamptz NOT NULL DEFAULT now(),
+    applied_steps_count int NOT NULL DEFAULT 0
 )
 """
 
@@ -52,7 +53,17 @@ def build_by_hand(db: Database, *ids: str) -> None:
 
 def yoyo_apply(db: Database, sample: FolderBuilder) -> None:
     subprocess.run(
-        [sys.executable, "-m", "yoyo", "apply", "--batch", "--no-config-file", "-d", db.url.for_yoyo().dsn, str(sample.path)],
+        [
+            sys.executable,
+            "-m",
+            "yoyo",
+            "apply",
+            "--batch",
+            "--no-config-file",
+            "-d",
+            db.url.for_yoyo().dsn,
+            str(sample.path),
+        ],
         check=True,
         capture_output=True,
     )
@@ -87,7 +98,9 @@ def test_what_prisma_applied_is_recorded_under_our_names(
 ) -> None:
     build_by_hand(db, *SAMPLE_IDS[:3])
     db.run(PRISMA_TABLE)
-    db.run("INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', 'x', now(), '2024_init')")
+    db.run(
+        "INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', 'x', now(), '2024_init')"
+    )
     adoption = adopt("0003")
     assert (adoption.tool, adoption.recorded) == ("Prisma", tuple(SAMPLE_IDS[:3]))
     assert [each.id for each in apply(db.url, sample.read()).applied] == SAMPLE_IDS[3:]
@@ -126,7 +139,7 @@ def test_a_database_that_differs_is_refused_and_the_difference_told(
 ) -> None:
     build_by_hand(db, *SAMPLE_IDS)
     db.run(drift)
-    with pytest.raises(SchemaDiffers, match="1 differences?|differences") as caught:
+    with pytest.raises(SchemaDiffers, match="differences") as caught:
         adopt()
     assert caught.value.exit_code == 3
     assert told in caught.value.message
@@ -142,10 +155,12 @@ def test_a_database_that_is_at_an_earlier_file_is_refused_for_a_later_one(
         adopt("0005")
 
 
-def test_a_yoyo_that_is_at_work_is_not_disturbed(db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]) -> None:
+def test_a_yoyo_that_is_at_work_is_not_disturbed(
+    db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]
+) -> None:
     yoyo_apply(db, sample)
     db.run("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
-    with pytest.raises(Refused, match="lock is taken .by process 4711"):
+    with pytest.raises(Refused, match="by process 4711"):
         adopt()
     assert {schema for schema, _ in db.rows(YOYO_TABLES)} == {"public"}
 

@@ -13,8 +13,8 @@ from pipeline.history.record import Author
 from tests.support.sample import SAMPLE, SAMPLE_IDS
 
 if TYPE_CHECKING:
-    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
+    from tests.support.sample import Database
 
 
 def test_from_zero_every_file_is_applied_in_order_and_recorded(db: Database, sample: FolderBuilder) -> None:

@@ -13,8 +13,8 @@ from pipeline.history.record import Author, started_sql
 from pipeline.postgres.connect import open_session
 
 if TYPE_CHECKING:
-    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
+    from tests.support.sample import Database
 
 TABLE = 'CREATE TABLE "T" (a int, b text); INSERT INTO "T" SELECT n % 10, n::text FROM generate_series(1, 1000) n;'
 INDEX = 'CREATE INDEX CONCURRENTLY "T_b_idx" ON "T" (b) WHERE a > 3'
@@ -146,7 +146,8 @@ def test_an_open_transaction_is_waited_for_longer_than_the_lock_timeout_of_other
     # an index expression is evaluated while the statement runs: it tells which limits were in force
     table.run(
         "CREATE FUNCTION watch(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE WARNING 'limits % %', current_setting('lock_timeout'), current_setting('statement_timeout'); RETURN a; END $$"
+        "$$ BEGIN RAISE WARNING 'limits % %', current_setting('lock_timeout'), current_setting('statement_timeout'); "
+        "RETURN a; END $$"
     )
     folder.write("0002_i", f'{NOT_TRANSACTIONAL}CREATE INDEX CONCURRENTLY "T_w_idx" ON "T" (public.watch(a));')
     heard: list[str] = []

@@ -11,9 +11,9 @@ from pipeline.deploy import apply
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from tests.support.sample import Database
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
+    from tests.support.sample import Database
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -9,17 +9,17 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience
-from pipeline.errors import TimedOut
+from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.lock import KEY
-from tests.support.sample import SAMPLE_IDS
 from tests.support.counting_proxy import CountingProxy
+from tests.support.sample import SAMPLE_IDS
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from tests.support.sample import Database
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
+    from tests.support.sample import Database
     from tests.support.server import PostgresServer
 
 LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
@@ -102,3 +102,27 @@ def test_a_deploy_waits_for_the_backend_of_a_killed_one_that_still_works(
     assert outcome is not None
     assert (outcome.error, outcome.applied) == ("", ())
     assert db.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'busy'::regclass AND attname = 'a'") == 1
+
+
+def test_a_rival_that_does_not_ask_for_the_lock_is_met_at_the_record_before_any_work_is_done(
+    db: Database, folder: FolderBuilder
+) -> None:
+    """As stock yoyo, or a file that gave the lock away: the record's primary key comes before the file's text."""
+    apply(db.url, folder.write("0001_first", "CREATE TABLE first ();").read())
+    folder.write("0002_both", "-- pipeline: lock-timeout=50ms\nCREATE TABLE both_of_us ();")
+    with db.connect() as rival:
+        rival.execute("BEGIN")
+        rival.execute(
+            "INSERT INTO migration_history._yoyo_migration VALUES (%s, '0002_both', now())",
+            (folder.read().by_id["0002_both"].hash,),
+        )
+
+        class Committing(Observer):
+            def retrying(self, migration: str, why: str, seconds: float) -> None:
+                assert (migration, seconds > 0) == ("0002_both", True), why
+                rival.execute("COMMIT")
+
+        with pytest.raises(DatabaseFailed, match="0002_both was recorded by somebody else"):
+            apply(db.url, folder.read(), observer=Committing())
+    assert db.value("SELECT to_regclass('both_of_us')") is None
+    assert apply(db.url, folder.read()).already == 2

@@ -17,8 +17,8 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.postgres.embedded import EmbeddedServer
-from tests.support.sample import SAMPLE_IDS, Database
 from tests.support.counting_proxy import CountingProxy
+from tests.support.sample import SAMPLE_IDS, Database
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def test_a_database_that_turns_read_only_after_the_first_deploy_still_answers_th
 
 
 def test_a_role_without_rights_is_told_which_role_to_take(
-    db: Database, superuser: Database, sample: FolderBuilder, server: PostgresServer
+    db: Database, superuser: Database, sample: FolderBuilder
 ) -> None:
     name = f"guest_{db.url.database}"
     superuser.run(f"CREATE ROLE {name} LOGIN PASSWORD 'guest'")
@@ -181,6 +181,7 @@ def test_a_lock_that_a_file_needs_is_tried_for_again_and_the_file_applied(db: Da
 
         class Releasing(Observer):
             def retrying(self, migration: str, why: str, seconds: float) -> None:
+                assert seconds > 0
                 retries.append(f"{migration}: {why}")
                 blocker.execute("ROLLBACK")
 
@@ -204,7 +205,7 @@ def test_a_lock_that_never_comes_is_given_up_with_exit_code_6(
     assert "1 of 2 applied in this run (through 0001_first); nothing of 0002_waits is." in caught.value.message
 
 
-def test_a_standby_is_refused(server: PostgresServer, sample: FolderBuilder, standby: DatabaseURL) -> None:
+def test_a_standby_is_refused(sample: FolderBuilder, standby: DatabaseURL) -> None:
     with pytest.raises(DatabaseFailed, match="is in recovery") as caught:
         apply(standby, sample.read())
     assert caught.value.exit_code == 5

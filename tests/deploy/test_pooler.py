@@ -16,8 +16,8 @@ from tests.support.pgbouncer import through_pooler_works
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
+    from tests.support.sample import Database
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from pipeline.deploy import apply
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
-    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
+    from tests.support.sample import Database
 
 # TCP, the question whether there is TLS, the start-up packet, two of SCRAM, and one query
 NOTHING_PENDING = 6

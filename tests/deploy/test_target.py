@@ -13,8 +13,8 @@ from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refuse
 from tests.support.sample import SAMPLE_IDS
 
 if TYPE_CHECKING:
-    from tests.support.sample import Database
     from tests.support.folders import FolderBuilder
+    from tests.support.sample import Database
 
 PROD = Target(environment="prod", project_id="quiet-sea-1", branch_id="br-main")
 DEV = Target(environment="dev", project_id="quiet-sea-1", branch_id="br-dev")
@@ -68,7 +68,7 @@ def test_another_branch_than_the_stacks_is_refused_before_anything_is_written(
 ) -> None:
     become(superuser, "br-main")
     before = position(db)
-    with pytest.raises(WrongTarget, match="names the Neon branch br-dev, and .* is the Neon branch br-main") as caught:
+    with pytest.raises(WrongTarget, match="names the Neon branch br-dev") as caught:
         apply(db.url, sample.read(), target=DEV)
     assert caught.value.exit_code == 3
     assert position(db) == before

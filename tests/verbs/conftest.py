@@ -31,7 +31,13 @@ class Checkout:
     def inv(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a verb with DATABASE_URL set; the answer's output never holds the password."""
         answer = subprocess.run(
-            self.command(*arguments), cwd=self.path, env=self.environment(**variables), capture_output=True, text=True, check=False, timeout=120
+            self.command(*arguments),
+            cwd=self.path,
+            env=self.environment(**variables),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         if "--show" not in arguments:
             assert (self.url.password or "\0") not in answer.stdout + answer.stderr
@@ -41,7 +47,9 @@ class Checkout:
         return [sys.executable, "-m", "invoke", *arguments]
 
     def environment(self, **variables: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "GITHUB_", "DATABASE_URL"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PG", "GITHUB_", "DATABASE_URL"))
+        }
         # the verbs of the copied tasks.py are the repository's
         return {**kept, "PYTHONPATH": str(REPOSITORY), "DATABASE_URL": self.url.reveal(), **variables}
 
