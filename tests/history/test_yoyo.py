@@ -30,7 +30,17 @@ KEYS = (
 def yoyo(url: DatabaseURL, folder: FolderBuilder, *arguments: str) -> str:
     """Run stock yoyo on our history, as docs/adopting.md says."""
     shown = url.copy_with(params=(("schema", "migration_history"),)).for_yoyo().dsn
-    command = [sys.executable, "-m", "yoyo", *arguments, "--batch", "--no-config-file", "--database", shown, str(folder.path)]
+    command = [
+        sys.executable,
+        "-m",
+        "yoyo",
+        *arguments,
+        "--batch",
+        "--no-config-file",
+        "--database",
+        shown,
+        str(folder.path),
+    ]
     # yoyo 9 warns of its own use of importlib_metadata; what it prints is what counts here
     answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert answer.returncode == 0, answer.stderr
@@ -74,7 +84,10 @@ def test_a_mark_of_yoyos_has_no_checksum_and_the_next_deploy_takes_it_as_applied
 
 def test_yoyo_makes_no_tables_of_its_own_beside_ours(migrated_sample: Database, sample: FolderBuilder) -> None:
     listed(migrated_sample.url, sample)
-    assert migrated_sample.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE '%yoyo%'") == []
+    assert (
+        migrated_sample.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE '%yoyo%'")
+        == []
+    )
 
 
 def test_our_tables_are_column_for_column_those_that_yoyo_makes(
@@ -108,7 +121,9 @@ def test_the_order_of_dependencies_is_yoyos(folder: FolderBuilder) -> None:
 def test_directives_mean_what_they_mean_to_yoyo(folder: FolderBuilder, header: str) -> None:
     from yoyo.migrations import read_migrations
 
-    folder.write("0001_a", "SELECT 1;").write("0002_b", f"{header}VACUUM;" if "false" in header else f"{header}SELECT 1;")
+    folder.write("0001_a", "SELECT 1;").write(
+        "0002_b", f"{header}VACUUM;" if "false" in header else f"{header}SELECT 1;"
+    )
     theirs = read_migrations(str(folder.path))[1]
     theirs.load()
     ours = folder.read().by_id["0002_b"].forward

@@ -49,7 +49,8 @@ class CountingProxy:
     """Listens on a loopback port while it is open as a context manager.
 
     `before` and `after` are called with the link and the number (from 1) of each client message, over all connections:
-    before it is forwarded, and after that with no answer passed on yet.
+    before it is forwarded, and after that with no answer passed on yet. `heard` is called with what the server sends, in
+    pieces as they arrive.
     """
 
     def __init__(self, host: str, port: int, *, round_trip: float = 0.0, listen_after: float = 0.0) -> None:
@@ -57,6 +58,7 @@ class CountingProxy:
         self.round_trip = round_trip
         self.before: Callable[[Link, int], None] | None = None
         self.after: Callable[[Link, int], None] | None = None
+        self.heard: Callable[[Link, bytes], None] | None = None
         self.messages = 0
         self.waits = 0
         self.connections = 0
@@ -162,6 +164,8 @@ class CountingProxy:
                 link.backend_pid = link.backend_pid or _backend_pid(data)
                 link.audible.wait()
                 link.server_spoke = True
+                if self.heard is not None:
+                    self.heard(link, data)
                 link.client.sendall(data)
         finally:
             if not link.held:

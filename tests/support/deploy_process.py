@@ -36,7 +36,7 @@ class Outcome:
     exit_code: int = 0
 
 
-def _deploy(url: str, folder: str, lock_wait: float, results: Connection, start: Any) -> None:  # noqa: ANN401
+def _deploy(url: str, folder: str, lock_wait: float, results: Connection, start: Any) -> None:
     if start is not None:
         start.wait(_WAIT)
     try:
@@ -50,7 +50,7 @@ def _deploy(url: str, folder: str, lock_wait: float, results: Connection, start:
 class DeployProcess:
     """One deploy that runs by itself."""
 
-    def __init__(self, url: DatabaseURL, folder: Path, *, lock_wait: float, start: Any) -> None:  # noqa: ANN401
+    def __init__(self, url: DatabaseURL, folder: Path, *, lock_wait: float, start: Any) -> None:
         self._results, theirs = _context.Pipe(duplex=False)
         self._process: BaseProcess = _context.Process(
             target=_deploy, args=(url.reveal(), str(folder), lock_wait, theirs, start), daemon=True
@@ -81,13 +81,13 @@ class Processes:
     def __init__(self) -> None:
         self._started: list[DeployProcess] = []
 
-    def start(self, url: DatabaseURL, folder: Path, *, lock_wait: float = 60.0, barrier: Any = None) -> DeployProcess:  # noqa: ANN401
+    def start(self, url: DatabaseURL, folder: Path, *, lock_wait: float = 60.0, barrier: Any = None) -> DeployProcess:
         """Start a deploy of a folder; with a barrier it waits there for the others."""
         process = DeployProcess(url, folder, lock_wait=lock_wait, start=barrier)
         self._started.append(process)
         return process
 
-    def barrier(self, parties: int) -> Any:  # noqa: ANN401
+    def barrier(self, parties: int) -> Any:
         """A barrier for so many deploys."""
         return _context.Barrier(parties)
 
