@@ -143,16 +143,20 @@ class ComposeServer:
         return done.stdout if done.returncode == 0 else None
 
     def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        container = self._look()
-        project = container.project if container else self._project()
         return subprocess.run(
-            ["docker", "compose", "--project-directory", self._root, "--project-name", project, *arguments],
+            ["docker", "compose", "--project-directory", self._root, "--project-name", self.project(), *arguments],
             cwd=self._root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=_START_SECONDS, check=False,
         )  # fmt: skip
 
-    def _project(self) -> str:
-        """Name the project for the folder's whole path: by its last part, two checkouts would share their data."""
+    def project(self) -> str:
+        """Give the project's name: that of the container which is there, such as one started by hand, or one of ours.
+
+        Ours is made of the folder's whole path. By the last part of it, two checkouts would share their data.
+        """
+        container = self._look()
+        if container is not None:
+            return container.project
         import hashlib
 
         name = re.sub(r"[^a-z0-9_-]", "", self._root.name.lower()).lstrip("_-") or "chat"

@@ -1,0 +1,146 @@
+"""From a name to a database, by variables, by `.env`, and by what is refused before anything connects."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chatdb.url import DatabaseURL
+from pipeline.environments import Environment, require_local, require_not_neon, resolve
+from pipeline.errors import ConfigurationError, NotLocal
+from pipeline.postgres.identity import Identity
+
+REMOTE = "postgresql://ada:s3cr3t-word@db.example.com/chat"
+HERE = "postgresql://ada:s3cr3t-word@127.0.0.1:1/chat"  # nothing listens there, and nothing has to
+
+
+@pytest.mark.parametrize("name", ["local", "dev", "prod", "anything", None])
+def test_database_url_is_used_for_every_name(name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", HERE)
+    found = resolve(name, root=tmp_path)
+    assert found == Environment(name, DatabaseURL.parse(HERE), "DATABASE_URL")
+
+
+def test_env_file_is_read_and_named_as_the_source(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f'DATABASE_URL="{HERE}"\n')
+    found = resolve("local", root=tmp_path)
+    assert (found.url, found.source) == (DatabaseURL.parse(HERE), "DATABASE_URL in .env")
+
+
+def test_the_process_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text(f"DATABASE_URL={REMOTE}\nPOSTGRES_PORT=5433\n")
+    monkeypatch.setenv("DATABASE_URL", HERE)
+    assert resolve("local", root=tmp_path).url == DatabaseURL.parse(HERE)
+    assert os.environ["POSTGRES_PORT"] == "5433"
+
+
+def test_local_with_a_database_url_of_another_machine_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", REMOTE)
+    with pytest.raises(NotLocal) as refused:
+        resolve("local", root=tmp_path)
+    assert "DATABASE_URL leads to db.example.com, which is not local" in str(refused.value)
+    assert "./inv deploy --env" in refused.value.remedy
+    assert "s3cr3t-word" not in str(refused.value)
+
+
+def test_no_name_and_no_url_is_an_error_that_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        resolve(None, root=tmp_path)
+    assert "--env" in error.value.remedy
+
+
+def test_an_unusable_url_is_an_error_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://ada:s3cr3t-word@127.0.0.1/chat")
+    with pytest.raises(ConfigurationError) as error:
+        resolve("dev", root=tmp_path)
+    assert "s3cr3t-word" not in str(error.value)
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE"])
+def test_a_variable_that_leads_libpq_elsewhere_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", HERE)
+    monkeypatch.setenv(name, "192.0.2.1")
+    with pytest.raises(ConfigurationError, match=name):
+        resolve("local", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("postgresql://localhost/chat", True),
+        ("postgresql://127.0.0.1:5432/chat", True),
+        ("postgresql://127.9.9.9/chat", True),
+        ("postgresql://[::1]/chat", True),
+        ("postgresql:///chat?host=/var/run/postgresql", True),
+        ("postgresql://%2Fvar%2Frun%2Fpostgresql/chat", True),
+        ("postgresql://postgres:5432/chat", True),  # the Compose service, seen from a container beside it
+        ("postgresql:///chat", False),  # wherever PGHOST leads
+        ("postgresql://10.0.0.1/chat", False),
+        ("postgresql://0.0.0.0/chat", False),
+        ("postgresql://localhost.example.com/chat", False),
+        ("postgresql://127.0.0.1.example.com/chat", False),
+        ("postgresql://postgres.example.com/chat", False),
+        ("postgresql://ep-calm-1.eu-central-1.aws.neon.tech/chat", False),
+        ("postgresql://localhost/chat?hostaddr=10.0.0.1", False),
+        ("postgresql://postgres/chat?hostaddr=10.0.0.1", False),
+    ],
+)
+def test_what_counts_as_local(url: str, *, local: bool) -> None:
+    environment = Environment("local", DatabaseURL.parse(url), "DATABASE_URL")
+    assert environment.is_local is local
+    if local:
+        require_local(environment, "reset")
+    else:
+        with pytest.raises(NotLocal):
+            require_local(environment, "reset")
+
+
+@pytest.mark.parametrize(("verb", "instead"), [("migrate", "./inv deploy --env"), ("rollback", "Roll forward")])
+def test_a_refusal_says_what_to_run_instead(verb: str, instead: str) -> None:
+    with pytest.raises(NotLocal) as refused:
+        require_local(Environment("prod", DatabaseURL.parse(REMOTE), "the Pulumi stack prod"), verb)
+    assert instead in refused.value.remedy
+    assert "Nothing was changed" in refused.value.remedy
+    assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize("setting", ["project_id", "branch_id", "endpoint_id"])
+def test_any_setting_of_neon_makes_a_server_not_local(setting: str) -> None:
+    plain = {"project_id": "", "branch_id": "", "endpoint_id": ""}
+    here = Environment("local", DatabaseURL.parse(HERE), "DATABASE_URL")
+
+    def identity(**ids: str) -> Identity:
+        return Identity(
+            **ids, in_recovery=False, read_only=False, version=160014, user="ada", database="chat", other_history=""
+        )
+
+    require_not_neon(here, identity(**plain), "reset")
+    with pytest.raises(NotLocal):
+        require_not_neon(here, identity(**(plain | {setting: "x-1"})), "reset")
+
+
+def test_resolving_a_url_imports_no_server_and_no_dotenv(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pipeline.environments import resolve; "
+        "resolve('prod', root=Path(sys.argv[1])); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "DATABASE_URL": REMOTE},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    unwanted = {"dotenv", "subprocess", "psycopg", "rich", "asyncio", "json", "pipeline.postgres.embedded",
+                "pipeline.postgres.compose", "pipeline.environments.stack"}  # fmt: skip
+    assert unwanted.isdisjoint(done.stdout.split())
