@@ -23,30 +23,30 @@ SELECT {_NAME.format("c.relname")}, c.relkind,
   LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE c.relkind IN ('r', 'p', 'm', 'v') AND {_OURS}
  ORDER BY 1, a.attnum
-"""  # noqa: S608 - made of constants, as those below
+"""
 _INDEXES = f"""
 SELECT {_NAME.format("c.relname")}, {_NAME.format("t.relname")}, pg_get_indexdef(c.oid), coalesce(k.conname, '')
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.contype IN ('p', 'u', 'x')
  WHERE {_OURS}
-"""  # noqa: S608
+"""
 _CONSTRAINTS = f"""
 SELECT {_NAME.format("c.relname")}, k.conname, pg_get_constraintdef(k.oid)
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE k.conparentid = 0 AND k.coninhcount = 0 AND k.contype <> 't' AND {_OURS}
-"""  # noqa: S608
+"""
 _SEQUENCES = f"""
 SELECT {_NAME.format("s.relname")}, {_NAME.format("t.relname")}
   FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'a'
   JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = 'pg_class'::regclass
   JOIN pg_namespace n ON n.oid = s.relnamespace
  WHERE s.relkind = 'S' AND {_OURS}
-"""  # noqa: S608
+"""
 _ROLES = f"""
 SELECT DISTINCT r.rolname FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
  WHERE n.nspname = 'public' AND r.rolname IN ({", ".join(literal(role) for role in RUNTIME_ROLES)})
-"""  # noqa: S608
+"""
 _ALL_ROLES = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1"
 
 

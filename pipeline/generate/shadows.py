@@ -35,7 +35,7 @@ SELECT datname FROM pg_database d
    AND coalesce(shobj_description(d.oid, 'pg_database'), {literal(_MARK)}) = {literal(_MARK)}
    AND NOT EXISTS (SELECT FROM pg_stat_activity
                     WHERE application_name = {literal(_SESSION)} || substr(datname, {len(_PREFIX) + 1}, 12))
-"""  # noqa: S608 - made of constants
+"""
 _IS_EMPTY = """
 SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace
                      WHERE nspname IN ('pg_catalog', 'information_schema', 'pg_toast')))

@@ -144,6 +144,12 @@ def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[s
     for value, line in directives.get("pipeline", []):
         for pair in value.split():
             key, _, duration = pair.partition("=")
+            if key == "draft":
+                raise MigrationFileError(
+                    "it is a draft that was not finished",
+                    where=f"{path}:{line}",
+                    remedy="Finish it by hand (its head says what is missing), then run `./inv verify`.",
+                )
             if key not in _SETTINGS:
                 raise MigrationFileError(
                     f"unknown key {key!r} in `-- pipeline:`",

@@ -1,0 +1,87 @@
+"""`diff`: what a live database is, beside what the migrations that are applied there build. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from pipeline.deploy import look
+from pipeline.errors import InvalidPlan
+from pipeline.generate.building import replay
+from pipeline.generate.shadows import open_shadows
+from pipeline.migrations import Folder, read_folder
+from pipeline.schema.catalog import read_catalog
+
+if TYPE_CHECKING:
+    from chatdb.url import DatabaseURL
+    from pipeline.deploy.target import Target
+    from pipeline.generate.place import Place
+    from pipeline.schema.catalog import Catalog, Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One object that is not what the migrations made of it. `expected` or `found` is None where it is not there."""
+
+    kind: str
+    name: str
+    expected: str | None
+    found: str | None
+
+    @property
+    def verdict(self) -> str:
+        """missing, unexpected or changed."""
+        if self.expected is None:
+            return "unexpected"
+        return "missing" if self.found is None else "changed"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A live database beside its history. `pending` are migrations that are not applied there, and are no drift."""
+
+    server: str
+    applied: int
+    pending: tuple[str, ...]
+    drift: tuple[Drift, ...]
+
+
+def compare(url: DatabaseURL, place: Place, *, target: Target | None = None) -> Comparison:
+    """Compare a live database with what its applied migrations build in a shadow, object by object, grants included.
+
+    Raises:
+        InvalidPlan: it has migrations applied that this checkout has not, or in another text.
+        WrongTarget, ConfigurationError, DatabaseFailed: as `look`.
+    """
+    shown, _, history = look(url, target=target)
+    folder = read_folder(place.migrations)
+    missing = sorted(set(history.applied) - set(folder.by_id))
+    if missing:
+        raise InvalidPlan(
+            f"{shown} has {', '.join(missing)} applied, which this checkout does not have",
+            remedy="Compare from a commit that has it: this checkout may be older than the database.",
+        )
+    applied = tuple(file for file in folder.files if file.id in history.applied)
+    with open_shadows(place.local, place.shadow) as shadows:
+        built = shadows.create("history")
+        replay(built, Folder(folder.path, applied, folder.faults))
+        expected, found = _read(built), _read(url.direct() if url.is_pooled else url)
+    return Comparison(
+        shown,
+        len(applied),
+        tuple(file.id for file in folder.files if file.id not in history.applied),
+        tuple(_drift(each) for each in expected.differences(found)),
+    )
+
+
+def _read(url: DatabaseURL) -> Catalog:
+    client = url.for_psycopg()
+    with psycopg.connect(client.dsn, **client.connect) as connection:
+        connection.read_only = True
+        return read_catalog(connection)
+
+
+def _drift(difference: Difference) -> Drift:
+    return Drift(difference.kind, difference.name, difference.ours, difference.theirs)

@@ -1,0 +1,117 @@
+"""The flows by the name of an environment: what the verbs call."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from chatdb.url import DatabaseURL
+from chatdb.url.invalid import InvalidDatabaseURL
+from pipeline.deploy import apply
+from pipeline.deploy.authorship import author_of
+from pipeline.deploy.entry import local, target_of
+from pipeline.deploy.signals import as_exceptions
+from pipeline.deploy.target import Target
+from pipeline.environments import LOCAL, resolve
+from pipeline.errors import ConfigurationError
+from pipeline.generate.drift import compare
+from pipeline.generate.generating import generate, generate_empty
+from pipeline.generate.place import Place
+from pipeline.generate.pushing import push
+from pipeline.generate.verifying import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pipeline.deploy.observer import Observer
+    from pipeline.deploy.run import Report
+    from pipeline.environments import Environment
+    from pipeline.generate.drift import Comparison
+    from pipeline.generate.generating import Generated
+    from pipeline.generate.proposing import Wishes
+    from pipeline.generate.pushing import Pushed
+    from pipeline.generate.verifying import Verified
+    from pipeline.migrations import Folder
+
+SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
+
+
+def migrate_by_name(root: Path, name: str, wishes: Wishes, *, observer: Observer) -> tuple[Environment, Generated]:
+    """Generate a migration from the edited schema.sql and apply it locally. Raises as `generate` and `resolve`."""
+    environment = local(root, "migrate", observer)
+
+    def run(folder: Folder) -> Report:
+        return apply(
+            environment.url,
+            folder,
+            target=Target(environment=LOCAL, local_only=True),
+            author=lambda: author_of(root, os.environ),
+            observer=observer,
+            verb="migrate",
+        )
+
+    with as_exceptions():
+        return environment, generate(name, place_of(root, environment), wishes, run=run)
+
+
+def write_empty(root: Path, name: str, *, observer: Observer) -> tuple[Path, ...]:
+    """Write a draft to be filled in by hand. Raises as `generate_empty`."""
+    return generate_empty(name, place_of(root, local(root, "migrate", observer)))
+
+
+def verify_here(root: Path, ids: Sequence[str], *, observer: Observer) -> Verified:
+    """Prove what was finished by hand. Raises as `verify` and `resolve`."""
+    environment = local(root, "verify", observer)
+    with as_exceptions():
+        return verify(place_of(root, environment), ids)
+
+
+def push_here(root: Path, *, allow_destructive: bool, observer: Observer) -> tuple[Environment, Pushed]:
+    """Put schema.sql onto the local database. Raises as `push` and `resolve`."""
+    environment = local(root, "push", observer)
+    with as_exceptions():
+        return environment, push(place_of(root, environment), allow_destructive=allow_destructive)
+
+
+def diff(root: Path, name: str | None, *, observer: Observer) -> tuple[Environment, Comparison]:
+    """Compare an environment with its history; the shadow is made locally. Raises as `compare` and `resolve`."""
+    environment = resolve(name, root=root, tell=observer.note)
+    with as_exceptions():
+        return environment, compare(
+            environment.url, shadow_place(root, environment, observer), target=target_of(environment)
+        )
+
+
+def place_of(root: Path, environment: Environment) -> Place:
+    """Say where to work: the checkout, the local database, and SHADOW_DATABASE_URL if that is set.
+
+    Raises:
+        ConfigurationError: SHADOW_DATABASE_URL cannot be read.
+    """
+    return Place(root, environment.url, _shadow())
+
+
+def shadow_place(root: Path, environment: Environment, observer: Observer) -> Place:
+    """Say where to make shadows for a look at another environment: SHADOW_DATABASE_URL, else the local server.
+
+    DATABASE_URL names the environment that is looked at, so the local server is found as if it were not set.
+    """
+    shadow = _shadow()
+    if shadow is not None:
+        return Place(root, shadow, shadow)
+    if environment.is_local:
+        return Place(root, environment.url)
+    from pipeline.environments.local import LocalServers
+
+    return Place(root, LocalServers(root, tell=observer.note).start().url)
+
+
+def _shadow() -> DatabaseURL | None:
+    text = os.environ.get(SHADOW_DATABASE_URL, "").strip()
+    if not text:
+        return None
+    try:
+        return DatabaseURL.parse(text)
+    except InvalidDatabaseURL as error:
+        raise ConfigurationError(f"{SHADOW_DATABASE_URL}: {error}", remedy="Correct it, or unset it.") from error

@@ -1,0 +1,81 @@
+"""`push`: schema.sql straight onto a disposable local database, with no file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.deploy import look
+from pipeline.deploy.target import Target
+from pipeline.errors import InvalidPlan, MigrationFailed, Refused
+from pipeline.generate.arranging import arrange
+from pipeline.generate.building import load
+from pipeline.generate.dump import deviations, listed, read_objects
+from pipeline.generate.facts import read_facts
+from pipeline.generate.grants import grants_for
+from pipeline.generate.shadows import open_shadows
+from pipeline.generate.study import read_side
+from pipeline.postgres.connect import open_session
+from pipeline.postgres.session import ServerError
+
+if TYPE_CHECKING:
+    from pipeline.generate.place import Place
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The statements that were run on the local database; none when it was as schema.sql says."""
+
+    statements: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+
+
+def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
+    """Make the local database what schema.sql says, in one transaction where PostgreSQL allows it, with no file.
+
+    The history knows nothing of it: `reset` is the way back to what the migrations build.
+
+    Raises:
+        NotLocal: the server says that it is a Neon compute.
+        Refused: rows would be lost, and that was not allowed; nothing was changed.
+        MigrationFailed: a statement failed; its transaction was rolled back.
+        InvalidPlan: schema.sql is at fault, or holds what the differ does not handle.
+    """
+    look(place.local, target=Target(local_only=True))
+    with open_shadows(place.local, place.shadow) as shadows:
+        desired = shadows.create("desired")
+        load(desired, place.schema)
+        objects, facts = read_objects(desired), read_facts(desired)
+        local = read_side(place.local)
+        if not deviations(objects, local.objects, grants=False):
+            return Pushed()
+        difference = place.differ.difference(place.local, desired, roles=facts.roles)
+        arrangement = arrange(difference.forward, local.facts, careful=False)
+        if arrangement.losses and not allow_destructive:
+            lost = "".join(f"\n  {loss}" for loss in arrangement.losses)
+            raise Refused(
+                f"this loses data:{lost}", remedy="Nothing was changed. If the rows do not matter: --allow-destructive."
+            )
+        groups = [[piece.sql for piece in part.pieces] for part in arrangement.parts]
+        if groups:
+            groups[-1] += [piece.sql for piece in grants_for([sql for group in groups for sql in group], local, facts)]
+        _run(place, groups)
+        if wrong := deviations(objects, read_objects(place.local), grants=False):
+            raise InvalidPlan(
+                f"the local database is still not what schema.sql says:\n{listed(wrong)}",
+                remedy="The differ does not handle these. Make them by hand, or as a migration: `./inv migrate --name …`.",
+            )
+    return Pushed(tuple(sql for group in groups for sql in group), arrangement.losses)
+
+
+def _run(place: Place, groups: list[list[str]]) -> None:
+    with open_session(place.local, application_name="chat-database push") as session:
+        for group in groups:
+            try:
+                session.run(";\n".join(group))
+            except ServerError as error:
+                failed = group[min(len(error.results), len(group) - 1)]
+                raise MigrationFailed(
+                    f"{error.message}\n  in: {failed}",
+                    remedy="Its transaction was rolled back. Is the rows' shape the cause?",
+                ) from error

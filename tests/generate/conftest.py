@@ -1,0 +1,119 @@
+"""A checkout with rows in its local database, and the count of what became of each kind of change."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from pipeline.deploy import apply
+from pipeline.generate.place import Place
+from pipeline.migrations import read_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatdb.url import DatabaseURL
+    from pipeline.deploy.run import Report
+    from pipeline.migrations import Folder
+    from tests.support.server import PostgresServer
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+DIFFER = REPOSITORY / ".local" / "differ"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository's schema and migrations, with a local database of its own."""
+
+    place: Place
+
+    @property
+    def root(self) -> Path:
+        return self.place.root
+
+    @property
+    def local(self) -> DatabaseURL:
+        return self.place.local
+
+    def edit(self, text: str) -> None:
+        self.place.schema.write_text(text)
+
+    def append(self, sql: str) -> None:
+        self.edit(f"{self.place.schema.read_text()}\n{sql}\n")
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.place.migrations.iterdir())
+
+    def run(self, folder: Folder) -> Report:
+        return apply(self.local, folder, verb="migrate")
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.local.reveal(), autocommit=True) as connection:
+            return connection.execute(sql).fetchall()  # type: ignore[call-overload, no-any-return]
+
+
+def copy_of_the_repository(root: Path, *, extras: bool) -> None:
+    """Schema and migrations; with `extras`, one of each kind of object that the real schema has none of."""
+    shutil.copytree(REPOSITORY / "migrations", root / "migrations")
+    shutil.copy(REPOSITORY / "schema.sql", root / "schema.sql")
+    (root / ".local").mkdir()
+    # installed once for all checkouts
+    DIFFER.mkdir(parents=True, exist_ok=True)
+    (root / ".local" / "differ").symlink_to(DIFFER)
+    if extras:
+        text = (HERE / "extras.sql").read_text()
+        with (root / "schema.sql").open("a") as schema:
+            schema.write(text)
+        granted = 'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "Note", "Event" TO server;\nGRANT SELECT ON "HappyNote" TO server;\n'
+        (root / "migrations" / "0900_extras.sql").write_text(f"-- One of each kind\n{text}\n{granted}")
+
+
+@pytest.fixture(scope="session")
+def template_with_rows(server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> DatabaseURL:
+    """A database with the extras and rows, to be copied."""
+    root = tmp_path_factory.mktemp("template")
+    copy_of_the_repository(root, extras=True)
+    made = server.create_database()
+    apply(made, read_folder(root / "migrations"))
+    with psycopg.connect(made.reveal()) as connection:
+        connection.execute((HERE / "rows.sql").read_bytes())
+    return made
+
+
+@pytest.fixture
+def with_rows(server: PostgresServer, template_with_rows: DatabaseURL, tmp_path: Path) -> Iterator[Checkout]:
+    """A checkout with the extras, whose local database has rows in every table."""
+    copy_of_the_repository(tmp_path, extras=True)
+    local = server.create_database(template_with_rows)
+    yield Checkout(Place(tmp_path, local))
+    server.drop_database(local)
+
+
+@pytest.fixture
+def checkout(migrated: DatabaseURL, tmp_path: Path) -> Checkout:
+    """A checkout of the repository as it is, migrated."""
+    copy_of_the_repository(tmp_path, extras=False)
+    return Checkout(Place(tmp_path, migrated))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many kinds of change converged, and which ended as drafts or were refused."""
+    endings: dict[str, str] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            properties = dict(getattr(report, "user_properties", ()))
+            if getattr(report, "when", "") == "call" and "change" in properties:
+                endings[properties["change"]] = properties["ending"]
+    if endings:
+        terminalreporter.section("kinds of change")
+        terminalreporter.write_line(", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items()))
+        for change, ending in endings.items():
+            if ending != "converged":
+                terminalreporter.write_line(f"  {ending}: {change}")

@@ -1,0 +1,109 @@
+"""Every kind of change goes the real way: generated, proven, applied to a database with rows. None is silently wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from pipeline.errors import Refused
+from pipeline.generate.building import load
+from pipeline.generate.dump import deviations, read_objects
+from pipeline.generate.generating import DraftLeft, generate
+from pipeline.generate.proposing import Wishes
+from tests.generate.changes import CHANGES, Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.generate.conftest import Checkout
+    from tests.support.server import PostgresServer
+
+COLUMNS = """
+SELECT c.relname, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attname)
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+ GROUP BY 1
+"""
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.id)
+def test_a_change_converges_with_its_rows_kept_or_ends_as_a_draft(
+    change: Change, with_rows: Checkout, server: PostgresServer, record_property: Callable[[str, object], None]
+) -> None:
+    with_rows.edit(change.of(with_rows.place.schema.read_text()))
+    before = contents(with_rows)
+    names = with_rows.names()
+    wishes = Wishes(allow_destructive=change.allow_destructive, renames=change.renames)
+    ending = "converged"
+    try:
+        generate("change", with_rows.place, wishes, run=with_rows.run)
+    except DraftLeft as draft:
+        ending = "draft"
+        assert draft.exit_code == 4
+        assert all("-- pipeline: draft" in path.read_text() for path in draft.files)
+    except Refused:
+        ending = "refused"
+        assert with_rows.names() == names
+    record_property("change", change.id)
+    record_property("ending", ending)
+    assert ending == change.ending
+    if ending == "converged":
+        assert local_equals_schema(with_rows, server)
+    assert kept(before, contents(with_rows), change) == []
+    assert_no_shadow_is_left(server)
+
+
+def contents(checkout: Checkout) -> dict[str, tuple[int, dict[str, str]]]:
+    """Every table's number of rows, and what each column holds in all of them."""
+    found = {}
+    for table, columns in checkout.rows(COLUMNS):
+        sums = ", ".join(f"md5(string_agg({column}::text, '|' ORDER BY {column}::text))" for column in columns.split(", "))
+        (number, *values), *_ = checkout.rows(f'SELECT count(*), {sums} FROM "{table}"')
+        found[table] = (number, dict(zip(columns.split(", "), values, strict=True)))
+    return found
+
+
+def kept(before: dict[str, tuple[int, dict[str, str]]], after: dict[str, tuple[int, dict[str, str]]], change: Change) -> list[str]:
+    """What is not there any more, or not the same, of what the change did not take away on purpose."""
+    lost = []
+    for table, (number, columns) in before.items():
+        name = next((new for old, new in _renamed(change) if old == table), table)
+        if name not in after:
+            lost += [] if change.allow_destructive else [f"table {table}"]
+            continue
+        lost += [f"rows of {table}"] if after[name][0] != number else []
+        for column, value in columns.items():
+            now = next((new for old, new in _renamed(change) if old == f"{table}.{column.strip(chr(34))}"), column.strip('"'))
+            there = {key.strip('"'): text for key, text in after[name][1].items()}
+            if there.get(now) != value and not (change.allow_destructive or change.group == "type"):
+                lost.append(f"{table}.{column}")
+    return lost
+
+
+def _renamed(change: Change) -> list[tuple[str, str]]:
+    return [(old, new.rpartition(".")[2]) for old, _, new in (text.partition("=") for text in change.renames)]
+
+
+def local_equals_schema(checkout: Checkout, server: PostgresServer) -> bool:
+    """Whether the local database is what schema.sql says, by a comparison that the generation had no part in."""
+    desired = server.create_database()
+    try:
+        load(desired, checkout.place.schema)
+        return deviations(read_objects(desired), read_objects(checkout.local), grants=False) == []
+    finally:
+        server.drop_database(desired)
+
+
+def assert_no_shadow_is_left(server: PostgresServer) -> None:
+    with psycopg.connect(server.superuser.reveal(), autocommit=True) as connection:
+        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'chatdb\\_shadow%'").fetchall()
+    assert left == []
+
+
+def test_there_are_at_least_sixty_kinds() -> None:
+    assert len({change.id for change in CHANGES}) == len(CHANGES)
+    assert len(CHANGES) >= 60
+
+
