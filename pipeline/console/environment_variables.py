@@ -1,0 +1,57 @@
+"""Every environment variable that somebody may set, for the reference. A test compares it with what the code reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable, who reads it, and what it does."""
+
+    name: str
+    read_by: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable(
+        "DATABASE_URL",
+        "every verb that works on a database; `chatdb`",
+        "The database. It wins over the local server and over a stack's outputs. Prisma's and Neon's spellings are understood.",
+    ),
+    Variable(
+        "SHADOW_DATABASE_URL",
+        "`migrate --name`, `verify`, `check`",
+        "An empty database to replay the history in, where the local server may not make databases.",
+    ),
+    Variable(
+        "LOCAL_SERVER",
+        "local verbs",
+        "`auto` (Docker Compose where it is there, else the embedded server), `compose` or `embedded`.",
+    ),
+    Variable("POSTGRES_PORT", "Docker Compose, local verbs", "The port of the Compose server; 5432 by default."),
+    Variable("NEON_API_KEY", "`branches`, `pulumi up`", "The key of Neon's API."),
+    Variable("NEON_API_URL", "`branches`, `pulumi up`", "Another address of Neon's API, such as the emulator's."),
+    Variable("NEON_EMULATOR_DATA", "the emulator", "Where it keeps its servers and its state."),
+    Variable(
+        "GITHUB_ACTOR, GITHUB_SHA, GITLAB_USER_LOGIN, CI_COMMIT_SHA",
+        "`deploy`, `migrate`, `baseline`",
+        "Who deploys which commit, kept with each migration. Unset: the user's name, and git's HEAD.",
+    ),
+    Variable("NO_COLOR", "every verb", "Set to anything: no colours on a terminal."),
+    Variable("PYTHON", "`./inv`", "The Python that makes `.venv`; the first of python3, python3.14 … 3.11 by default."),
+    Variable(
+        "PIP_INDEX_URL",
+        "`./inv`, and verbs that install on first use",
+        "Another package index. The hashes in the lock files hold there too.",
+    ),
+    Variable(
+        "DOCKER_HOST", "local verbs, tests", "Docker's engine. One on another machine is not used as a local server."
+    ),
+    Variable(
+        "CHAT_TEST_SERVER",
+        "`test`",
+        "`docker`, `embedded` or `auto`: where the tests' PostgreSQL runs, as pytest's `--server`.",
+    ),
+)

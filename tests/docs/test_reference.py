@@ -1,0 +1,112 @@
+"""docs/reference.md says what the code does: it is made from it, and what is made from a table is compared with a run."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipeline.console.document_fields import DOCUMENTS
+from pipeline.console.documents import deploy_document, plan_document, status_document
+from pipeline.console.environment_variables import VARIABLES
+from pipeline.console.reference import PAGE, page, verb_contexts
+from pipeline.deploy import apply
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.survey import survey
+from pipeline.deploy.target import Target
+from pipeline.history.record import Author
+from pipeline.verbs import VERBS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatdb.url import DatabaseURL
+    from tests.support.folders import FolderBuilder
+
+ROOT = Path(__file__).parents[2]
+
+# Not for people to set: what every machine has, and what libpq or pip must not take from it.
+GIVEN = {"PATH", "USER", "LOGNAME", "HOME"}
+NOT_OURS = {"PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
+
+
+def test_the_page_is_what_the_code_makes() -> None:
+    assert PAGE.read_text() == page(), "run: python -m pipeline.console.reference"
+
+
+def test_the_table_of_verbs_and_the_tasks_are_the_same() -> None:
+    assert set(VERBS) == set(verb_contexts())
+
+
+@pytest.mark.parametrize(("name", "context"), sorted(verb_contexts().items()))
+def test_every_flag_has_its_line_of_help(name: str, context: Any) -> None:
+    assert [flag for flag, text in context.help_tuples() if not text] == [], name
+
+
+def test_every_variable_that_the_code_reads_is_listed() -> None:
+    listed = {name for each in VARIABLES for name in each.name.split(", ")}
+    files = [path for folder in ("chatdb", "pipeline", "infra", "emulator") for path in (ROOT / folder).rglob("*.py")]
+    read = {name: path for path in files for name in variables_read(path)}
+    unlisted = {name: path for name, path in read.items() if name not in listed | GIVEN | NOT_OURS}
+    assert unlisted == {}
+
+
+def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL, folder: FolderBuilder) -> None:
+    folder.write("0001_first", "-- first\nCREATE TABLE t (id int);", "DROP TABLE t;")
+    author = Author("somebody", "a machine", "0" * 40)
+    report = apply(database, folder.read(), author=lambda: author)
+    folder.write("0001_first", "-- edited\nCREATE TABLE t (id int);")
+    folder.write("0002_second", "CREATE TABLE u (id int);")
+    seen = survey(database, folder.read(), target=Target(), observer=Observer())
+
+    described = {name: set(DOCUMENTS[name]) for name in ("deploy", "plan", "status")}
+    found = {
+        "deploy": set(fields_of(deploy_document("local", report))),
+        "plan": set(fields_of(plan_document("local", seen))),
+        "status": set(fields_of(status_document("local", seen))),
+    }
+    assert found == described
+
+
+def fields_of(value: Any, prefix: str = "") -> Iterator[str]:
+    """The paths of a document's fields, as `applied[].id`."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield f"{prefix}{key}"
+            yield from fields_of(inner, f"{prefix}{key}.")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields_of(inner, f"{prefix.removesuffix('.')}[].")
+
+
+def variables_read(path: Path) -> set[str]:
+    """The names that a module gives to environ[…], environ.get(…) and the like, spelled out or as a constant of its own."""
+    tree = ast.parse(path.read_text())
+    constants = {
+        target.id: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return {name for node in ast.walk(tree) if (name := _read_by(node, constants))}
+
+
+def _read_by(node: ast.AST, constants: dict[str, str]) -> str:
+    if isinstance(node, ast.Subscript) and _is_environ(node.value):
+        key: ast.AST | None = node.slice
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_environ(node.func.value):
+        key = node.args[0] if node.args else None
+    else:
+        return ""
+    if isinstance(key, ast.Constant) and isinstance(key.value, str):
+        return key.value
+    return constants.get(key.id, "") if isinstance(key, ast.Name) else ""
+
+
+def _is_environ(node: ast.AST) -> bool:
+    return (isinstance(node, ast.Name) and node.id == "environ") or (
+        isinstance(node, ast.Attribute) and node.attr == "environ"
+    )
