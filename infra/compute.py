@@ -14,7 +14,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Resou
 
 from infra.api import neon
 from pipeline.neon import Compute as Size
-from pipeline.neon import NotFound
+from pipeline.neon import NotFound, OperationFailed
 
 if TYPE_CHECKING:
     import pulumi
@@ -54,7 +54,12 @@ def _bring_to(props: dict[str, Any]) -> dict[str, Any]:
     """Wait for the branch, give its compute the size of `props`, and return them with the addresses."""
     project, branch, endpoint = (str(props[name]) for name in _PLACE[:3])
     with neon() as client:
-        client.settle(project, branch)
+        try:
+            client.settle(project, branch)
+        except OperationFailed as failure:
+            if failure.operation.endpoint_id != endpoint:
+                raise  # a branch that was not made well cannot be mended: pulumi destroy, pulumi up
+            client.start_endpoint(project, endpoint)
         found = client.endpoint(project, endpoint)
         if found.compute != _size(props):
             found = client.resize_endpoint(project, endpoint, _size(props))

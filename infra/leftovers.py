@@ -12,6 +12,7 @@ import pulumi
 
 from infra.api import neon
 from pipeline.errors import NeonFailed, Refused
+from pipeline.neon import OperationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,11 +63,19 @@ def before_branch(args: ResourceHookArgs) -> None:
 def before_endpoint(args: ResourceHookArgs) -> None:
     """Clear away a compute that an earlier run made without hearing of it: a branch takes one read-write compute only.
 
-    A compute holds no data. One that this stack knows would not be created again.
+    A compute holds no data. One that this stack knows would not be created again. The branch has to be ready first, and
+    the provider does not look: it takes a failed operation for a finished one.
     """
     inputs = _inputs(args)
     project, branch = inputs["projectId"], inputs["branchId"]
     with neon() as client:
+        try:
+            client.settle(project, branch)
+        except OperationFailed as failure:
+            raise NeonFailed(
+                f"the branch {branch} was not made well: {failure.message}",
+                remedy="It cannot be mended. Remove it and make it again: pulumi destroy, then pulumi up.",
+            ) from failure
         for found in client.endpoints(project, branch):
             if found.type == "read_write":
                 client.delete_endpoint(project, found.id)

@@ -4,7 +4,7 @@
 """
 
 from pipeline.neon.client import NeonClient
-from pipeline.neon.failures import ApiError, NotFound, OutcomeUnknown
+from pipeline.neon.failures import ApiError, NotFound, OperationFailed, OutcomeUnknown
 from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, NewBranch, Operation, Project, Role
 from pipeline.neon.survey import BranchLine, Survey, survey
 from pipeline.neon.transport import Patience
@@ -20,6 +20,7 @@ __all__ = [
     "NewBranch",
     "NotFound",
     "Operation",
+    "OperationFailed",
     "OutcomeUnknown",
     "Patience",
     "Project",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chatdb.url import DatabaseURL
-from pipeline.errors import ConfigurationError, NeonFailed, TimedOut, UsageError
-from pipeline.neon.failures import ApiError, NotFound, OutcomeUnknown
+from pipeline.errors import ConfigurationError, TimedOut, UsageError
+from pipeline.neon.failures import ApiError, NotFound, OperationFailed, OutcomeUnknown
 from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, Json, NewBranch, Operation, Project, Role
 from pipeline.neon.transport import API, Clock, Patience, Transport
 
@@ -247,7 +247,7 @@ class NeonClient:
     def wait(self, operations: Iterable[Operation]) -> None:
         """Return when all of them have finished well.
 
-        Raises NeonFailed for one that failed, and TimedOut after the patience's `operation_timeout`.
+        Raises OperationFailed for one that failed, and TimedOut after the patience's `operation_timeout`.
         """
         patience, clock = self._transport.patience, self._transport.clock
         deadline = clock.now() + patience.operation_timeout
@@ -256,20 +256,20 @@ class NeonClient:
             while not operation.is_finished:
                 if clock.now() > deadline:
                     raise TimedOut(
-                        f"Neon has not finished {_name(operation)} after {patience.operation_timeout:.0f} s",
+                        f"Neon has not finished {operation} after {patience.operation_timeout:.0f} s",
                         remedy="It may still finish. See the project's Operations page, then run the command again.",
                     )
                 clock.sleep(pause)
                 pause = min(pause * 1.5, 2.0)
                 operation = self.operation(operation.project_id, operation.id)
             if operation.has_failed:
-                raise _failure(operation)
+                raise OperationFailed(operation)
 
     def settle(self, project_id: str, branch_id: str) -> None:
         """Return when nothing runs on a branch any more and the newest operation of each kind went well.
 
         For what somebody else started without looking at its end (the Terraform provider takes a failed operation for
-        a finished one). Raises NeonFailed and TimedOut as `wait` does.
+        a finished one). Raises OperationFailed and TimedOut as `wait` does.
         """
         newest: dict[tuple[str, str | None], Operation] = {}
         for operation in self.operations(project_id):
@@ -322,16 +322,3 @@ def _value(make: Callable[[Json], T], data: Json) -> T:
         # The kind of fault and the missing name only: the data may hold a password.
         missing = f" (no field {fault})" if isinstance(fault, KeyError) else ""
         raise ApiError(f"Neon's answer does not have the shape that its API documents{missing}") from None
-
-
-def _name(operation: Operation) -> str:
-    on = operation.endpoint_id or operation.branch_id or operation.project_id
-    return f"{operation.action} of {on} (operation {operation.id})"
-
-
-def _failure(operation: Operation) -> NeonFailed:
-    detail = f": {operation.error}" if operation.error else ""
-    return NeonFailed(
-        f"{_name(operation)} ended as {operation.status}{detail}",
-        remedy="Look at the project's Operations page in Neon's console, then run the command again.",
-    )

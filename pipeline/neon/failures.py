@@ -4,13 +4,19 @@
 
     NeonFailed              (pipeline.errors)
      +-- ApiError           Neon answered with an error, or not at all
-          +-- NotFound      404: there is no such thing
-          +-- OutcomeUnknown  a call that is not safe to repeat may or may not have taken effect
+     |    +-- NotFound      404: there is no such thing
+     |    +-- OutcomeUnknown  a call that is not safe to repeat may or may not have taken effect
+     +-- OperationFailed    Neon took the call, and what it then did in the background failed
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeline.errors import NeonFailed
+
+if TYPE_CHECKING:
+    from pipeline.neon.shapes import Operation
 
 
 class ApiError(NeonFailed):
@@ -28,3 +34,15 @@ class NotFound(ApiError):
 
 class OutcomeUnknown(ApiError):
     """The answer was lost, or was a fault of the server, after a call that must not be repeated blindly."""
+
+
+class OperationFailed(NeonFailed):
+    """An operation ended without doing what it was for."""
+
+    def __init__(self, operation: Operation) -> None:
+        detail = f": {operation.error}" if operation.error else ""
+        super().__init__(
+            f"{operation} ended as {operation.status}{detail}",
+            remedy="Look at the project's Operations page in Neon's console, then run the command again.",
+        )
+        self.operation = operation

@@ -168,6 +168,9 @@ class Operation:
     endpoint_id: str | None = None
     error: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.action} of {self.endpoint_id or self.branch_id or self.project_id} (operation {self.id})"
+
     @property
     def is_finished(self) -> bool:
         """Whether it will not change any more, well or badly."""

@@ -1,0 +1,159 @@
+"""Both stacks, made from nothing: what they publish, and that it is true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from chatdb.url import DatabaseURL
+from pipeline.environments.stack import read_stack, service_lines
+from pipeline.errors import ConfigurationError
+from tests.engine.workspace import URLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.engine.workspace import Workspace
+
+    Query = Callable[[DatabaseURL, str], list[tuple[object, ...]]]
+
+STACKS = ("prod", "dev")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_second_up_changes_nothing(standing: Workspace, stack: str) -> None:
+    said = standing.up(stack, "--expect-no-changes")
+    assert "unchanged" in said
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_refreshing_preview_plans_nothing(standing: Workspace, stack: str) -> None:
+    assert set(standing.summary(stack, "--refresh")) == {"same"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_password_and_no_key_can_be_read_in_the_state(standing: Workspace, stack: str) -> None:
+    assert standing.secrets_in_clear(stack) == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_plain_stack_output_shows_ids_and_hides_connection_strings(standing: Workspace, stack: str) -> None:
+    outputs = standing.outputs(stack)  # from here on, the workspace looks for the passwords in all that pulumi says
+    said = standing.pulumi("stack", "output", "--stack", stack)
+    assert said.count("[secret]") == 3
+    assert outputs["branch_id"] in said
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_output_is_there(standing: Workspace, stack: str) -> None:
+    outputs = standing.outputs(stack)
+    assert outputs.keys() == {*URLS, "project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host"}
+    assert all(outputs.values())
+    assert outputs["branch_name"] == {"prod": "main", "dev": "dev"}[stack]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_owners_url_opens_the_server_of_this_very_branch(standing: Workspace, stack: str, query: Query) -> None:
+    outputs = standing.outputs(stack)
+    [(branch, endpoint, role, database)] = query(
+        DatabaseURL.parse(outputs["database_url"]),
+        "SELECT current_setting('neon.branch_id'), current_setting('neon.endpoint_id'), current_user, "
+        "current_database()",
+    )
+    assert (branch, endpoint) == (outputs["branch_id"], outputs["endpoint_id"])
+    assert (role, database) == ("chat_owner", "chat")
+
+
+def test_both_stacks_are_branches_of_one_project(standing: Workspace) -> None:
+    prod, dev = standing.outputs("prod"), standing.outputs("dev")
+    assert prod["project_id"] == dev["project_id"]
+    assert standing.neon.branch(dev["project_id"], dev["branch_id"]).parent_id == prod["branch_id"]
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("prod", "dev"), ("dev", "prod")])
+def test_one_branchs_password_does_not_open_the_other(
+    standing: Workspace, mine: str, theirs: str, query: Query
+) -> None:
+    stolen = standing.url(theirs).copy_with(password=standing.url(mine).password)
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        query(stolen, "SELECT 1")
+
+
+@pytest.mark.parametrize("name", ["server_database_url", "ai_service_database_url"])
+def test_runtime_passwords_differ_between_the_stacks(standing: Workspace, name: str) -> None:
+    assert standing.url("prod", name).password != standing.url("dev", name).password
+
+
+def test_runtime_urls_lead_through_the_pooler_that_neon_names(standing: Workspace) -> None:
+    outputs = standing.outputs("dev")
+    pooled = standing.neon.connection_uri(
+        outputs["project_id"], branch_id=outputs["branch_id"], database="chat", role="chat_owner", pooled=True
+    )
+    for name in ("server_database_url", "ai_service_database_url"):
+        url = DatabaseURL.parse(outputs[name])
+        assert (url.host, url.port) == (pooled.host, pooled.port)
+    assert (pooled.host, pooled.port) != (standing.url("dev").host, standing.url("dev").port)
+
+
+@pytest.mark.parametrize(("here", "there"), [("prod", "dev"), ("dev", "prod")])
+def test_rows_of_one_branch_do_not_show_in_the_other(standing: Workspace, here: str, there: str, query: Query) -> None:
+    query(standing.url(here), f"CREATE TABLE only_in_{here} (n int)")
+    [(found,)] = query(standing.url(there), f"SELECT to_regclass('only_in_{here}')")
+    assert found is None
+
+
+def test_deploys_and_services_read_the_stack(standing: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _enter(standing, monkeypatch)
+    outputs = read_stack("dev", standing.folder)
+    assert outputs.branch_id == standing.outputs("dev")["branch_id"]
+    [_, line] = service_lines(outputs, "ai-service")
+    assert line == f'DATABASE_URL="{outputs.ai_service_database_url.for_asyncpg().dsn}"'
+    assert str(outputs.database_url.password) not in repr(outputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "remedy"),
+    [
+        ({"PULUMI_CONFIG_PASSPHRASE": "another"}, "passphrase of the Pulumi stack dev is wrong", "PASSPHRASE"),
+        ({"PULUMI_CONFIG_PASSPHRASE": None}, "passphrase of the Pulumi stack dev is missing", "PASSPHRASE"),
+        ({"PULUMI_BACKEND_URL": None, "PULUMI_HOME": "empty"}, "nobody is logged in", "pulumi login"),
+        ({"PULUMI_BACKEND_URL": "file:///no/such/folder"}, "state backend cannot be opened", "PULUMI_BACKEND_URL"),
+        ({"PATH": "/nowhere"}, "pulumi is not on PATH", "Install it"),
+    ],
+)
+def test_a_stack_that_cannot_be_read_says_what_to_do(
+    standing: Workspace, monkeypatch: pytest.MonkeyPatch, change: dict[str, str | None], message: str, remedy: str
+) -> None:
+    _enter(standing, monkeypatch)
+    for name, value in change.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, str(standing.folder / value) if value == "empty" else value)
+    with pytest.raises(ConfigurationError) as caught:
+        read_stack("dev", standing.folder)
+    assert message in caught.value.message
+    assert remedy in caught.value.remedy
+
+
+def test_a_stack_that_is_not_there_says_how_to_make_it(standing: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _enter(standing, monkeypatch)
+    with pytest.raises(ConfigurationError, match="no Pulumi stack nowhere") as caught:
+        read_stack("nowhere", standing.folder)
+    assert "pulumi stack init nowhere" in caught.value.remedy
+
+
+def test_a_stack_that_was_never_up_says_so(standing: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    standing.pulumi("stack", "init", "staging")
+    _enter(standing, monkeypatch)
+    with pytest.raises(ConfigurationError, match="has no output database_url") as caught:
+        read_stack("staging", standing.folder)
+    assert caught.value.remedy.endswith("pulumi up --stack staging")
+
+
+def _enter(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put this process into the workspace's environment."""
+    for name, value in workspace.environment().items():
+        monkeypatch.setenv(name, value)

@@ -1,0 +1,190 @@
+"""A copy of the Pulumi project with a state of its own, where the real CLI runs it against the emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml  # type: ignore[import-untyped]
+
+from chatdb.url import DatabaseURL
+from pipeline.neon import NeonClient, Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.support.emulator import Emulator
+
+ROOT = Path(__file__).resolve().parents[2]
+PROVIDER = "terraform-provider-neon_v0.15.0"
+PROGRAMS = (
+    "pulumi",
+    "pulumi-language-python",
+    "pulumi-resource-pulumi-python",
+    "pulumi-resource-random",
+    "pulumi-resource-terraform-provider",
+    PROVIDER,
+)
+URLS = ("database_url", "server_database_url", "ai_service_database_url")
+
+
+def missing_programs() -> list[str]:
+    """The programs of PROGRAMS that are not on PATH."""
+    return [name for name in PROGRAMS if shutil.which(name) is None]
+
+
+class Failed(AssertionError):
+    """Pulumi ended with an error; the message is all that it said."""
+
+
+class Workspace:
+    """One Pulumi project with its stacks; a Neon project of a name of its own."""
+
+    def __init__(self, folder: Path, emulator: Emulator, backend: Path) -> None:
+        self.folder = folder
+        self.emulator = emulator
+        self.backend = backend
+        self.project_name = f"chat-{uuid.uuid4().hex[:8]}"
+        self.neon = NeonClient(
+            emulator.environment["NEON_API_KEY"],
+            base_url=emulator.environment["NEON_API_URL"],
+            patience=Patience(operation_poll=0.02),
+        )
+        for name in ("Pulumi.yaml", "Pulumi.prod.yaml", "Pulumi.dev.yaml"):
+            shutil.copy(ROOT / name, folder)
+        shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+        for link in (folder / ".venv", folder / "infra" / ".venv"):
+            link.symlink_to(sys.prefix)
+        self._plugins = self._cache_of_providers()
+        self._secrets: set[str] = {emulator.environment["NEON_API_KEY"]}
+
+    def environment(self) -> dict[str, str]:
+        """What a hermetic run of Pulumi needs, and the emulator in place of Neon."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return {
+            **kept,
+            **self.emulator.environment,
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_BACKEND_URL": self.backend.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "of a throw-away state",
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_DYNAMIC_TF_PLUGIN_CACHE_DIR": str(self._plugins),
+        }
+
+    def pulumi(self, *arguments: str) -> str:
+        """Run the CLI; returns all that it said. Raises Failed. No secret that is known by then may be in it."""
+        done = subprocess.run(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        said = done.stdout + done.stderr
+        if "--show-secrets" not in arguments:
+            assert not [secret for secret in self._secrets if secret in said], "a secret was printed"
+        if done.returncode:
+            raise Failed(said)
+        return done.stdout if "--json" in arguments else said
+
+    def init(self, *stacks: str) -> None:
+        """Make stacks with an empty state."""
+        for stack in stacks:
+            self.pulumi("stack", "init", stack)
+            if stack == "prod":
+                self.set(stack, projectName=self.project_name)
+
+    def up(self, stack: str, *flags: str) -> str:
+        return self.pulumi("up", "--yes", "--skip-preview", "--stack", stack, *flags)
+
+    def destroy(self, stack: str) -> str:
+        return self.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack)
+
+    def failed_up(self, stack: str, *flags: str) -> str:
+        """An `up` that must fail; returns what it said, on one line."""
+        try:
+            self.up(stack, *flags)
+        except Failed as failure:
+            return " ".join(str(failure).split())
+        raise AssertionError("pulumi up was expected to fail")
+
+    def set(self, stack: str, **settings: str) -> None:
+        """Write settings, as `pulumi config set` does (which takes half a second each)."""
+        file = self.folder / f"Pulumi.{stack}.yaml"
+        content = yaml.safe_load(file.read_text()) if file.exists() else {}
+        content.setdefault("config", {}).update({f"chat-database:{name}": value for name, value in settings.items()})
+        file.write_text(yaml.safe_dump(content))
+
+    def unset(self, stack: str, *names: str) -> None:
+        file = self.folder / f"Pulumi.{stack}.yaml"
+        content = yaml.safe_load(file.read_text())
+        for name in names:
+            content["config"].pop(f"chat-database:{name}", None)
+        file.write_text(yaml.safe_dump(content))
+
+    def outputs(self, stack: str) -> dict[str, Any]:
+        outputs: dict[str, Any] = json.loads(
+            self.pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack)
+        )
+        self._secrets.update(DatabaseURL.parse(outputs[name]).password or "-" for name in URLS if name in outputs)
+        return outputs
+
+    def url(self, stack: str, name: str = "database_url") -> DatabaseURL:
+        return DatabaseURL.parse(self.outputs(stack)[name])
+
+    def resources(self, stack: str) -> dict[str, dict[str, Any]]:
+        """The stack's state by the type of resource, as the file has it."""
+        return {item["type"]: item for item in self._state(stack)["resources"]}
+
+    def secrets_in_clear(self, stack: str) -> list[str]:
+        """The outputs whose password, or the API key, can be read in any file of the state backend."""
+        texts = [path.read_text(errors="replace") for path in self.backend.rglob("*") if path.is_file()]
+        assert texts
+        passwords = {name: self.url(stack, name).password for name in URLS}
+        known = passwords | {"NEON_API_KEY": self.emulator.environment["NEON_API_KEY"]}
+        return [name for name, secret in known.items() if any(str(secret) in text for text in texts)]
+
+    def summary(self, stack: str, *flags: str) -> dict[str, int]:
+        """How many resources a preview would do what to."""
+        told = json.loads(self.pulumi("preview", "--json", "--stack", stack, *flags))
+        summary: dict[str, int] = told["changeSummary"]
+        return summary
+
+    def branches(self, project_id: str) -> list[str]:
+        return sorted(branch.name for branch in self.neon.branches(project_id))
+
+    def projects(self) -> list[str]:
+        """The ids of the Neon projects of this workspace's name."""
+        return [project.id for project in self.neon.projects(search=self.project_name)]
+
+    def close(self, projects: Iterable[str] = ()) -> None:
+        """Delete what the workspace made on the emulator."""
+        for project in {*self.projects(), *projects}:
+            self.emulator.delete_project(project)
+        self.neon.close()
+
+    def _state(self, stack: str) -> dict[str, Any]:
+        text = self.pulumi("stack", "export", "--stack", stack)
+        deployment: dict[str, Any] = json.loads(text)["deployment"]
+        return {"resources": deployment.get("resources", [])}
+
+    def _cache_of_providers(self) -> Path:
+        program = shutil.which(PROVIDER)
+        assert program is not None
+        machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+        system = f"{platform.system().lower()}_{machine}"
+        place = self.folder / "plugins" / "registry.opentofu.org" / "kislerdm" / "neon" / "0.15.0" / system
+        place.mkdir(parents=True)
+        (place / PROVIDER).symlink_to(program)
+        return self.folder / "plugins"
