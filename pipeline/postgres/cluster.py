@@ -117,7 +117,7 @@ class Cluster:
             )
 
     def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        program = programs_for(installation(), self.record.place, self.account) / name
+        program = programs_for(installation(), self.account) / name
         return subprocess.run(
             [program, *arguments],
             cwd=self.record.place,

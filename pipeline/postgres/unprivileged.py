@@ -88,26 +88,32 @@ def place_for(folder: Path, account: Account | None) -> Path:
     return elsewhere
 
 
-def programs_for(installation: Path, place: Path, account: Account | None) -> Path:
-    """Give the folder of programs that `account` can run: the installation's own, or a copy below `place`."""
+def programs_for(installation: Path, account: Account | None) -> Path:
+    """Give the folder of programs that `account` can run: the installation's own, or a copy that checkouts share."""
     if account is None or account.passes(installation / "bin"):
         return installation / "bin"
-    status = (installation / "bin" / "postgres").stat()
-    # A new version of the wheel is another copy.
-    copy = place / f"programs-{status.st_size:x}-{status.st_mtime_ns:x}"
+    with (installation / "bin" / "postgres").open("rb") as file:
+        copy = _ELSEWHERE / f"programs-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
     if not copy.is_dir():
-        half = copy.with_name(copy.name + ".new")
-        shutil.rmtree(half, ignore_errors=True)
-        # The programs find their libraries by paths relative to themselves: the layout of the wheel is kept.
-        package = installation.parent
-        for part in (installation.relative_to(package.parent), f"{package.name}.libs", f"{package.name}/.dylibs"):
-            if (package.parent / part).is_dir():
-                shutil.copytree(
-                    package.parent / part, half / part, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
-                )
-        _open(half)
-        half.rename(copy)
+        _copy_programs(installation, copy)
     return copy / installation.relative_to(installation.parent.parent) / "bin"
+
+
+def _copy_programs(installation: Path, copy: Path) -> None:
+    package = installation.parent
+    make_folder(copy.parent)
+    half = copy.with_name(f"{copy.name}.{os.getpid()}")
+    # The programs find their libraries by paths relative to themselves: the layout of the wheel is kept.
+    for part in (installation.relative_to(package.parent), f"{package.name}.libs", f"{package.name}/.dylibs"):
+        if (package.parent / part).is_dir():
+            shutil.copytree(
+                package.parent / part, half / part, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
+            )
+    _open(half)
+    try:
+        half.rename(copy)
+    except OSError:  # another run was faster
+        shutil.rmtree(half)
 
 
 def _open(tree: Path) -> None:

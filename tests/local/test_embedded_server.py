@@ -1,0 +1,270 @@
+"""The embedded server: its address and passwords hold, whatever happens to its process, and nobody else gets in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from pipeline.errors import ConfigurationError, DatabaseFailed
+from pipeline.postgres import postmaster
+from pipeline.postgres.binaries import installation
+from pipeline.postgres.embedded import EmbeddedServer
+from pipeline.postgres.unprivileged import account_for_server, programs_for
+from tests.support.processes import is_alive
+from tests.support.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pipeline.postgres.record import Record
+
+REPOSITORY = Path(__file__).parents[2]
+
+START = """
+import sys
+from pathlib import Path
+from pipeline.postgres.embedded import EmbeddedServer
+print(EmbeddedServer(Path(sys.argv[1])).start().port)
+"""
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[[str], EmbeddedServer]]:
+    """Servers in folders of this test, removed afterwards."""
+    made: list[EmbeddedServer] = []
+
+    def make(name: str) -> EmbeddedServer:
+        made.append(EmbeddedServer(tmp_path / name / ".local" / "postgres", settings={"fsync": "off"}))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.destroy()
+
+
+@pytest.fixture
+def embedded(make: Callable[[str], EmbeddedServer]) -> EmbeddedServer:
+    return make("checkout")
+
+
+def pid_of(record: Record) -> int:
+    return int((record.data / "postmaster.pid").read_text().splitlines()[0])
+
+
+def answers(record: Record) -> bool:
+    with psycopg.connect(record.owner.reveal()) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_it_outlives_the_command_that_started_it_and_the_next_one_finds_it(embedded: EmbeddedServer) -> None:
+    command = [sys.executable, "-c", START, str(embedded.folder)]
+    ports = {
+        subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    }
+    record = embedded.running()
+    assert record is not None
+    assert ports == {f"{record.port}\n"}
+    assert answers(record)
+
+
+def test_address_passwords_and_data_are_the_same_after_a_stop(embedded: EmbeddedServer) -> None:
+    before = embedded.start()
+    with psycopg.connect(before.owner.reveal()) as connection:
+        connection.execute("CREATE TABLE kept ()")
+    assert embedded.stop()
+    assert embedded.running() is None
+    assert not embedded.stop()
+    assert embedded.start() == before
+    with psycopg.connect(before.owner.reveal()) as connection:
+        connection.execute("SELECT FROM kept")
+
+
+def test_one_that_was_killed_is_started_again(embedded: EmbeddedServer) -> None:
+    record = embedded.start()
+    os.kill(pid_of(record), signal.SIGKILL)
+    until(lambda: not postmaster.is_alive(record.data))
+    assert embedded.running() is None
+    assert embedded.start() == record
+    assert answers(record)
+
+
+def test_a_stale_pid_file_that_names_another_program_is_no_obstacle(embedded: EmbeddedServer) -> None:
+    # After a reboot the number may be anybody's: here it is that of a process which the server's account runs.
+    record = embedded.start()
+    file = record.data / "postmaster.pid"
+    lines = file.read_text().splitlines()
+    embedded.stop()
+    owner = record.data.stat()
+    with subprocess.Popen(["sleep", "300"], user=owner.st_uid, group=owner.st_gid, extra_groups=[]) as other:
+        file.write_text("\n".join([str(other.pid), *lines[1:]]) + "\n")
+        os.chown(file, owner.st_uid, owner.st_gid)
+        file.chmod(0o600)
+        assert embedded.running() is None
+        assert not embedded.stop()
+        assert embedded.start() == record
+        assert answers(record)
+        other.kill()
+
+
+def test_when_its_port_was_taken_meanwhile_it_moves_and_remembers(embedded: EmbeddedServer) -> None:
+    before = embedded.start()
+    embedded.stop()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", before.port))
+        other.listen()
+        moved = embedded.start()
+    assert moved.port != before.port
+    assert answers(moved)
+    embedded.stop()
+    assert embedded.start() == moved
+
+
+def test_the_port_is_below_those_of_outgoing_connections(embedded: EmbeddedServer) -> None:
+    assert 1024 < embedded.start().port < 32768
+
+
+def test_two_checkouts_do_not_clash(make: Callable[[str], EmbeddedServer]) -> None:
+    one, other = make("one").start(), make("other").start()
+    assert one.port != other.port
+    assert one.owner_password != other.owner_password
+    assert answers(one)
+    assert answers(other)
+
+
+def test_two_starts_at_once_make_one_server(embedded: EmbeddedServer) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        records = list(pool.map(lambda _: EmbeddedServer(embedded.folder).start(), range(2)))
+    assert records[0] == records[1]
+    assert answers(records[0])
+
+
+def test_nobody_gets_in_without_the_password_and_only_from_this_machine(embedded: EmbeddedServer) -> None:
+    record = embedded.start()
+    for user in ("postgres", "chat_owner"):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(record.owner.copy_with(user=user, password="guess").reveal())
+    with psycopg.connect(record.superuser.reveal()) as connection:
+        shown = {name: connection.execute(f"SHOW {name}").fetchone() for name in ("listen_addresses", "ssl")}
+        rules = connection.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules").fetchall()
+    assert shown["listen_addresses"] == ("127.0.0.1",)
+    assert rules == [("scram-sha-256",)]
+
+
+def test_passwords_are_in_one_private_file_and_in_no_repr(embedded: EmbeddedServer) -> None:
+    record = embedded.start()
+    file = embedded.folder / "server.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for password in (record.superuser_password, record.owner_password):
+        assert password not in repr(record)
+        holders = [path for path in embedded.folder.glob("*") if path.is_file() and password in path.read_text()]
+        assert holders == [file]
+        assert password not in record.log.read_text()
+
+
+def test_one_that_was_made_by_half_is_made_anew(embedded: EmbeddedServer) -> None:
+    record = embedded.start()
+    file = embedded.folder / "server.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"complete": False}))
+    assert embedded.running() is None
+    again = embedded.start()
+    assert again == record
+    assert answers(again)
+
+
+def test_a_record_that_cannot_be_read_is_an_error_that_names_it(embedded: EmbeddedServer) -> None:
+    embedded.start()
+    file = embedded.folder / "server.json"
+    text = file.read_text()
+    file.write_text("{")
+    with pytest.raises(ConfigurationError) as error:
+        embedded.start()
+    assert error.value.where == str(file)
+    file.write_text(text)
+
+
+def test_data_without_its_passwords_is_never_thrown_away(embedded: EmbeddedServer) -> None:
+    record = embedded.start()
+    file = embedded.folder / "server.json"
+    text = file.read_text()
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="passwords is gone"):
+        embedded.start()
+    assert (record.data / "PG_VERSION").exists()
+    file.write_text(text)
+
+
+def test_a_setting_that_it_does_not_take_is_reported_with_its_log(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path / "postgres", settings={"max_connections": "200"})
+    try:
+        record = server.start()
+        server.stop()
+        with (record.data / "postgresql.auto.conf").open("a") as file:
+            file.write("no_such_setting = 1\n")
+        with pytest.raises(DatabaseFailed) as error:
+            server.start()
+        assert error.value.where == str(record.log)
+        assert "configuration file" in error.value.message
+    finally:
+        server.destroy()
+
+
+def test_removed_it_leaves_no_process_and_no_file(embedded: EmbeddedServer) -> None:
+    record = embedded.start()
+    pid = pid_of(record)
+    embedded.destroy()
+    until(lambda: not is_alive(pid) or "postgres" not in Path(f"/proc/{pid}/cmdline").read_text())
+    assert not embedded.folder.exists()
+    assert not record.place.exists()
+    embedded.destroy()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="PostgreSQL runs as root's stand-in only when we are root")
+class TestAsRoot:
+    def test_the_server_is_run_by_an_account_without_rights(self, embedded: EmbeddedServer) -> None:
+        record = embedded.start()
+        assert record.data.stat().st_uid != 0
+        assert Path(f"/proc/{pid_of(record)}").stat().st_uid == record.data.stat().st_uid
+
+    def test_below_a_private_folder_data_goes_elsewhere_and_no_mode_is_changed(
+        self, make: Callable[[str], EmbeddedServer], tmp_path: Path
+    ) -> None:
+        private = tmp_path / "private"
+        private.mkdir(mode=0o700)
+        before = {path: path.stat().st_mode for path in (private, *private.parents)}
+        server = make("private/checkout")
+        record = server.start()
+        assert answers(record)
+        assert not record.place.is_relative_to(private)
+        assert {path: path.stat().st_mode for path in before} == before
+        assert server.running() == record
+
+    def test_programs_that_the_account_cannot_reach_are_copied_and_run(self, tmp_path: Path) -> None:
+        account = account_for_server()
+        assert account is not None
+        packages = tmp_path / "private" / "site-packages"
+        package = installation().parent
+        for part in (package.name, f"{package.name}.libs"):
+            shutil.copytree(package.parent / part, packages / part, symlinks=True)
+        (tmp_path / "private").chmod(0o700)
+        programs = programs_for(packages / package.name / installation().name, account)
+        assert not programs.is_relative_to(tmp_path)
+        for name in ("postgres", "psql"):
+            said = subprocess.run(
+                [programs / name, "--version"],
+                user=account.uid, group=account.gid, extra_groups=[], cwd="/", capture_output=True, text=True, check=True,
+            ).stdout  # fmt: skip
+            assert "16." in said
+        assert programs_for(packages / package.name / installation().name, account) == programs
