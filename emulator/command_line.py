@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.servers.account import NoAccount
 from emulator.servers.binaries import NoBinaries
-from emulator.service import run
+from emulator.service import FolderInUse, run
 from emulator.settings import PLANS, Settings
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _serve(options: argparse.Namespace) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         asyncio.run(run(settings, lambda access: _announce(settings, access)))
-    except (NoAccount, NoBinaries, OSError) as fault:
+    except (FolderInUse, NoAccount, NoBinaries, OSError) as fault:
         sys.stderr.write(f"emulator: {fault}\n")
         return 2
     return 0

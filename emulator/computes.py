@@ -1,34 +1,31 @@
-"""Computes: the server of each branch and the front door of each endpoint, woken on demand and suspended when idle.
+"""Computes: the server of each branch, woken on demand and suspended when idle.
 
-A branch has one data directory and so one server. An endpoint is the door to it; the server also runs without one while
-the control plane needs it (to read roles, or as the parent of a new branch).
+A branch has one data directory and so one server. An endpoint is the door to it (doors.py); the server also runs without
+one while the control plane needs it, to read roles or as the parent of a new branch.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import shutil
 from typing import TYPE_CHECKING
 
-from emulator.front_door.door import Closed, FrontDoor
-from emulator.front_door.pooler import refuse_options
+from emulator.front_door.door import Closed
 from emulator.servers.account import reachable_copy
 from emulator.servers.binaries import Binaries, find_installation
 from emulator.servers.catalog import count_busy_sessions
-from emulator.servers.cluster import Cluster
+from emulator.servers.cluster import Cluster, ServerFailed
 from emulator.servers.copying import copy_branch
 from emulator.servers.template import Template
 
 if TYPE_CHECKING:
-    import ssl
+    from collections.abc import Collection
     from pathlib import Path
 
     from emulator.clock import Clock
     from emulator.servers.account import Account
     from emulator.state import Branch, Endpoint, Project
 
-_DOOR_PORTS = range(20_000, 30_000)  # below the range from which systems lend ports, so a door finds its own again
 _DEFAULT_SUSPEND = 300
 _LEFTOVER_SECONDS = 30.0
 
@@ -36,17 +33,15 @@ _LEFTOVER_SECONDS = 30.0
 class Computes:
     """All servers and doors of a data folder."""
 
-    def __init__(self, folder: Path, account: Account, password: str, tls: ssl.SSLContext, clock: Clock) -> None:
+    def __init__(self, folder: Path, account: Account, password: str, clock: Clock) -> None:
         self._branches = folder / "branches"
         self._branches.mkdir(mode=0o755, exist_ok=True)
         self._account = account
         self._password = password
-        self._tls = tls
         self._clock = clock
         self._binaries = Binaries(reachable_copy(account, find_installation(), folder / "postgresql"))
         self._template = Template(folder / "template", self._binaries, account, password)
         self._clusters: dict[str, Cluster] = {}
-        self._doors: dict[str, list[FrontDoor]] = {}
         self._used: dict[str, float] = {}
 
     def cluster(self, branch: Branch) -> Cluster:
@@ -81,8 +76,8 @@ class Computes:
     async def start(self, project: Project, branch: Branch) -> Cluster:
         """The running server of a branch."""
         cluster = self.cluster(branch)
-        self._touch(branch.id)
-        if cluster.running and not cluster.stopping:
+        self.touch(branch.id)
+        if cluster.available:
             return cluster  # without the lock, which a copy of this branch may hold for long
         async with cluster.lock:
             if not cluster.running:
@@ -119,44 +114,8 @@ class Computes:
             shutil.rmtree(cluster.folder, ignore_errors=True)
         self._clusters.pop(branch.id, None)
 
-    async def open_doors(self, project: Project, endpoint: Endpoint) -> None:
-        """Listen for an endpoint: on its own ports, or on new ones the first time."""
-        if endpoint.id in self._doors:
-            return
-
-        async def wake() -> int:
-            return await self._wake(project, endpoint)
-
-        def touch() -> None:
-            self._touch(endpoint.branch_id)
-
-        for port in [endpoint.port] if endpoint.port else random.sample(_DOOR_PORTS, 50):
-            direct = FrontDoor(port, self._tls, wake, touch)
-            pooled = FrontDoor(port + 1, self._tls, wake, touch, refuse=refuse_options)
-            try:
-                await direct.open()
-                await pooled.open()
-            except OSError:
-                await direct.close()
-                if endpoint.port:
-                    raise
-            else:
-                endpoint.port, endpoint.pooler_port = direct.port, pooled.port
-                self._doors[endpoint.id] = [direct, pooled]
-                return
-        raise OSError("no free port for a front door")
-
-    async def close_doors(self, endpoint: Endpoint) -> None:
-        """Stop listening for an endpoint and drop its clients."""
-        for door in self._doors.pop(endpoint.id, []):
-            await door.close()
-
-    async def drop_connections(self, endpoint: Endpoint) -> None:
-        """End the sessions of an endpoint's clients, as applying a configuration does."""
-        for door in self._doors.get(endpoint.id, []):
-            await door.drop_connections()
-
-    async def _wake(self, project: Project, endpoint: Endpoint) -> int:
+    async def wake(self, project: Project, endpoint: Endpoint) -> int:
+        """The port of an endpoint's server, started if need be; Closed when it takes no connections."""
         branch = project.branches.get(endpoint.branch_id)
         if branch is None or branch.deleted_at is not None:
             raise Closed("the branch of this endpoint was deleted")
@@ -164,7 +123,10 @@ class Computes:
             raise Closed(f"the endpoint {endpoint.id} is disabled; enable it through Neon's API and try again")
         if branch.current_state != "ready":
             raise Closed("the branch of this endpoint is not ready yet")
-        cluster = await self.start(project, branch)
+        try:
+            cluster = await self.start(project, branch)
+        except ServerFailed as failure:
+            raise Closed(f"the compute did not start: {failure}") from failure
         self.mark_active(endpoint)
         return cluster.port
 
@@ -174,7 +136,8 @@ class Computes:
             endpoint.current_state, endpoint.started_at = "active", self._clock.stamp()
         endpoint.last_active = self._clock.stamp()
 
-    def _touch(self, branch_id: str) -> None:
+    def touch(self, branch_id: str) -> None:
+        """Note that the server of a branch is being used."""
         self._used[branch_id] = self._clock.now().timestamp()
 
     async def is_idle(self, project: Project, branch: Branch) -> bool:
@@ -187,14 +150,20 @@ class Computes:
         async with await self.cluster(branch).connect() as connection:
             busy = await count_busy_sessions(connection)
         if busy:
-            self._touch(branch.id)
+            self.touch(branch.id)
         return busy == 0
 
-    async def close(self) -> None:
-        """Close every door and stop every server."""
-        for doors in list(self._doors.values()):
-            for door in doors:
-                await door.close()
+    async def sweep(self, known: Collection[str]) -> None:
+        """Remove what a killed emulator left of branches that are not in the state any more."""
+        for folder in self._branches.iterdir():
+            if folder.name not in known:
+                cluster = Cluster(folder, self._binaries, self._account, self._password)
+                await cluster.adopt()
+                await cluster.stop(immediate=True)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    async def stop_all(self) -> None:
+        """Stop every server."""
         await asyncio.gather(*(cluster.stop() for cluster in self._clusters.values()))
 
 

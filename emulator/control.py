@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from emulator.clock import Clock
     from emulator.computes import Computes
+    from emulator.doors import Doors
     from emulator.mirror import Mirror
     from emulator.operations import Queue
     from emulator.settings import Settings
@@ -35,6 +36,7 @@ class Control:
     clock: Clock
     store: Store
     computes: Computes
+    doors: Doors
     mirror: Mirror
     queue: Queue
 

@@ -37,8 +37,8 @@ class Fields:
         return [Fields(item, f"{self._where}.{name}[{index}]") for index, item in enumerate(items)]
 
     def mapping(self, name: str) -> dict[str, Any]:
-        """An object as it is."""
-        return dict(self.inner(name).content)
+        """An object as it is, without what is null in it."""
+        return {key: value for key, value in self.inner(name).content.items() if value is not None}
 
     def text(self, name: str, default: str = "") -> str:
         """Text, or the default."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import signal
@@ -19,6 +20,7 @@ from emulator.certificates import API_HOST, Certificates
 from emulator.clock import Clock
 from emulator.computes import Computes
 from emulator.control import Control
+from emulator.doors import Doors
 from emulator.faults import Switchboard
 from emulator.housekeeping import keep_house
 from emulator.mirror import Mirror
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from emulator.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+class FolderInUse(Exception):
+    """Another emulator runs in the data folder."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +71,29 @@ class _Server(uvicorn.Server):
 async def run(settings: Settings, announce: Callable[[Access], None]) -> None:
     """Serve until SIGINT or SIGTERM; `announce` is called once, when requests are answered."""
     account = _prepare(settings.data)
+    with _only_one_in(settings.data):
+        await _run(settings, account, announce)
+
+
+async def _run(settings: Settings, account: Account, announce: Callable[[Access], None]) -> None:
     secrets = {name: _secret(settings.data / name) for name in ("api-key", "admin-token", "superuser-password")}
     certificates = Certificates(settings.data)
     clock, store, faults = Clock(), Store(settings.data / "state.json"), Switchboard()
     door_tls = certificates.context("127.0.0.1", "localhost")
-    computes = Computes(settings.data, account, secrets["superuser-password"], door_tls, clock)
+    password = secrets["superuser-password"]
+    computes = Computes(settings.data, account, password, clock)
+    doors = Doors(settings.data, account, password, door_tls, computes)
     mirror = Mirror(computes, clock)
-    queue = Queue(store, clock, settings, faults, Work(computes, mirror, clock))
-    control = Control(settings, clock, store, computes, mirror, queue)
+    queue = Queue(store, clock, settings, faults, Work(computes, doors, mirror, clock))
+    control = Control(settings, clock, store, computes, doors, mirror, queue)
     with socket.create_server(("127.0.0.1", 0)) as web_socket:
         proxy = Proxy(web_socket.getsockname()[1], certificates.context(API_HOST))
         app = build(control, secrets["api-key"], secrets["admin-token"], faults, proxy.abort)
         config = uvicorn.Config(
             app, http="h11", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
         )
+        port = await proxy.open(settings.port)  # first, since it fails when another program has the port
         await _resume(control)
-        port = await proxy.open(settings.port)
         (settings.data / "address").write_text(f"http://127.0.0.1:{port}\n")
         announce(
             Access(
@@ -94,7 +107,8 @@ async def run(settings: Settings, announce: Callable[[Access], None]) -> None:
             house.cancel()
             await proxy.close()
             await queue.close()
-            await computes.close()
+            await doors.close_all()
+            await computes.stop_all()
             for project in store.projects.values():
                 for endpoint in project.endpoints.values():
                     endpoint.current_state = "idle" if endpoint.current_state == "active" else endpoint.current_state
@@ -103,6 +117,7 @@ async def run(settings: Settings, announce: Callable[[Access], None]) -> None:
 
 async def _resume(control: Control) -> None:
     """Go on where the last run ended, however it ended."""
+    await control.computes.sweep({branch for project in control.store.projects.values() for branch in project.branches})
     for project in control.store.projects.values():
         for branch in project.branches.values():
             adopted = await control.computes.adopt(branch)
@@ -112,10 +127,21 @@ async def _resume(control: Control) -> None:
             if branch.deleted_at is not None:
                 continue
             for endpoint in project.endpoints_of(branch):
-                await control.computes.open_doors(project, endpoint)
+                await control.doors.open(project, endpoint)
                 if endpoint.current_state != "init":
                     endpoint.current_state = "active" if adopted else "idle"
         control.queue.resume(project)
+
+
+@contextmanager
+def _only_one_in(data: Path) -> Iterator[None]:
+    """Hold the data folder: two emulators on the same servers would destroy them."""
+    with (data / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderInUse(f"another emulator runs in {data}: stop it, or give another folder with --data") from None
+        yield
 
 
 def _prepare(data: Path) -> Account:

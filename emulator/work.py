@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from emulator.clock import Clock
     from emulator.computes import Computes
+    from emulator.doors import Doors
     from emulator.mirror import Mirror
     from emulator.state import Branch, Project
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class Work:
     """Does the work of operations on servers and in the state."""
 
-    def __init__(self, computes: Computes, mirror: Mirror, clock: Clock) -> None:
+    def __init__(self, computes: Computes, doors: Doors, mirror: Mirror, clock: Clock) -> None:
         self._computes = computes
+        self._doors = doors
         self._mirror = mirror
         self._clock = clock
         self._steps: dict[str, Step] = {
@@ -76,7 +78,7 @@ class Work:
 
     async def _start(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
         endpoint = project.endpoints[work["endpoint"]]
-        await self._computes.open_doors(project, endpoint)
+        await self._doors.open(project, endpoint)
         if work.get("restart"):
             await self._computes.restart(project, branch)
         if not endpoint.disabled:
@@ -92,7 +94,7 @@ class Work:
 
     async def _configure(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
         endpoint = project.endpoints[work["endpoint"]]
-        await self._computes.drop_connections(endpoint)
+        await self._doors.drop_connections(endpoint)
         if work.get("left"):
             await self._computes.stop(project, project.branches[work["left"]])
         if endpoint.disabled:
@@ -130,7 +132,7 @@ class Work:
     async def _configured(self, project: Project, branch: Branch) -> Any:
         """A superuser's connection, after dropping the clients: Neon applies a configuration that way."""
         for endpoint in project.endpoints_of(branch):
-            await self._computes.drop_connections(endpoint)
+            await self._doors.drop_connections(endpoint)
         cluster = await self._computes.start(project, branch)
         for endpoint in project.endpoints_of(branch):
             if not endpoint.disabled:
@@ -139,12 +141,12 @@ class Work:
 
     async def _close_branch(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
         for endpoint in project.endpoints_of(branch):
-            await self._computes.close_doors(endpoint)
+            await self._doors.close(endpoint)
         await self._suspend(project, branch, {})
 
     async def _remove_branch(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
         for endpoint in project.endpoints_of(branch):
-            await self._computes.close_doors(endpoint)
+            await self._doors.close(endpoint)
         await self._computes.remove(branch)
         for endpoint in project.endpoints_of(branch):
             del project.endpoints[endpoint.id]
@@ -154,7 +156,7 @@ class Work:
         endpoint = project.endpoints.get(work["endpoint"])
         if endpoint is None:
             return
-        await self._computes.close_doors(endpoint)
+        await self._doors.close(endpoint)
         await self._suspend(project, branch, work)
         del project.endpoints[endpoint.id]
 

@@ -1,11 +1,43 @@
-"""What sets the pooled door of an endpoint apart from the direct one."""
+"""What is behind the pooled door of an endpoint: PgBouncer in transaction mode, as on Neon, where it is installed.
+
+It connects through the direct door, so it wakes the server and is suspended like any client. Without the program, the
+pooled door leads to the server itself: a session then keeps what a pooler would take from it (docs/emulator.md).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from emulator.front_door.door import Closed
+from emulator.ports import free_port, listens
+from emulator.servers.cluster import SUPERUSER
 
 if TYPE_CHECKING:
     from emulator.front_door.protocol import Startup
+    from emulator.servers.account import Account
+
+_START_SECONDS = 10.0
+_GLANCE = 0.01
+# As Neon runs it (its documentation, "Connection pooling"); the pool is 0.9 of max_connections.
+_SETTINGS = {
+    "pool_mode": "transaction",
+    "default_pool_size": "93",
+    "max_client_conn": "1000",
+    "query_wait_timeout": "120",
+    "auth_type": "scram-sha-256",
+    "auth_user": SUPERUSER,
+    "ignore_startup_parameters": "extra_float_digits",
+    "server_tls_sslmode": "disable",
+    "listen_addr": "127.0.0.1",
+    "unix_socket_dir": "",
+}
 
 
 def refuse_options(startup: Startup) -> str | None:
@@ -14,3 +46,91 @@ def refuse_options(startup: Startup) -> str | None:
     if "-c" in options or "--" in options:
         return "unsupported startup parameter in options"
     return None
+
+
+class Pooler:
+    """One PgBouncer, started when the first client comes."""
+
+    def __init__(self, program: Path, folder: Path, account: Account, password: str) -> None:
+        self._program = program
+        self._folder = folder
+        self._account = account
+        self._password = password
+        self._process: asyncio.subprocess.Process | None = None
+        self._port = 0
+        self._lock = asyncio.Lock()
+
+    async def start(self, server_port: int) -> int:
+        """The port of the running pooler, whose servers are reached at `server_port`."""
+        async with self._lock:
+            if self._process is None or self._process.returncode is not None:
+                await self._start(server_port)
+        return self._port
+
+    async def _start(self, server_port: int) -> None:
+        self._stop_leftover()
+        self._account.make_folder(self._folder)
+        self._port = free_port()
+        settings = _SETTINGS | {
+            "listen_port": str(self._port),
+            "auth_file": str(self._folder / "users"),
+            "pidfile": str(self._folder / "pid"),
+        }
+        if await self._keeps_prepared_statements():
+            settings["max_prepared_statements"] = "1000"
+        lines = [f"{name} = {value}\n" for name, value in settings.items()]
+        self._write("users", f'"{SUPERUSER}" "{self._password}"\n')
+        head = f"[databases]\n* = host=127.0.0.1 port={server_port}\n[pgbouncer]\n"
+        configuration = self._write("configuration", head + "".join(lines))
+        with (self._folder / "log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                self._program,
+                configuration,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self._account.spawn(),
+            )
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                while not listens(self._port):  # noqa: ASYNC110 - it tells nobody when it is ready
+                    await asyncio.sleep(_GLANCE)
+        except TimeoutError:
+            raise Closed(f"the pooler did not start: see {self._folder / 'log'}") from None
+
+    async def _keeps_prepared_statements(self) -> bool:
+        """Whether this PgBouncer keeps them for its clients (since 1.21), as Neon's does."""
+        process = await asyncio.create_subprocess_exec(self._program, "--version", stdout=asyncio.subprocess.PIPE)
+        output, _ = await process.communicate()
+        found = re.search(rb"(\d+)\.(\d+)", output)
+        return found is not None and (int(found[1]), int(found[2])) >= (1, 21)
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self._folder / name
+        path.touch(mode=0o600)
+        self._account.own(path)
+        path.write_text(text)
+        return path
+
+    def _stop_leftover(self) -> None:
+        """End the pooler of a killed emulator: it knows passwords and ports that may be old."""
+        with suppress(OSError, ValueError):
+            pid = int((self._folder / "pid").read_text())
+            if str(self._folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+            (self._folder / "pid").unlink()
+
+    async def close(self) -> None:
+        """Stop the pooler, and one that a killed emulator left."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        self._stop_leftover()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def find_pooler() -> Path | None:
+    """PgBouncer, if it is on PATH or where Debian puts it."""
+    found = shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+    return Path(found) if found else None

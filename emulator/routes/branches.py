@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from emulator import clock, names
-from emulator.errors import bad_request, conflict, not_emulated, not_found, unprocessable
+from emulator import names
+from emulator.branch_rules import (
+    read_expiry,
+    refuse_unsupported,
+    require_free_name,
+    require_protectable,
+    require_room,
+    set_expiry,
+)
+from emulator.errors import bad_request, conflict, not_found, unprocessable
 from emulator.pages import cut
 from emulator.routes.endpoints import new_endpoint
 from emulator.shapes import (
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
     from emulator.control import Call
     from emulator.fields import Fields
 
-_LONGEST_LIFE = timedelta(days=30)
 _ALL = 10_000
 
 
@@ -31,9 +37,9 @@ async def create(call: Call) -> Json:
     """POST /projects/P/branches."""
     project = call.project(exclusive=True)
     asked = call.body.inner("branch")
-    _refuse_unsupported(asked)
+    refuse_unsupported(asked)
     default = next(branch for branch in project.living() if branch.default)
-    parent = call.branch(project, asked.text("parent_id", default.id), ready=True)
+    parent = call.branch(project, asked.text("parent_id") or default.id, ready=True)
     if parent.expires_at is not None:
         raise unprocessable("a branch that expires cannot have children")
     await call.control.mirror.refresh(project, parent)
@@ -45,7 +51,7 @@ async def create(call: Call) -> Json:
     project.branches[child.id] = child
     operations = [_copying(call, parent, child)]
     for endpoint in endpoints:
-        await call.control.computes.open_doors(project, endpoint)
+        await call.control.doors.open(project, endpoint)
         project.endpoints[endpoint.id] = endpoint
         work = {"do": "start", "branch": child.id, "endpoint": endpoint.id, "restart": True}
         operations.append(
@@ -100,16 +106,16 @@ async def update(call: Call) -> Json:
     branch, asked = call.branch(project), call.body.required("branch")
     name, protected = asked.text("name", branch.name), asked.flag("protected", default=branch.protected)
     if name != branch.name:
-        _require_free_name(project, name)
+        require_free_name(project, name)
     if protected and not branch.protected:
-        _require_protectable(call, project)
+        require_protectable(call, project)
     expires = branch.expires_at
     if "expires_at" in asked.content:
-        expires = _expiry(call, asked) if "expires_at" in asked else None
+        expires = read_expiry(call, asked) if "expires_at" in asked else None
     if expires is not None and (protected or branch.default or project.children(branch)):
         raise unprocessable("a protected branch, the default branch and a parent cannot expire")
     branch.name, branch.protected = name, protected
-    _set_expiry(call, branch, expires)
+    set_expiry(call, branch, expires)
     branch.updated_at = call.control.clock.stamp()
     return {"branch": branch_shape(project, branch), "operations": []}
 
@@ -146,16 +152,16 @@ async def recover(call: Call) -> Json:
         raise not_found("branch", call.path["branch"])
     if branch.deleted_at is None:
         raise unprocessable("the branch is not deleted")
-    _require_free_name(project, branch.name)
-    _require_room(call, project)
+    require_free_name(project, branch.name)
+    require_room(call, project)
     if branch.parent_id not in {other.id for other in project.living()}:
         raise unprocessable("the parent of the branch is deleted")
     branch.deleted_at = None
-    _set_expiry(call, branch, None)
+    set_expiry(call, branch, None)
     branch.updated_at = branch.state_changed_at = call.control.clock.stamp()
     endpoints = project.endpoints_of(branch)
     for endpoint in endpoints:
-        await call.control.computes.open_doors(project, endpoint)
+        await call.control.doors.open(project, endpoint)
     return {
         "branch": branch_shape(project, branch),
         "endpoints": [endpoint_shape(project, endpoint) for endpoint in endpoints],
@@ -178,30 +184,21 @@ def mark_deleted(branch: Branch, now: str, method: str) -> None:
     branch.deleted_at, branch.deletion_method, branch.updated_at = now, method, now
 
 
-def _refuse_unsupported(asked: Fields) -> None:
-    if "parent_lsn" in asked or "parent_timestamp" in asked:
-        raise not_emulated("branching at a past time or log position")
-    if asked.text("init_source", "parent-data") != "parent-data":
-        raise not_emulated("a branch without its parent's data")
-    if asked.flag("archived"):
-        raise not_emulated("an archived branch")
-
-
 def _new_branch(call: Call, project: Project, parent: Branch, asked: Fields) -> Branch:
     now, identity = call.control.clock.stamp(), names.branch_id()
-    name = asked.text("name", identity)
-    _require_free_name(project, name)
-    _require_room(call, project)
+    name = asked.text("name") or identity
+    require_free_name(project, name)
+    require_room(call, project)
     child = Branch(identity, name, now, now, now, parent_id=parent.id, pending_state="ready")
     child.protected = asked.flag("protected")
     child.annotation = call.body.mapping("annotation_value")
     child.logical_size = parent.logical_size
     if child.protected:
-        _require_protectable(call, project)
+        require_protectable(call, project)
     if "expires_at" in asked:
         if child.protected:
             raise unprocessable("a protected branch, the default branch and a parent cannot expire")
-        _set_expiry(call, child, _expiry(call, asked))
+        set_expiry(call, child, read_expiry(call, asked))
     child.roles = [_inherited(role, new_password=parent.protected) for role in parent.roles]
     child.databases = [type(database)(**vars(database)) for database in parent.databases]
     return child
@@ -217,40 +214,6 @@ def _inherited(role: Role, *, new_password: bool) -> Role:
 def _copying(call: Call, parent: Branch, child: Branch) -> Operation:
     work = {"do": "copy_parent", "branch": child.id, "parent": parent.id, "new_passwords": parent.protected}
     return call.control.queue.new("create_branch", work, branch=child)
-
-
-def _require_free_name(project: Project, name: str) -> None:
-    if any(branch.name == name for branch in project.living()):
-        raise conflict(f'branch already exists; branch_name:"{name}"')
-
-
-def _require_room(call: Call, project: Project) -> None:
-    limit = call.control.settings.plan.branches
-    if len(project.living()) >= limit:
-        raise unprocessable(f"branches limit exceeded; limit:{limit}", "BRANCHES_LIMIT_EXCEEDED")
-
-
-def _require_protectable(call: Call, project: Project) -> None:
-    limit = call.control.settings.plan.protected_branches
-    if sum(branch.protected for branch in project.living()) >= limit:
-        raise unprocessable(f"protected branches limit exceeded; limit:{limit}", "PROTECTED_BRANCHES_LIMIT_EXCEEDED")
-
-
-def _expiry(call: Call, asked: Fields) -> str:
-    try:
-        instant = clock.read(asked.text("expires_at"))
-    except ValueError:
-        raise bad_request("expires_at must be an RFC 3339 time with a time zone") from None
-    now = call.control.clock.now()
-    if not now < instant <= now + _LONGEST_LIFE:
-        raise bad_request("expires_at must be in the future, and at most 30 days away")
-    return clock.write(instant)
-
-
-def _set_expiry(call: Call, branch: Branch, expires: str | None) -> None:
-    if expires != branch.expires_at:
-        branch.ttl_interval_seconds = None if expires is None else round(-call.control.clock.seconds_since(expires))
-    branch.expires_at = expires
 
 
 def _annotation(branch: Branch) -> Json:

@@ -18,7 +18,7 @@ _SUSPEND_MAXIMUM = 604_800
 
 def new_endpoint(call: Call, project: Project, branch: Branch, asked: Fields) -> Endpoint:
     """An endpoint of a branch as a request describes it, its limits checked; not yet in the project."""
-    if asked.text("type", "read_write") != "read_write":
+    if (asked.text("type") or "read_write") != "read_write":
         raise not_emulated("a read_only endpoint")
     if any(endpoint.type == "read_write" for endpoint in project.endpoints_of(branch)):
         raise conflict(f'read-write endpoint already exists; branch_id:"{branch.id}"')
@@ -43,7 +43,7 @@ async def create(call: Call) -> Json:
     asked = call.body.required("endpoint")
     branch = call.branch(project, asked.text("branch_id"), ready=True)
     endpoint = new_endpoint(call, project, branch, asked)
-    await call.control.computes.open_doors(project, endpoint)
+    await call.control.doors.open(project, endpoint)
     project.endpoints[endpoint.id] = endpoint
     work = {"do": "start", "branch": branch.id, "endpoint": endpoint.id, "restart": True}
     operation = call.control.queue.new("start_compute", work, endpoint=endpoint)
@@ -121,8 +121,8 @@ async def suspend(call: Call) -> Json:
 def _change(call: Call, endpoint: Endpoint, asked: Fields) -> None:
     """Set what is asked, after checking it against the plan."""
     plan = call.control.settings.plan
-    low = asked.number("autoscaling_limit_min_cu", endpoint.min_cu)
-    high = asked.number("autoscaling_limit_max_cu", endpoint.max_cu)
+    low = asked.number("autoscaling_limit_min_cu") or endpoint.min_cu
+    high = asked.number("autoscaling_limit_max_cu") or endpoint.max_cu
     if not 0.25 <= low <= high:
         raise bad_request(f"autoscaling limits must be 0.25 <= min <= max; min:{low}, max:{high}")
     if high > plan.max_cu:

@@ -41,16 +41,16 @@ async def create(call: Call) -> Json:
     asked = call.body.required("project")
     wanted = asked.inner("branch")
     _require_organization(call, asked.text("org_id"))
-    version = asked.whole("pg_version", _PG_VERSION)
+    version = asked.whole("pg_version") or _PG_VERSION
     if version != _PG_VERSION:
         raise not_emulated(f"PostgreSQL {version} (the emulator's servers are {_PG_VERSION})")
     now, queue, plan = call.control.clock.stamp(), call.control.queue, call.control.settings.plan
     identity = names.project_id()
     project = Project(
         id=identity,
-        name=asked.text("name", identity),
-        org_id=asked.text("org_id", ORGANIZATION),
-        region_id=asked.text("region_id", "aws-us-east-1"),
+        name=asked.text("name") or identity,
+        org_id=asked.text("org_id") or ORGANIZATION,
+        region_id=asked.text("region_id") or "aws-us-east-1",
         pg_version=version,
         store_passwords=asked.flag("store_passwords", default=True),
         history_retention_seconds=_history(call, asked, min(86_400, plan.history_seconds)),
@@ -58,16 +58,16 @@ async def create(call: Call) -> Json:
         settings=_SETTINGS | asked.mapping("settings"),
         created_at=now,
         updated_at=now,
-        provisioner=asked.text("provisioner", "k8s-neonvm"),
+        provisioner=asked.text("provisioner") or "k8s-neonvm",
         last_database_id=1,
     )
-    branch = Branch(names.branch_id(), wanted.text("name", "main"), now, now, now, default=True)
-    role = Role(wanted.text("role_name", "neondb_owner"), now, now, password=names.password())
+    branch = Branch(names.branch_id(), wanted.text("name") or "main", now, now, now, default=True)
+    role = Role(wanted.text("role_name") or "neondb_owner", now, now, password=names.password())
     branch.roles = [role]
-    branch.databases = [Database(1, wanted.text("database_name", "neondb"), role.name, now, now)]
+    branch.databases = [Database(1, wanted.text("database_name") or "neondb", role.name, now, now)]
     endpoint = new_endpoint(call, project, branch, asked.inner("default_endpoint_settings"))
     project.branches[branch.id], project.endpoints[endpoint.id] = branch, endpoint
-    await call.control.computes.open_doors(project, endpoint)
+    await call.control.doors.open(project, endpoint)
     call.control.store.projects[project.id] = project
     first = queue.new("create_timeline", {"do": "create_root", "branch": branch.id}, branch=branch)
     start = {"do": "start", "branch": branch.id, "endpoint": endpoint.id}
@@ -132,7 +132,7 @@ async def delete(call: Call) -> Json:
     del call.control.store.projects[project.id]
     call.control.store.save()
     for endpoint in project.endpoints.values():
-        await call.control.computes.close_doors(endpoint)
+        await call.control.doors.close(endpoint)
     for branch in project.branches.values():
         await call.control.computes.remove(branch)
     return {"project": shape}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+
+from emulator.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,10 @@ SUPERUSER = "cloud_admin"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _GLANCE = 0.01
+_TRIES = 8
+_PAUSE = 0.25
+# Faults that pass: a port that was taken meanwhile, sessions of a killed server that have not ended yet.
+_PASSING = ("could not bind", "is still in use")
 
 # Written before each start, so a copied directory never keeps its parent's identity.
 _SETTINGS_FILE = "emulator.conf"
@@ -53,7 +58,7 @@ class Cluster:
         self.data = folder / "data"
         self.lock = asyncio.Lock()
         self.port = 0
-        self.stopping = False
+        self._ready_for_clients = False
         self._binaries = binaries
         self._account = account
         self._password = password
@@ -67,21 +72,28 @@ class Cluster:
             return self._process.returncode is None
         return self._pid > 0 and _alive(self._pid)
 
+    @property
+    def available(self) -> bool:
+        """Whether it takes connections: alive, and neither starting nor stopping."""
+        return self._ready_for_clients and self.running
+
     async def start(self, identity: Mapping[str, str]) -> None:
         """Start the server with these settings, on a port of its own choice, and wait until it takes connections."""
-        if self.running or await self._adopt():
+        if await self.adopt():
             return
-        for attempt in range(5):
+        for attempt in range(_TRIES):
             try:
                 await self._start_once(identity)
             except ServerFailed as failure:
-                if attempt == 4 or "could not bind" not in str(failure):
+                if attempt == _TRIES - 1 or not any(words in str(failure) for words in _PASSING):
                     raise
+                await asyncio.sleep(_PAUSE)
             else:
+                self._ready_for_clients = True
                 return
 
     async def _start_once(self, identity: Mapping[str, str]) -> None:
-        port = _free_port()
+        port = free_port()
         settings = _BASE_SETTINGS | dict(identity) | {"port": str(port)}
         lines = [f"{name} = '{_quoted(value)}'\n" for name, value in settings.items()]
         path = self.data / _SETTINGS_FILE
@@ -144,17 +156,17 @@ class Cluster:
 
     async def adopt(self) -> bool:
         """Whether a server of a killed emulator runs here; if so it is ours again."""
-        return self.running or await self._adopt()
+        if not self.running and not await self._adopt():
+            return False
+        self._ready_for_clients = True
+        return True
 
     async def stop(self, *, immediate: bool = False) -> None:
         """Stop the server: sessions get 57P01, or nothing at all when immediate. Returns when the process is gone."""
         if not self.running:
             return
-        self.stopping = True
-        try:
-            await self._end(signal.SIGQUIT if immediate else signal.SIGINT)
-        finally:
-            self.stopping = False
+        self._ready_for_clients = False
+        await self._end(signal.SIGQUIT if immediate else signal.SIGINT)
         self._pid, self._process = 0, None
 
     async def _end(self, number: signal.Signals) -> None:
@@ -200,12 +212,6 @@ def _alive(pid: int) -> bool:
 def _send(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _quoted(value: str) -> str:

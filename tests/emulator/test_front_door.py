@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from tests.support.emulator import Emulator
 
 Json = dict[str, Any]
-
-
-def pooled(emulator: Emulator, project: Json) -> str:
-    query = {"database_name": "app", "role_name": "app_owner", "pooled": "true"}
-    found: str = emulator.ok("GET", f"{project_path(project)}/connection_uri", params=query)["uri"]
-    return found
 
 
 def state(emulator: Emulator, project: Json) -> str:
@@ -122,6 +117,18 @@ def test_a_connection_wakes_a_suspended_compute(emulator: Emulator, project: Jso
     assert state(emulator, project) == "active"
 
 
+def test_many_connections_at_once_wake_a_compute_once(emulator: Emulator, project: Json) -> None:
+    emulator.ok("POST", f"{endpoint_path(project)}/suspend")
+
+    def connect(_: int) -> object:
+        with psycopg.connect(uri(project)) as connection:
+            return connection.execute("SELECT pg_postmaster_start_time()").fetchone()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(connect, range(16)))
+    assert len(found) == 1
+
+
 def test_suspension_ends_idle_connections(emulator: Emulator, project: Json) -> None:
     with psycopg.connect(uri(project)) as connection:
         emulator.ok("POST", f"{endpoint_path(project)}/suspend")
@@ -204,13 +211,6 @@ def test_a_deleted_endpoint_is_gone_and_its_branch_stays(emulator: Emulator, pro
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(uri(project))
     assert emulator.api.get(branch_path(project)).status_code == 200
-
-
-def test_the_pooled_door_refuses_settings_at_start_up(emulator: Emulator, project: Json) -> None:
-    with psycopg.connect(pooled(emulator, project)) as connection:
-        assert connection.execute("SELECT 1").fetchone() == (1,)
-    with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
-        psycopg.connect(pooled(emulator, project), options="-c statement_timeout=1s")
 
 
 def test_rubbish_at_the_door_harms_nobody(project: Json) -> None:

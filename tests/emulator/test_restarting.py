@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -82,6 +84,25 @@ def test_a_server_that_died_is_started_again_for_the_next_connection(emulator: E
     with psycopg.connect(uri(project)) as connection:
         assert connection.execute("SELECT count(*) FROM item").fetchone() == (1,)
     assert started_at(uri(project)) != before
+
+
+def test_two_emulators_do_not_share_a_folder(emulator: Emulator) -> None:
+    command = [sys.executable, "-m", "emulator", "--data", str(emulator.data)]
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (second.returncode, "another emulator runs" in second.stderr) == (2, True)
+
+
+def test_what_is_not_in_the_state_is_swept_away(another_emulator: Callable[..., Emulator]) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    pid = int((emulator.data / "branches" / project["branch"]["id"] / "data" / "postmaster.pid").read_text().split()[0])
+    emulator.kill()
+    (emulator.data / "state.json").unlink()
+    emulator.start()
+
+    assert not is_alive(pid)
+    assert list((emulator.data / "branches").iterdir()) == []
 
 
 def test_secrets_of_the_data_folder_are_for_its_owner_only(emulator: Emulator, project: Json) -> None:

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.emulator import Emulator
+
+Json = dict[str, Any]
+needs_pgbouncer = pytest.mark.skipif(
+    shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin") is None,
+    reason="PgBouncer is not installed: the pooled door leads to the server itself",
+)
+
+
+def pooled(emulator: Emulator, project: Json) -> str:
+    query = {"database_name": "app", "role_name": "app_owner", "pooled": "true"}
+    found: str = emulator.ok("GET", f"{project_path(project)}/connection_uri", params=query)["uri"]
+    return found
+
+
+def test_the_pooled_door_refuses_settings_at_start_up(emulator: Emulator, project: Json) -> None:
+    with psycopg.connect(pooled(emulator, project)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
+        psycopg.connect(pooled(emulator, project), options="-c statement_timeout=1s")
+
+
+@needs_pgbouncer
+def test_a_session_lock_means_nothing_behind_the_pooler(emulator: Emulator, project: Json) -> None:
+    url = pooled(emulator, project)
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as one:
+        pids = set()
+        with psycopg.connect(url, prepare_threshold=None) as other:
+            pids.add(one.execute("SELECT pg_backend_pid()").fetchone())
+            other.execute("SELECT 1")  # holds a server until the transaction ends
+            pids.add(one.execute("SELECT pg_backend_pid()").fetchone())
+            pids.add(other.execute("SELECT pg_backend_pid()").fetchone())
+
+    assert len(pids) == 2
+
+
+@needs_pgbouncer
+def test_a_role_made_in_sql_comes_in_through_the_pooler(emulator: Emulator, project: Json) -> None:
+    with psycopg.connect(uri(project)) as connection:
+        connection.execute("CREATE ROLE server LOGIN PASSWORD 'only-of-this-test'")
+
+    with psycopg.connect(pooled(emulator, project), user="server", password="only-of-this-test") as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("server",)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(pooled(emulator, project), user="server", password="wrong")
+
+
+@needs_pgbouncer
+def test_a_pooled_connection_outlives_a_suspension(emulator: Emulator, project: Json) -> None:
+    with psycopg.connect(pooled(emulator, project), autocommit=True, prepare_threshold=None) as connection:
+        connection.execute("SELECT 1")
+        emulator.ok("POST", f"{endpoint_path(project)}/suspend")
+        try:
+            found = connection.execute("SELECT 2").fetchone()
+        except psycopg.OperationalError:
+            pytest.fail("the pooler did not open another server connection")
+
+    assert found == (2,)
+
+
+@needs_pgbouncer
+def test_a_reset_password_is_the_poolers_too(emulator: Emulator, project: Json) -> None:
+    old = pooled(emulator, project)
+    with psycopg.connect(old):
+        pass
+    emulator.ok("POST", f"{branch_path(project)}/roles/app_owner/reset_password")
+
+    with psycopg.connect(pooled(emulator, project)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(old)
+
+
+@needs_pgbouncer
+def test_the_pooler_of_a_killed_emulator_is_replaced(another_emulator: Callable[..., Emulator]) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    with psycopg.connect(pooled(emulator, project)):
+        pass
+    emulator.kill()
+    emulator.start()
+
+    with psycopg.connect(pooled(emulator, project)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
