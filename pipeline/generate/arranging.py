@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.generate.constraints import late_constraint, late_not_null
 from pipeline.generate.indexes import late_index
 from pipeline.generate.losses import loss_of
+from pipeline.generate.merging import merged
 from pipeline.generate.parts import Arrangement, Part, Piece
 from pipeline.generate.rewriting import doubt_about, rewritten
 from pipeline.lint.source import created_table
@@ -30,7 +31,7 @@ def arrange(steps: Sequence[Step], before: Facts, *, careful: bool = True) -> Ar
 
     Without `careful` they stay in the differ's order and in as few files as it allows.
     """
-    read = [(step, statements(step.sql)[0]) for step in steps]
+    read = [(step, statements(step.sql)[0]) for step in merged(steps, before)]
     writer = _Writer(before, _new_tables(statement for _, statement in read))
     everything = [statement for _, statement in read]
     for step, statement in read:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from pipeline.lint.phrase import Phrase
     from pipeline.migrations.sql_text import Statement
 
+_WITH_KEY = (
+    "A new column without a default is null in every row, so PostgreSQL takes the foreign key that comes with it as valid "
+    "without reading the table."
+)
+_IGNORED_KEY = "adding-foreign-key-constraint (there is nothing to read, see above)"
+
 
 def rewritten(statement: Statement, before: Facts) -> Piece | None:
     """Write the statement as a piece, or None when it does nothing."""
@@ -26,7 +32,17 @@ def rewritten(statement: Statement, before: Facts) -> Piece | None:
                 return None
             if column is not None and clause.take("TYPE"):
                 return _retyped(table, name, column, clause)
+        if _is_new_key(clauses[0]):
+            return Piece(spelled(statement.text), _WITH_KEY, ignores=(_IGNORED_KEY,))
     return Piece(spelled(statement.text))
+
+
+def _is_new_key(clause: Phrase) -> bool:
+    """Whether the clause adds a column with its foreign key, as `merging` says it."""
+    if not clause.take("ADD", "COLUMN"):
+        return False
+    words = clause.clause_words()
+    return "REFERENCES" in words and "DEFAULT" not in words
 
 
 def doubt_about(statement: Statement, before: Facts, new_tables: frozenset[str]) -> str:

@@ -46,7 +46,11 @@ def study(shadows: Shadows, folder: Folder, schema: Path) -> Study:
     Raises:
         InvalidPlan: a migration, or schema.sql, cannot be run.
     """
-    current, desired = shadows.create("current"), shadows.create("desired")
+    return study_into(shadows.create("current"), shadows.create("desired"), folder, schema)
+
+
+def study_into(current: DatabaseURL, desired: DatabaseURL, folder: Folder, schema: Path) -> Study:
+    """Build and read both sides in two databases that are empty. Raises as `study`."""
 
     def build_current() -> Side:
         replay(current, folder)

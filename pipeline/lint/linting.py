@@ -33,10 +33,10 @@ def lint(sources: Sequence[Source], *, with_squawk: bool = True) -> list[Finding
         found += [finding for rule in RULES.values() for finding in rule(source)]
     if with_squawk:
         found += squawk([source for source in readable if not source.is_rollback])
-    return sorted(_without_ignored(readable, found))
+    return sorted(_without_ignored(readable, found, {*RULES, *(SQUAWK_RULES if with_squawk else ())}))
 
 
-def _without_ignored(sources: Iterable[Source], findings: list[Finding]) -> list[Finding]:
+def _without_ignored(sources: Iterable[Source], findings: list[Finding], looked_for: set[str]) -> list[Finding]:
     by_path: dict[str, list[Finding]] = {}
     for finding in findings:
         by_path.setdefault(finding.path, []).append(finding)
@@ -44,7 +44,7 @@ def _without_ignored(sources: Iterable[Source], findings: list[Finding]) -> list
         here = by_path.get(source.path, [])
         used: set[tuple[int, str]] = set()
         kept = [finding for finding in here if not _is_ignored(source, finding, used)]
-        kept += [fault for ignore in source.ignores for fault in _faults_of(source, ignore, used)]
+        kept += [fault for ignore in source.ignores for fault in _faults_of(source, ignore, used, looked_for)]
         by_path[source.path] = kept
     return [finding for kept in by_path.values() for finding in kept]
 
@@ -58,7 +58,7 @@ def _is_ignored(source: Source, finding: Finding, used: set[tuple[int, str]]) ->
     return False
 
 
-def _faults_of(source: Source, ignore: Ignore, used: set[tuple[int, str]]) -> Iterable[Finding]:
+def _faults_of(source: Source, ignore: Ignore, used: set[tuple[int, str]], looked_for: set[str]) -> Iterable[Finding]:
     """Find what is wrong with an ignore comment itself. These cannot be ignored."""
     known = {*RULES, *SQUAWK_RULES}
     if not ignore.rules or not ignore.reason:
@@ -74,7 +74,7 @@ def _faults_of(source: Source, ignore: Ignore, used: set[tuple[int, str]]) -> It
         if rule not in known:
             message = f"there is no rule {rule!r} to ignore"
             yield about_file(source.path, "unknown-ignore", message, "docs/lint/ lists the rules.", line=ignore.line)
-        elif (ignore.line, rule) not in used and not source.is_rollback:
+        elif rule in looked_for and (ignore.line, rule) not in used and not source.is_rollback:
             message = f"nothing here is against {rule}"
             yield about_file(source.path, "unused-ignore", message, "Remove the comment.", line=ignore.line)
 

@@ -113,7 +113,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 endings[properties["change"]] = properties["ending"]
     if endings:
         terminalreporter.section("kinds of change")
-        terminalreporter.write_line(", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items()))
+        terminalreporter.write_line(
+            ", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items())
+        )
         for change, ending in endings.items():
             if ending != "converged":
                 terminalreporter.write_line(f"  {ending}: {change}")

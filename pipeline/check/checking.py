@@ -1,0 +1,150 @@
+"""One report about what is committed: every check adds its findings, and none hides another's."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from pipeline.check.base import against_base, new_ids, read_base
+from pipeline.check.rollbacks import unproven_rollbacks
+from pipeline.errors import InvalidPlan
+from pipeline.generate.dump import deviations
+from pipeline.generate.shadows import open_shadows
+from pipeline.generate.study import study_into
+from pipeline.lint import Finding, lint, read_sources
+from pipeline.lint.finding import about_file
+from pipeline.migrations import read_folder
+from pipeline.migrations.files import text_faults
+from pipeline.migrations.sql_text import Unterminated, statements
+from pipeline.schema.er_diagram import er_diagram, with_diagram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from chatdb.url import DatabaseURL
+    from pipeline.generate.dump import Deviation
+    from pipeline.generate.place import Place
+    from pipeline.generate.study import Study
+    from pipeline.migrations import Folder, MigrationFile
+
+_PAGE = "docs/schema.md"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was looked at, and what was found."""
+
+    migrations: int
+    linted: int
+    findings: tuple[Finding, ...]
+
+
+def check(place: Place, *, base: str | None = None, lint_everything: bool = False) -> Checked:
+    """Check what is committed.
+
+    With `base`, a branch or commit: files that are on it must not be edited or removed, and only others are linted,
+    unless `lint_everything`.
+
+    Raises:
+        UsageError: git does not know the base.
+        ConfigurationError: squawk, pg_dump or a server is missing.
+    """
+    folder = read_folder(place.migrations)
+    found = [_from_fault(fault) for fault in (*folder.faults, *text_faults(folder.files))]
+    chosen = list(folder.files)
+    if base is not None:
+        on_base = read_base(place.migrations, base)
+        found += against_base(folder, place.migrations, on_base)
+        if not lint_everything:
+            chosen = [file for file in folder.files if file.id in new_ids(folder, on_base)]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        linted = pool.submit(_lint, folder, chosen)
+        if not found or not any(finding.rule == "malformed" for finding in found):
+            found += _proofs(place, folder)
+        found += linted.result()
+    return Checked(len(folder.files), len(chosen), tuple(sorted(set(found))))
+
+
+def _lint(folder: Folder, chosen: list[MigrationFile]) -> list[Finding]:
+    """Lint the chosen files; a grant in one that is not chosen counts all the same."""
+    paths = {path for file in chosen for path in (file.path, file.rollback_path)}
+    return lint([source for source in read_sources(folder.files) if source.path in paths])
+
+
+def _proofs(place: Place, folder: Folder) -> list[Finding]:
+    """Build both sides, compare them, and try the rollbacks beside."""
+    with open_shadows(place.local, place.shadow) as shadows, ThreadPoolExecutor(max_workers=1) as pool:
+        current, desired, tried = (shadows.create(purpose) for purpose in ("current", "desired", "rollbacks"))
+        rollbacks = pool.submit(unproven_rollbacks, tried, folder.files)
+        try:
+            found = _about_study(place, study_into(current, desired, folder, place.schema))
+        except InvalidPlan as fault:
+            found = [_from_fault(fault)]
+        return [*found, *rollbacks.result()]
+
+
+def _about_study(place: Place, seen: Study) -> list[Finding]:
+    wrong = deviations(seen.desired.objects, seen.current.objects, grants=False)
+    return [*_about_deviations(place.schema, wrong), *_about_diagram(place.root / _PAGE, seen.current.database)]
+
+
+def _about_deviations(schema: Path, wrong: Iterable[Deviation]) -> Iterable[Finding]:
+    lines = _lines_by_name(schema)
+    for each in wrong:
+        what = {
+            "missing": f"the migrations do not build {each.key}",
+            "unexpected": f"the migrations build {each.key}, which is not here",
+            "changed": f"the migrations build another {each.key}",
+        }[each.verdict]
+        line = next((lines[part] for part in reversed(each.key.name.split()) if part in lines), 1)
+        yield about_file(
+            schema.name,
+            "schema",
+            what,
+            "`./inv migrate --name what_changed` writes the migration; or take the edit of schema.sql back.\n"
+            + str(each),
+            line=line,
+        )
+
+
+def _lines_by_name(schema: Path) -> dict[str, int]:
+    """The line of each statement by the names of what it is about: its first few identifiers."""
+    lines: dict[str, int] = {}
+    try:
+        found = statements(schema.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, Unterminated):
+        return lines
+    for statement in found:
+        for token in statement.tokens[:6]:
+            if token.kind in {"word", "quoted"}:
+                lines.setdefault(token.identifier, statement.line)
+    return lines
+
+
+def _about_diagram(page: Path, current: DatabaseURL) -> Iterable[Finding]:
+    if not page.is_file():
+        return
+    client = current.for_psycopg()
+    with psycopg.connect(client.dsn, **client.connect) as connection:
+        drawn = er_diagram(connection)
+    text = page.read_text(encoding="utf-8")
+    if with_diagram(text, drawn) != text:
+        line = text[: text.find("erDiagram")].count("\n") + 1
+        yield about_file(
+            _PAGE,
+            "diagram",
+            "the ER diagram is not that of the migrations",
+            "On a migrated database: python -m pipeline.schema.er_diagram",
+            line=line,
+        )
+
+
+def _from_fault(fault: InvalidPlan) -> Finding:
+    path, _, line = fault.where.rpartition(":")
+    if not path or not line.isdigit():
+        path, line = fault.where, "1"
+    return about_file(path or "migrations", "malformed", fault.message, fault.remedy, line=int(line))

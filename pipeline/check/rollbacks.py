@@ -1,0 +1,93 @@
+"""Every rollback proven: the schema behind it is the one before its migration, grants included.
+
+Each migration is committed, and its rollback then tried in a transaction that is thrown away, so that a wrong one does not
+stand in the way of the next. What cannot run in a transaction is really taken back, and applied again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from pipeline.check.fingerprint import Fingerprints
+from pipeline.lint.finding import Finding, about_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chatdb.url import DatabaseURL
+    from pipeline.migrations import MigrationFile
+    from pipeline.migrations.script import Script
+
+RULE = "rollback"
+
+
+def unproven_rollbacks(database: DatabaseURL, files: Sequence[MigrationFile]) -> list[Finding]:
+    """Apply the files to an empty database one by one, and find the rollbacks that do not lead back.
+
+    A migration that fails ends it: `replay` says why.
+    """
+    client = database.for_psycopg()
+    with psycopg.connect(client.dsn, autocommit=True, **client.connect) as connection:
+        connection.execute("SET search_path = public")
+        prints = Fingerprints(connection)
+        found: list[Finding] = []
+        before = prints.take()
+        try:
+            for file in files:
+                _run(connection, file.forward)
+                after = prints.take()
+                if file.backward is not None:
+                    found += _try(connection, prints, file, before)
+                before = after
+        except psycopg.Error:
+            return found
+        return found
+
+
+def _try(
+    connection: psycopg.Connection[Any], prints: Fingerprints, file: MigrationFile, before: str
+) -> Iterable[Finding]:
+    script = file.backward
+    if script is None:
+        return
+    try:
+        if script.transactional:
+            with connection.transaction(force_rollback=True):
+                connection.execute(script.text.encode())
+                reached = prints.take()
+        else:
+            _run(connection, script)
+            reached = prints.take()
+            _run(connection, file.forward)
+    except psycopg.Error as error:
+        yield about_file(
+            script.path,
+            RULE,
+            f"it fails: {error.diag.message_primary or str(error).splitlines()[0]}",
+            "Correct it: it has to take back what the migration does.",
+            line=_line(script, error),
+        )
+        return
+    if reached != before:
+        yield about_file(
+            script.path,
+            RULE,
+            "it does not lead back to the schema before its migration",
+            f"`./inv verify --id {file.id}` shows object by object what is left or missing, if it is the last one.",
+        )
+
+
+def _run(connection: psycopg.Connection[Any], script: Script) -> None:
+    if script.concurrent is not None:
+        connection.execute(script.concurrent.sql.encode())
+        return
+    with connection.transaction():
+        connection.execute(script.text.encode())
+
+
+def _line(script: Script, error: psycopg.Error) -> int:
+    """The line of a fault that has a position; the first line otherwise."""
+    position = error.diag.statement_position
+    return script.text.count("\n", 0, int(position) - 1) + 1 if position else 1
