@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ SERVICE = "postgres"
 """The service's name in docker-compose.yml, which is its host name for containers beside it."""
 
 PORT = "POSTGRES_PORT"
-_DEFAULT_PORT = "5432"
+_PORTS = range(5432, 5532)  # the first that nobody uses is taken, unless POSTGRES_PORT says which
 _HOST, _OWNER, _DATABASE = "127.0.0.1", "chat_owner", "chat"
 
 _ASK_SECONDS = 5.0  # an engine that takes longer to list its containers is as good as none
@@ -78,8 +79,11 @@ class ComposeServer:
         """
         self.require()
         self._tell("Starting PostgreSQL 16 in Docker Compose")
+        port = os.environ.get(PORT) or self._choose_port()
         try:
-            done = self._compose("up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_SECONDS), SERVICE)
+            done = self._compose(
+                "up", "--detach", "--wait", "--wait-timeout", str(_HEALTHY_SECONDS), SERVICE, port=port
+            )
         except subprocess.TimeoutExpired:
             raise DatabaseFailed(
                 f"`docker compose up` did not end within {_START_SECONDS:.0f} s",
@@ -87,7 +91,7 @@ class ComposeServer:
             ) from None
         self._seen = None
         if done.returncode != 0:
-            raise _explain(done.stderr)
+            raise _explain(done.stderr, port)
         url = self.running()
         if url is None:
             raise DatabaseFailed(
@@ -142,12 +146,27 @@ class ComposeServer:
             return None
         return done.stdout if done.returncode == 0 else None
 
-    def _compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _choose_port(self) -> str:
+        """Give the port of the container that runs, else the first that is free. The next command asks Docker for it."""
+        container = self._look()
+        if container is not None and container.port is not None:
+            return str(container.port)
+        port = next((each for each in _PORTS if not _answers(each)), _PORTS[0])
+        if port != _PORTS[0]:
+            self._tell(f"port {_PORTS[0]} is taken by another program: using {port}")
+        return str(port)
+
+    def _compose(self, *arguments: str, port: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["docker", "compose", "--project-directory", self._root, "--project-name", self.project(), *arguments],
-            cwd=self._root, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=_START_SECONDS, check=False,
-        )  # fmt: skip
+            cwd=self._root,
+            env={**os.environ, **({PORT: port} if port else {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_START_SECONDS,
+            check=False,
+        )
 
     def project(self) -> str:
         """Give the project's name: that of the container which is there, such as one started by hand, or one of ours.
@@ -183,9 +202,14 @@ def _engine_is_here() -> bool:
     return os.environ.get("DOCKER_HOST", "unix:").startswith(("unix:", "npipe:"))
 
 
-def _explain(said: str) -> Exception:
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((_HOST, port)) == 0
+
+
+def _explain(said: str, port: str = "") -> Exception:
     if re.search(r"port is already allocated|address already in use|ports are not available", said):
-        port = os.environ.get(PORT) or _DEFAULT_PORT
         return ConfigurationError(
             f"port {port} is taken by another program, or by another checkout's server",
             remedy=f"Choose another one: write {PORT}={int(port) + 1 if port.isdigit() else 5433} into .env.",

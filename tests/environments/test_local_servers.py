@@ -98,6 +98,22 @@ def test_a_port_that_is_taken_is_an_error_that_names_the_variable(
     assert who(resolve("local", root=checkout).url) == SHAPED_LIKE_NEONS
 
 
+def test_where_another_program_has_the_usual_port_the_next_one_is_used_and_remembered(
+    checkout: Path, with_compose: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("POSTGRES_PORT")
+    told: list[str] = []
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        usual = other.getsockname()[1]
+        monkeypatch.setattr("pipeline.postgres.compose._PORTS", (usual, with_compose))
+        first = resolve("local", root=checkout, tell=told.append)
+    assert told[-1] == f"port {usual} is taken by another program: using {with_compose}"
+    assert who(first.url) == SHAPED_LIKE_NEONS
+    assert resolve("local", root=checkout) == first
+
+
 @pytest.mark.usefixtures("without_docker")
 def test_compose_that_was_asked_for_and_is_not_there_is_an_error(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
