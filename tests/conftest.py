@@ -8,4 +8,5 @@ pytest_plugins = [
     "tests.support.sample",
     "tests.support.emulator",
     "tests.support.services",
+    "tests.support.typescript",
 ]

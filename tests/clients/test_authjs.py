@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
-    from tests.clients.conftest import Node
+    from tests.support.typescript import Node
 
 
 def test_people_sign_in_by_provider_and_by_email_and_leave_with_all_that_is_theirs(

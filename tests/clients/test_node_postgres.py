@@ -18,7 +18,7 @@ from tests.chatdb.url.forwarding import forwarded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.clients.conftest import Node
+    from tests.support.typescript import Node
     from tests.support.server import PostgresServer
 
 DATABASE = "SELECT current_database()"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from chatdb.url import DatabaseURL
-    from tests.clients.conftest import Node
+    from tests.support.typescript import Node
     from tests.support.services import Services
 
 VALUE = {"text": "é\u2028\U0001f600", "list": [1, 2.5, None, True], "deep": {"a": {"b": []}}}

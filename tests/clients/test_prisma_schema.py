@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tests.clients.conftest import PRISMA
+from tests.support.typescript import PRISMA
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
-    from tests.clients.conftest import Node
+    from tests.support.typescript import Node
 
 COMMITTED = PRISMA / "schema.prisma"
 

@@ -6,7 +6,9 @@ const codeOf = async (work: Promise<unknown>): Promise<string> => {
     await work;
     return "done";
   } catch (error) {
-    return /code: `(\w+)`|"?originalCode"?: "?(\w+)/.exec(`${error} ${JSON.stringify(error)}`)?.slice(1).find(Boolean) ?? `${error}`;
+    // Prisma wraps the database's code in its own words, in one place or another.
+    const text = `${error} ${JSON.stringify(error)}`;
+    return /\b(42501|23514)\b/.exec(text)?.[1] ?? (/denied access|permission denied/i.test(text) ? "42501" : text);
   }
 };
 

@@ -25,7 +25,8 @@ const usedAgain = await adapter.useVerificationToken({ identifier: email, token:
 const byEmail = await adapter.getUserByEmail(email);
 const verified = await adapter.updateUser({ id: user.id, emailVerified: soon });
 
-const secondUser = await adapter.createUser({ id: "", email, emailVerified: null } as never).then(() => "made", () => "refused");
+const again = async () => adapter.createUser({ id: "", email, emailVerified: null } as never);
+const secondUser = await again().then(() => "made", () => "refused");
 
 // Signing out, and leaving: everything of the person goes
 await adapter.createSession({ sessionToken: "session-2", userId: user.id, expires: soon });

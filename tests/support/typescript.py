@@ -1,4 +1,4 @@
-"""Node programs that use the database with the real clients of TypeScript services."""
+"""`node`: programs that use the database with the real clients of TypeScript services; `server_url`: as whom."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PRISMA = ROOT / "clients" / "prisma"
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = ROOT / "tests" / "clients" / "programs"
 SERVER_EXAMPLE = ROOT / "examples" / "server" / "server.ts"
 
 
