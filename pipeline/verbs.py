@@ -52,7 +52,12 @@ VERBS = {
         Verb("psql", "read", "everybody", "Open psql on an environment; read-only unless it is local."),
         Verb("check", "checkout", "CI", "Prove that the migrations build schema.sql, and lint them."),
         Verb("doctor", "checkout", "everybody", "Say what this machine has, and what each thing is needed for."),
-        Verb("test", "checkout", "developers", "Run the linters, the type checker and the tests."),
+        Verb(
+            "test",
+            "checkout",
+            "developers",
+            "Run the linters, the type checker and the tests; with -- PATHS, pytest alone.",
+        ),
         Verb("bench", "checkout", "developers", "Measure the runner beside psql and stock yoyo."),
     )
 }
