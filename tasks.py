@@ -40,18 +40,76 @@ def verb(**options: Any) -> Callable[[Callable[..., None]], Any]:
 # -- developers --------------------------------------------------------------------------------------------------------
 
 
-@verb(help={"wait": WAIT})
-def migrate(_: Context, wait: str = "") -> None:
+@verb(
+    help={
+        "name": "generate a migration of this name from the edited schema.sql, prove it, and apply it",
+        "draft": "with --name: write it without applying it",
+        "empty": "with --name: write a file to fill in by hand",
+        "allow-destructive": "with --name: also where data is lost",
+        "rename": "with --name: a rename in place of a drop and a create, as old=new; may be repeated",
+        "wait": WAIT,
+    },
+    iterable=["rename"],
+)
+def migrate(
+    _: Context,
+    name: str = "",
+    draft: bool = False,
+    empty: bool = False,
+    allow_destructive: bool = False,
+    rename: list[str] | None = None,
+    wait: str = "",
+) -> None:
     with reported():
-        from pipeline.console.flags import seconds
+        from pipeline.console.flags import only_with, seconds
         from pipeline.console.progress import progress
         from pipeline.console.text import say, show_report
-        from pipeline.deploy.entry import migrate as run
+
+        only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
+        with progress() as shown:
+            if not name:
+                from pipeline.deploy.entry import migrate as run
+
+                environment, report = run(ROOT, observer=shown, lock_wait=seconds("wait", wait))
+                show_report(report)
+            elif empty:
+                from pipeline.console.generation import show_files
+                from pipeline.generate.entry import write_empty
+
+                show_files(write_empty(ROOT, name, observer=shown))
+                return
+            else:
+                from pipeline.console.generation import show_generated
+                from pipeline.generate.entry import migrate_by_name
+                from pipeline.generate.proposing import Wishes
+
+                wishes = Wishes(allow_destructive, tuple(rename or ()), draft)
+                environment, generated = migrate_by_name(ROOT, name, wishes, observer=shown)
+                show_generated(generated)
+        say(f"DATABASE_URL={environment.url.masked()}")
+
+
+@verb(help={"from": "the id or number of the first one to prove; left out, the drafts, or the last one"})
+def verify(_: Context, from_: str = "") -> None:
+    with reported():
+        from pipeline.console.generation import show_verified
+        from pipeline.console.progress import progress
+        from pipeline.generate.entry import verify_here
 
         with progress() as shown:
-            environment, report = run(ROOT, observer=shown, lock_wait=seconds("wait", wait))
-        show_report(report)
-        say(f"DATABASE_URL={environment.url.masked()}")
+            show_verified(verify_here(ROOT, [from_] if from_ else [], observer=shown))
+
+
+@verb(help={"allow-destructive": "also where rows are lost"})
+def push(_: Context, allow_destructive: bool = False) -> None:
+    with reported():
+        from pipeline.console.generation import show_pushed
+        from pipeline.console.progress import progress
+        from pipeline.generate.entry import push_here
+
+        with progress() as shown:
+            _environment, pushed = push_here(ROOT, allow_destructive=allow_destructive, observer=shown)
+        show_pushed(pushed)
 
 
 @verb(help={"to": "the id or number of the migration to keep as the last one; 0000 rolls back all"})
@@ -128,11 +186,13 @@ def url(_: Context, env: str = "local", for_: str = "", show: bool = False) -> N
 @verb(help={"env": LOCAL_ENV})
 def psql(_: Context, env: str = "local") -> None:
     with reported():
-        from pipeline.console.flags import behind_dashes
+        import sys
+
+        from pipeline.console.flags import after_dashes
         from pipeline.console.progress import progress
         from pipeline.local.psql import psql as run
 
-        code = run(ROOT, env or None, behind_dashes(), tell=progress().note)
+        code = run(ROOT, env or None, after_dashes(sys.argv), tell=progress().note)
     raise SystemExit(code)
 
 
@@ -214,7 +274,72 @@ def baseline(_: Context, through: str = "", env: str = "") -> None:
         show_adoption(adoption)
 
 
+@verb(help={"env": ENV, "json": JSON})
+def diff(_: Context, env: str = "", json: bool = False) -> None:
+    with reported():
+        from pipeline.console.generation import comparison_document, refuse_drift, show_comparison
+        from pipeline.console.progress import progress
+        from pipeline.generate.entry import diff as run
+
+        with progress() as shown:
+            environment, comparison = run(ROOT, env or None, observer=shown)
+        if json:
+            from pipeline.console.documents import print_document
+
+            print_document(comparison_document(environment.name, comparison))
+        else:
+            show_comparison(comparison)
+        refuse_drift(comparison)
+
+
+@verb(help={"env": "the stack whose project is looked at (prod)", "json": JSON})
+def branches(_: Context, env: str = "prod", json: bool = False) -> None:
+    with reported(as_json=json):
+        from pipeline.console.branches import show_branches
+        from pipeline.environments.branches import survey_of
+
+        survey = survey_of(ROOT, env)
+        if json:
+            from pipeline.console.documents import print_document
+
+            print_document(survey.as_document())
+        else:
+            show_branches(survey)
+
+
+@verb(help={"env": LOCAL_ENV, "for": "the service: server or ai-service"})
+def env(_: Context, env: str = "local", for_: str = "") -> None:
+    with reported():
+        from pipeline.console.flags import required
+        from pipeline.console.progress import progress
+        from pipeline.console.text import say
+        from pipeline.environments.services import env_lines
+
+        for line in env_lines(ROOT, env, required("for", for_, "server"), tell=progress().note):
+            say(line)
+
+
 # -- this checkout -----------------------------------------------------------------------------------------------------
+
+
+@verb(
+    help={
+        "base": "a branch or commit: what is on it must not be edited or removed, and is not linted again",
+        "all": "lint every file, those on the base too",
+        "json": JSON,
+        "github": "print annotations for GitHub",
+    }
+)
+def check(_: Context, base: str = "", all: bool = False, json: bool = False, github: bool = False) -> None:
+    with reported():
+        from pipeline.check.entry import check_here
+        from pipeline.console.checking import refuse_findings, show_checked
+        from pipeline.console.progress import progress
+
+        with progress() as shown:
+            checked = check_here(ROOT, base=base or None, lint_everything=all, observer=shown)
+        show_checked(checked, "json" if json else "github" if github else "text")
+        refuse_findings(checked)
 
 
 @verb()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
@@ -44,6 +43,12 @@ def after_dashes(argv: Sequence[str]) -> list[str]:
     return list(argv[argv.index("--") + 1 :]) if "--" in argv else []
 
 
-def behind_dashes() -> list[str]:
-    """The arguments behind `--`, each as it was typed; Invoke's own `remainder` joins them and loses their quotes."""
-    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+def only_with(name: str, value: str, **others: bool) -> None:
+    """Refuse flags that mean something only beside another one, where that one was left out.
+
+    Raises:
+        UsageError: one of them was given.
+    """
+    given = [other.replace("_", "-") for other, is_set in others.items() if is_set]
+    if given and not value:
+        raise UsageError(f"--{given[0]} goes with --{name}", remedy=f"Give --{name} too.")

@@ -1,0 +1,43 @@
+"""What `branches` prints: a Neon project's branches, and projects that bear its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.console.text import say
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from pipeline.neon.survey import BranchLine, Survey
+
+
+def show_branches(survey: Survey) -> None:
+    """A line for each branch, parents first, and a warning for each namesake of the project."""
+    say(f"{survey.project.name} ({survey.project.id})")
+    say(f"  {'branch':24} {'id':28} {'parent':24} {'age':>8} {'expires':>8} {'size':>9}  state")
+    for line in survey.branches:
+        say(_row(line))
+    for other in survey.namesakes:
+        say(
+            f"warning: another project is named {other.name}: {other.id}, made {other.created_at:%Y-%m-%d %H:%M} UTC. "
+            "If a failed `pulumi up` left it, delete it in Neon's console (docs/infrastructure.md)."
+        )
+
+
+def _row(line: BranchLine) -> str:
+    marks = [line.state, *(["default"] if line.default else []), *(["protected"] if line.protected else [])]
+    size = "?" if line.size is None else f"{line.size / 2**20:.0f} MiB"
+    expires = "never" if line.expires_in is None else _short(line.expires_in)
+    return (
+        f"  {line.name:24} {line.id:28} {line.parent or '-':24} {_short(line.age):>8} {expires:>8} {size:>9}  "
+        f"{', '.join(marks)}"
+    )
+
+
+def _short(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

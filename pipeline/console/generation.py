@@ -1,0 +1,94 @@
+"""What the verbs around schema.sql print: migrate --name, verify, push and diff."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pipeline.console.text import say, show_report
+from pipeline.errors import InvalidPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pipeline.generate.drift import Comparison
+    from pipeline.generate.generating import Generated
+    from pipeline.generate.pushing import Pushed
+    from pipeline.generate.verifying import Verified
+
+
+def show_files(files: Iterable[Path]) -> None:
+    """The files that were written, by name."""
+    for file in files:
+        say(f"wrote {file.parent.name}/{file.name}")
+
+
+def show_generated(generated: Generated) -> None:
+    """The new files with their text, what they lose, what check will ask, and what was applied."""
+    if not generated.files:
+        say("no difference: the migrations build schema.sql already")
+    for file in generated.files:
+        say(f"-- wrote {file.parent.name}/{file.name}")
+        say(file.read_text(encoding="utf-8").rstrip() + "\n")
+    for loss in generated.losses:
+        say(f"loses data: {loss}")
+    for loss in generated.rollback_losses:
+        say(f"rolling back loses data: {loss}")
+    for note in generated.notes:
+        say(f"note: {note}")
+    if generated.findings:
+        from pipeline.lint.reporting import as_text
+
+        say(as_text(generated.findings))
+    if generated.report is not None:
+        show_report(generated.report)
+
+
+def show_verified(verified: Verified) -> None:
+    """What was proven, forward and back."""
+    for id_ in verified.proven:
+        say(f"proven, forward and back: {id_}{' (no longer a draft)' if id_ in verified.were_drafts else ''}")
+
+
+def show_pushed(pushed: Pushed) -> None:
+    """The statements that were run."""
+    for statement in pushed.statements:
+        say(f"{statement};")
+    for loss in pushed.losses:
+        say(f"lost data: {loss}")
+    if not pushed.statements:
+        say("nothing to do: the local database is as schema.sql says")
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """A line for each object that is not what the migrations made of it."""
+    for drift in comparison.drift:
+        say(f"{drift.verdict:11}{drift.kind} {drift.name}")
+        if drift.verdict == "changed":
+            say(f"{'':11}  expected: {drift.expected}")
+            say(f"{'':11}  found:    {drift.found}")
+    pending = f", {len(comparison.pending)} pending" if comparison.pending else ""
+    verdict = f"{len(comparison.drift)} objects drifted" if comparison.drift else "no drift"
+    say(f"{comparison.server}: {verdict} ({comparison.applied} migrations applied{pending})")
+
+
+def comparison_document(environment: str | None, comparison: Comparison) -> dict[str, Any]:
+    """What `diff --json` prints."""
+    return {
+        "verb": "diff",
+        "environment": environment,
+        "server": comparison.server,
+        "applied": comparison.applied,
+        "pending": list(comparison.pending),
+        "drift": [{"verdict": drift.verdict, **asdict(drift)} for drift in comparison.drift],
+    }
+
+
+def refuse_drift(comparison: Comparison) -> None:
+    """Raise InvalidPlan where there is drift."""
+    if comparison.drift:
+        raise InvalidPlan(
+            f"{comparison.server} is not what its migrations build: {len(comparison.drift)} objects drifted",
+            remedy="Bring the change into a migration, or take it back by hand; then look again.",
+        )

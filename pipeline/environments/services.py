@@ -1,0 +1,34 @@
+"""The .env lines that a service needs to reach an environment's database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.environments.resolving import LOCAL, resolve
+from pipeline.environments.stack import SERVICES, read_stack, service_lines
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def env_lines(root: Path, name: str, service: str, *, tell: Callable[[str], None]) -> list[str]:
+    """Return the lines for `server` or `ai-service`. They hold a password.
+
+    From a stack they name the service's own role. Locally the runtime roles have no LOGIN, so it is the owner.
+
+    Raises:
+        UsageError: there is no such service.
+        ConfigurationError: there is no such stack.
+    """
+    if service not in SERVICES:
+        raise UsageError(f"there is no service {service!r}", remedy=f"Services: {', '.join(SERVICES)}.")
+    if name != LOCAL:
+        return service_lines(read_stack(name, root), service)
+    url = resolve(LOCAL, root=root, tell=tell).url
+    rendered = url.for_prisma() if service == "server" else url.for_asyncpg()
+    return [
+        f"# {service} on the local database, as its owner: it may do more here than elsewhere",
+        f'DATABASE_URL="{rendered.dsn}"',
+    ]
