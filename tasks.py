@@ -325,19 +325,19 @@ def env(_: Context, env: str = "local", for_: str = "") -> None:
 @verb(
     help={
         "base": "a branch or commit: what is on it must not be edited or removed, and is not linted again",
-        "all": "lint every file, those on the base too",
+        "everything": "lint every file, those on the base too",
         "json": JSON,
         "github": "print annotations for GitHub",
     }
 )
-def check(_: Context, base: str = "", all: bool = False, json: bool = False, github: bool = False) -> None:
+def check(_: Context, base: str = "", everything: bool = False, json: bool = False, github: bool = False) -> None:
     with reported():
         from pipeline.check.entry import check_here
         from pipeline.console.checking import refuse_findings, show_checked
         from pipeline.console.progress import progress
 
         with progress() as shown:
-            checked = check_here(ROOT, base=base or None, lint_everything=all, observer=shown)
+            checked = check_here(ROOT, base=base or None, lint_everything=everything, observer=shown)
         show_checked(checked, "json" if json else "github" if github else "text")
         refuse_findings(checked)
 
