@@ -36,4 +36,5 @@ def _parent(settings: BranchSettings) -> ParentBranch:
     return ParentBranch(reference.get_output("project_id"), reference.get_output("branch_id"))
 
 
-main()
+if __name__ == "__main__":
+    main()
