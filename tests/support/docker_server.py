@@ -44,6 +44,7 @@ def start() -> DockerTestServer:
     from testcontainers.core.config import testcontainers_config
 
     testcontainers_config.sleep_time = 0.1  # seconds between two looks whether it is ready; the default is 1
+    testcontainers_config.max_tries = 1200  # so two minutes in all, as by default: a busy machine needs them
     if not _has(testcontainers_config.ryuk_image):
         # Ryuk removes what a killed run leaves. Where its image cannot be had, the next run does.
         testcontainers_config.ryuk_disabled = True
