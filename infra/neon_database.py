@@ -87,7 +87,7 @@ class NeonDatabase(pulumi.ComponentResource):
         def url(
             render: Callable[[str, str, str, str], str], host: Output[str], user: str, password: Output[str], what: str
         ) -> Output[str]:
-            parts = Output.all(_filled(host, "host"), _filled(password, what))
+            parts = Output.all(_filled(host, _empty("host")), _filled(password, _empty(what)))
             composed = parts.apply(lambda p: render(p[0], user, p[1], settings.database_name))
             # Trap: not every password of this provider is marked secret by itself; what holds one is wrapped here.
             return Output.secret(composed)
@@ -100,11 +100,11 @@ class NeonDatabase(pulumi.ComponentResource):
         self.ai_service_database_url = url(
             strings.for_ai_service, compute.pooled_host, AI_SERVICE, ai_service_password, "password of ai_service"
         )
-        self.project_id = _filled(branch.project_id, "project_id")
-        self.branch_id = _filled(branch.id, "branch_id")
+        self.project_id = _filled(branch.project_id, _empty("project_id"))
+        self.branch_id = _filled(branch.id, _empty("branch_id"))
         self.branch_name = Output.from_input(settings.branch_name)
-        self.endpoint_id = _filled(branch.endpoint_id, "endpoint_id")
-        self.endpoint_host = _filled(compute.host, "endpoint_host")
+        self.endpoint_id = _filled(branch.endpoint_id, _empty("endpoint_id"))
+        self.endpoint_host = _filled(compute.host, _empty("endpoint_host"))
         self.register_outputs(self.outputs())
 
     def outputs(self) -> dict[str, Output[str]]:
@@ -159,9 +159,8 @@ class NeonDatabase(pulumi.ComponentResource):
         return _Branch(project.id, project.default_branch_id, project.default_endpoint_id, [project], is_a_copy=False)
 
     def _make_branch(self, name: str, settings: BranchSettings, parent: ParentBranch) -> _Branch:
-        source = f"the stack {settings.parent_stack}, which has to be made first"
-        project_id = _filled(parent.project_id, f"output project_id of {source}")
-        parent_id = _filled(parent.branch_id, f"output branch_id of {source}")
+        first = f"the stack {settings.parent_stack} is not made yet. Make it first: pulumi up --stack {settings.parent_stack}"
+        project_id, parent_id = _filled(parent.project_id, first), _filled(parent.branch_id, first)
         removal = BranchRemoval(
             f"{name}-removal",
             project_id=project_id,
@@ -239,12 +238,16 @@ class NeonDatabase(pulumi.ComponentResource):
         ).result
 
 
-def _filled(value: Output[str], what: str) -> Output[str]:
+def _filled(value: Output[str], complaint: str) -> Output[str]:
     """Fail the run on an empty value. Trap: on an error some parts of the provider give "" instead of failing."""
 
     def check(text: str | None) -> str:
         if not text:
-            raise pulumi.RunError(f"{what} is empty: nothing is published. Run it again: pulumi up --refresh")
+            raise pulumi.RunError(complaint)
         return text
 
     return value.apply(check)
+
+
+def _empty(what: str) -> str:
+    return f"{what} is empty: nothing is published. Run it again: pulumi up --refresh"

@@ -124,7 +124,7 @@ def test_a_wrong_setting_says_which_and_how_to_set_it(workspace: Workspace) -> N
 def test_dev_before_prod_says_which_stack_has_to_be_made_first(workspace: Workspace) -> None:
     workspace.init("prod", "dev")
     said = workspace.failed_up("dev")
-    assert "output project_id of the stack prod, which has to be made first is empty" in said
+    assert "the stack prod is not made yet. Make it first: pulumi up --stack prod" in said
     assert workspace.projects() == []
 
 

@@ -153,8 +153,8 @@ def test_the_host_stays_the_direct_one() -> None:
 
 def test_dev_can_be_destroyed() -> None:
     for _, resource in run("dev", DEV).resources:
-        assert not resource.request.protect
-        assert not resource.request.retainOnDelete
+        assert not getattr(resource.request, "protect", False)
+        assert not getattr(resource.request, "retainOnDelete", False)
 
 
 def test_every_setting_of_a_project_arrives() -> None:
@@ -213,5 +213,4 @@ def test_a_parent_given_by_its_ids_reads_no_other_stack() -> None:
 
 
 def test_a_parent_that_was_never_made_is_named() -> None:
-    said = failure("dev", DEV, parent={})
-    assert "output project_id of the stack prod, which has to be made first" in said
+    assert "the stack prod is not made yet. Make it first: pulumi up --stack prod" in failure("dev", DEV, parent={})
