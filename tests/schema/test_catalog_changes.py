@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from pipeline.schema.catalog import read_catalog
+from pipeline.schema.catalog import Catalog, read_catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from chatdb.url import DatabaseURL
     from tests.support.server import PostgresServer
 
@@ -208,14 +210,25 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.sql[:60])
-def test_a_change_is_seen_as_itself_and_as_nothing_else(owner: psycopg.Connection[Any], change: Change) -> None:
-    owner.execute(BASE)
-    before = read_catalog(owner)
-    for statement in change.sql.split("; "):
-        owner.execute(statement)
+@pytest.fixture(scope="module")
+def base(server: PostgresServer) -> Iterator[tuple[psycopg.Connection[Any], Catalog]]:
+    """A database with every kind of object, and its catalog. A test takes back what it does."""
+    url = server.create_database()
+    with psycopg.connect(url.reveal(), autocommit=True) as connection:
+        connection.execute(BASE)
+        yield connection, read_catalog(connection)
+    server.drop_database(url)
 
-    differences = before.differences(read_catalog(owner))
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.sql[:60])
+def test_a_change_is_seen_as_itself_and_as_nothing_else(
+    base: tuple[psycopg.Connection[Any], Catalog], change: Change
+) -> None:
+    connection, before = base
+    with connection.transaction(force_rollback=True):
+        for statement in change.sql.split("; "):
+            connection.execute(statement)
+        differences = before.differences(read_catalog(connection))
 
     assert {(found.kind, found.name) for found in differences} == set(change.seen_as)
 
