@@ -45,7 +45,7 @@ def start() -> DockerTestServer:
 
     testcontainers_config.sleep_time = 0.1  # seconds between two looks whether it is ready; the default is 1
     testcontainers_config.max_tries = 1200  # so two minutes in all, as by default: a busy machine needs them
-    if not _has(testcontainers_config.ryuk_image):
+    if not _has(testcontainers_config.ryuk_image, seconds=30):
         # Ryuk removes what a killed run leaves. Where its image cannot be had, the next run does.
         testcontainers_config.ryuk_disabled = True
     _remove_orphans()
@@ -139,8 +139,8 @@ def _remove_orphans() -> None:
             _docker("rm", "--force", "--volumes", container, seconds=60)
 
 
-def _has(image: str) -> bool:
-    return _docker("image", "inspect", image, seconds=10) or _docker("pull", "--quiet", image, seconds=300)
+def _has(image: str, *, seconds: float = 300) -> bool:
+    return _docker("image", "inspect", image, seconds=10) or _docker("pull", "--quiet", image, seconds=seconds)
 
 
 def _docker(*arguments: str, seconds: float) -> bool:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from chatdb.url import DatabaseURL
+from tests.support import docker_server
+
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
     from tests.support.server import PostgresServer
+
+START_AND_DIE = """
+import os, signal, sys
+from tests.support.server import _start
+print(_start(sys.argv[1]).owner.reveal(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+START_ANOTHER = "import sys; from tests.support.server import _start; _start(sys.argv[1]).remove()"
 
 
 def test_the_owner_is_shaped_like_neons(server: PostgresServer) -> None:
@@ -49,3 +63,27 @@ def test_what_was_committed_survives_a_restart_at_the_same_address(
     server.restart(crash=crash)
     with psycopg.connect(database.reveal()) as connection:
         connection.execute("SELECT FROM kept")
+
+
+@pytest.mark.parametrize("kind", ["docker", "embedded"])
+def test_the_server_of_a_test_run_that_was_killed_is_removed_by_the_next_run(kind: str) -> None:
+    if kind == "docker" and not docker_server.is_possible():
+        pytest.skip("no Docker engine with postgres:16-alpine on this machine")
+    killed = _run(START_AND_DIE, kind)
+    left = DatabaseURL.parse(killed.stdout.strip())
+    psycopg.connect(left.reveal()).close()
+    assert _run(START_ANOTHER, kind).returncode == 0
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(left.reveal(), connect_timeout=5)
+
+
+def _run(code: str, kind: str) -> subprocess.CompletedProcess[str]:
+    # Ryuk would be faster than the next run. Without it the next run has to do it alone.
+    return subprocess.run(
+        [sys.executable, "-c", code, kind],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TESTCONTAINERS_RYUK_DISABLED": "true"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
