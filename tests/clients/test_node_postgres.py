@@ -18,8 +18,8 @@ from tests.chatdb.url.forwarding import forwarded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.typescript import Node
     from tests.support.server import PostgresServer
+    from tests.support.typescript import Node
 
 DATABASE = "SELECT current_database()"
 

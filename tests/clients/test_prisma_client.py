@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from chatdb.url import DatabaseURL
-    from tests.support.typescript import Node
     from tests.support.services import Services
+    from tests.support.typescript import Node
 
 VALUE = {"text": "é\u2028\U0001f600", "list": [1, 2.5, None, True], "deep": {"a": {"b": []}}}
 
