@@ -24,7 +24,11 @@ class _Provider(ResourceProvider):
     serialize_as_secret_always = False  # there is nothing secret in it, and a readable state is easier to review
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(f"{props['project_id']}/{props['branch_name']}", props)
+        project, name = str(props["project_id"]), str(props["branch_name"])
+        with neon() as client:
+            there = client.find_branch(project, name)
+        # A branch that somebody else made before is not this stack's to delete.
+        return CreateResult(f"{project}/{name}", {**props, "not_ours": there.id if there else ""})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         elsewhere = [name for name in ("project_id", "branch_name") if olds[name] != news[name]]
@@ -38,7 +42,7 @@ class _Provider(ResourceProvider):
                 left = client.find_branch(project, name)
             except NotFound:  # the project is gone, and the branch with it
                 return
-            if left is not None:
+            if left is not None and left.id != props["not_ours"]:
                 client.delete_branch(project, left.id)
 
 
@@ -48,4 +52,5 @@ class BranchRemoval(Resource, module="neon", name="BranchRemoval"):
     def __init__(
         self, name: str, *, project_id: pulumi.Input[str], branch_name: str, opts: pulumi.ResourceOptions
     ) -> None:
-        super().__init__(_Provider(), name, {"project_id": project_id, "branch_name": branch_name}, opts)
+        inputs = {"project_id": project_id, "branch_name": branch_name, "not_ours": None}
+        super().__init__(_Provider(), name, inputs, opts)

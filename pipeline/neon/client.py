@@ -117,8 +117,7 @@ class NeonClient:
         def send() -> NewBranch:
             answer = self._transport.call("POST", path, json=body, repeatable=False)
             self.wait(_operations(answer))
-            endpoints = _list(Endpoint.from_json, answer, "endpoints")
-            return NewBranch(_read(Branch.from_json, answer, "branch"), endpoints[0] if endpoints else None)
+            return self._new_branch(project_id, _read(Branch.from_json, answer, "branch").id)
 
         def look() -> NewBranch | None:
             # The name was free before the first attempt, so a branch that bears it now is the one that we asked for.
@@ -126,8 +125,7 @@ class NeonClient:
             if made is None:
                 return None
             self.settle(project_id, made.id)
-            endpoints = self.endpoints(project_id, made.id)
-            return NewBranch(self.branch(project_id, made.id), endpoints[0] if endpoints else None)
+            return self._new_branch(project_id, made.id)
 
         return self._look_before_repeating(send, look)
 
@@ -276,6 +274,11 @@ class NeonClient:
             if operation.branch_id == branch_id:
                 newest.setdefault((operation.action, operation.endpoint_id), operation)
         self.wait(newest.values())
+
+    def _new_branch(self, project_id: str, branch_id: str) -> NewBranch:
+        """Read a branch as it is now that its operations have ended."""
+        endpoints = self.endpoints(project_id, branch_id)
+        return NewBranch(self.branch(project_id, branch_id), endpoints[0] if endpoints else None)
 
     def _pages(self, path: str, key: str, cursor_key: str, **params: str | None) -> Iterator[Json]:
         """Yield the elements of a list that Neon gives in pages; a page without a new cursor is the last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -45,6 +46,27 @@ def prod(workspace: Workspace) -> Workspace:
     workspace.init("prod", "dev")
     workspace.up("prod")
     return workspace
+
+
+@pytest.fixture(scope="module")
+def owner(_programs: None, tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Workspace]:
+    """A workspace whose `prod` is up, for a module of tests that each make a branch stack of their own."""
+    made = _make(tmp_path_factory.mktemp("owner"), emulator)
+    made.init("prod")
+    made.up("prod")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def branch(owner: Workspace) -> Iterator[str]:
+    """The name of a stack that owns a branch, not yet up; destroyed afterwards."""
+    stack = f"dev{uuid.uuid4().hex[:6]}"
+    owner.init(stack)
+    owner.set(stack, owns="branch", parentStack="prod")
+    yield stack
+    owner.emulator.admin.delete("/faults")
+    owner.destroy(stack)
 
 
 @pytest.fixture
