@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from emulator.certificates import API_HOST
+from emulator.streams import Stream, splice
 
 if TYPE_CHECKING:
     import ssl
 
-_CHUNK = 1 << 16
 _LONGEST_HEAD = 16_384
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,7 @@ class Proxy:
         self._web_port = web_port
         self._tls = tls
         self._server: asyncio.Server | None = None
-        self._clients: dict[int, asyncio.StreamWriter] = {}
+        self._clients: dict[int, Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, port: int) -> int:
@@ -47,9 +46,9 @@ class Proxy:
 
     def abort(self, local_port: int) -> None:
         """Cut the client whose requests reach the web server from this local port."""
-        writer = self._clients.get(local_port)
-        if writer is not None:
-            writer.transport.abort()
+        client = self._clients.get(local_port)
+        if client is not None:
+            client.writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -61,7 +60,7 @@ class Proxy:
                 if not await self._accept(first, reader, writer):
                     return
                 first = b""
-            await self._pass_on(first, reader, writer)
+            await self._pass_on(first, Stream(reader, writer))
         except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass  # the client went away, or did not speak TLS, or we close
         finally:
@@ -85,29 +84,13 @@ class Proxy:
         await writer.start_tls(self._tls)
         return True
 
-    async def _pass_on(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        web_reader, web_writer = await asyncio.open_connection("127.0.0.1", self._web_port)
-        local_port = int(web_writer.get_extra_info("sockname")[1])
-        self._clients[local_port] = writer
+    async def _pass_on(self, first: bytes, client: Stream) -> None:
+        web = await Stream.to_port(self._web_port)
+        local_port = int(web.writer.get_extra_info("sockname")[1])
+        self._clients[local_port] = client
         try:
-            web_writer.write(first)
-            pumps = [
-                asyncio.create_task(_pump(reader, web_writer)),
-                asyncio.create_task(_pump(web_reader, writer)),
-            ]
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
+            await web.send(first)
+            await splice(client, web)
         finally:
             del self._clients[local_port]
-            web_writer.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(_CHUNK):
-            writer.write(data)
-            await writer.drain()
+            web.close()

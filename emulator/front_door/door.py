@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from emulator.front_door.protocol import (
     CANCEL_REQUEST,
@@ -23,41 +23,17 @@ from emulator.front_door.protocol import (
     read_message,
     read_startup,
 )
+from emulator.streams import Stream, pump, splice
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
-_CHUNK = 1 << 16
 _LOST = (ConnectionError, asyncio.IncompleteReadError, ProtocolError, OSError, TimeoutError)
 
 
 class Closed(Exception):
     """The compute takes no connections now; the message goes to the client."""
-
-
-class Session(Protocol):
-    """What carries a started session between the two sides until one of them ends."""
-
-    async def __call__(self, client: Stream, server: Stream) -> None:
-        """Carry it."""
-
-
-class Stream:
-    """A reader with its writer."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, data: bytes) -> None:
-        """Write, and wait while the other side is slow."""
-        self.writer.write(data)
-        await self.writer.drain()
-
-    def close(self) -> None:
-        """Close without waiting."""
-        self.writer.close()
 
 
 class FrontDoor:
@@ -71,22 +47,19 @@ class FrontDoor:
         touch: Callable[[], None],
         *,
         refuse: Callable[[Startup], str | None] = lambda _: None,
-        session: Session | None = None,
     ) -> None:
-        self.port = port
+        self._port = port
         self._tls = tls
         self._wake = wake
         self._touch = touch
         self._refuse = refuse
-        self._session = session or self._splice
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._keys: dict[Key, tuple[int, Key]] = {}
 
     async def open(self) -> None:
-        """Listen; port 0 takes a free one, which `port` then holds."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        """Listen; OSError when the port is taken."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
 
     async def close(self) -> None:
         """Stop listening and drop every connection."""
@@ -101,11 +74,6 @@ class FrontDoor:
         for client in clients:
             client.cancel()
         await asyncio.gather(*clients, return_exceptions=True)
-
-    @property
-    def connections(self) -> int:
-        """How many clients are connected."""
-        return len(self._clients)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -144,57 +112,41 @@ class FrontDoor:
         if refusal is not None:
             raise Closed(refusal)
         port = await self._wake()
-        server = Stream(*await asyncio.open_connection("127.0.0.1", port))
-        shown: Key | None = None
+        server = await Stream.to_port(port)
+        shown = Key(secrets.randbelow(2**31 - 1) + 1, secrets.randbits(32))
         try:
             await server.send(startup.pack())
             async with asyncio.TaskGroup() as both:
-                upward = both.create_task(self._pump(client, server, close=True))
-                shown = await self._authenticate(client, server, port)
-                if shown is not None:
-                    upward.cancel()
-            if shown is not None:
-                await self._session(client, server)
+                upward = both.create_task(self._listen(client, server))
+                started = await self._authenticate(client, server, port, shown)
+                upward.cancel()
+            if started:
+                await splice(client, server, self._touch)
         except* _LOST:
             pass
         finally:
-            if shown is not None:
-                self._keys.pop(shown, None)
+            self._keys.pop(shown, None)
             server.close()
 
-    async def _authenticate(self, client: Stream, server: Stream, port: int) -> Key | None:
-        """Pass the server's messages on up to the first ReadyForQuery, with a key of our own. None: it refused."""
-        shown: Key | None = None
+    async def _listen(self, client: Stream, server: Stream) -> None:
+        """Carry a client's answers until it goes away, which ends the start of its session."""
+        await pump(client, server, self._touch)
+        server.close()
+
+    async def _authenticate(self, client: Stream, server: Stream, port: int, shown: Key) -> bool:
+        """Pass on the server's messages up to the first ReadyForQuery, with a key of our own. False: it refused."""
         while True:
             try:
                 kind, body = await read_message(server.reader)
             except asyncio.IncompleteReadError:
-                return None
+                return False
             if kind == b"K":
-                shown = Key(secrets.randbelow(2**31 - 1) + 1, secrets.randbits(32))
                 self._keys[shown] = (port, Key.unpack(body))
                 await client.send(shown.pack())
             else:
                 await client.send(pack(kind, body))
             if kind == b"Z":
-                return shown
-
-    async def _splice(self, client: Stream, server: Stream) -> None:
-        """Carry bytes both ways until one side ends."""
-        pumps = [asyncio.create_task(self._pump(client, server)), asyncio.create_task(self._pump(server, client))]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-
-    async def _pump(self, source: Stream, target: Stream, *, close: bool = False) -> None:
-        while data := await source.reader.read(_CHUNK):
-            self._touch()
-            await target.send(data)
-        if close:
-            target.close()
+                return True
 
     async def _cancel(self, shown: Key) -> None:
         """Pass a cancel request on to the server that owns the session; an unknown key is ignored, as servers do."""
@@ -202,7 +154,7 @@ class FrontDoor:
         if found is None:
             return
         port, key = found
-        server = Stream(*await asyncio.open_connection("127.0.0.1", port))
+        server = await Stream.to_port(port)
         try:
             await server.send(key.cancel_request())
             await server.reader.read()  # the server closes once the signal is sent
