@@ -95,7 +95,7 @@ def _numbers(folder: Folder, base: Base) -> Iterator[Finding]:
 
 
 def _blobs(folder: Path, commit: str) -> dict[str, str]:
-    listed = _git(folder, "ls-tree", "-z", f"{commit}:./", check=False)
+    listed = _git(folder, "ls-tree", "-z", commit, "./", check=False)
     entries = (entry.split("\t", 1) for entry in listed.split("\0") if entry)
     return {name: head.split()[2] for head, name in entries if name.endswith(".sql")}
 

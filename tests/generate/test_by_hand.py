@@ -1,0 +1,119 @@
+"""verify, push, and the drift of a live database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from pipeline.deploy import apply
+from pipeline.errors import InvalidPlan, Refused, UsageError
+from pipeline.generate.drift import compare
+from pipeline.generate.generating import generate_empty
+from pipeline.generate.pushing import push
+from pipeline.generate.verifying import verify
+from pipeline.migrations import read_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.generate.conftest import Checkout
+
+COLUMN = '    "metaJson"   jsonb,\n    "pinned"     boolean,\n'
+
+
+def with_pinned(checkout: Checkout) -> Path:
+    """A schema with a column more, and an empty draft for it."""
+    checkout.edit(checkout.place.schema.read_text().replace('    "metaJson"   jsonb,\n', COLUMN))
+    (path,) = generate_empty("pinned", checkout.place)
+    return path
+
+
+def finish(path: Path, forward: str, backward: str) -> None:
+    for file, sql in ((path, forward), (path.with_name(f"{path.stem}.rollback.sql"), backward)):
+        file.write_text(f"{file.read_text()}{sql}\n")
+
+
+ADD, DROP = 'ALTER TABLE "Message" ADD COLUMN "pinned" boolean;', 'ALTER TABLE "Message" DROP COLUMN "pinned";'
+
+
+def test_a_draft_that_is_finished_is_proven_and_becomes_a_migration(checkout: Checkout) -> None:
+    path = with_pinned(checkout)
+    finish(path, ADD, DROP)
+    verified = verify(checkout.place)
+    assert verified.were_drafts == verified.proven == ("0005_pinned",)
+    assert path.read_text() == f"-- Pinned\n-- depends: 0004_runtime_roles\n\n{ADD}\n"
+    apply(checkout.local, read_folder(checkout.place.migrations))
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "said"),
+    [
+        ("", "", "no statement"),
+        ('ALTER TABLE "Message" ADD COLUMN "pinned" text;', DROP, "changed: table Message"),
+        (ADD, "SELECT 1;", "rollback of 0005_pinned does not lead back"),
+        (ADD, "DROP TABLE nothing;", "does not exist"),
+        (f'{ADD} REVOKE SELECT ON "Message" FROM server;', DROP, "grants are not what they were"),
+    ],
+)
+def test_a_draft_that_is_not_right_stays_one(checkout: Checkout, forward: str, backward: str, said: str) -> None:
+    path = with_pinned(checkout)
+    finish(path, forward, backward)
+    with pytest.raises(InvalidPlan, match=said):
+        verify(checkout.place)
+    assert "-- pipeline: draft" in path.read_text()
+
+
+def test_without_a_draft_the_last_migration_is_proven(checkout: Checkout) -> None:
+    assert verify(checkout.place).proven == ("0004_runtime_roles",)
+    assert verify(checkout.place, ["0003"]).proven == ("0003_scope_consents", "0004_runtime_roles")
+    with pytest.raises(UsageError, match="no migration 0009"):
+        verify(checkout.place, ["0009"])
+
+
+def test_push_makes_the_local_database_what_the_schema_says(checkout: Checkout) -> None:
+    checkout.edit(checkout.place.schema.read_text().replace('    "metaJson"   jsonb,\n', COLUMN))
+    checkout.append('CREATE TABLE "Tag" ("id" uuid PRIMARY KEY); CREATE INDEX "x" ON "Message" ("model");')
+    names = checkout.names()
+    assert any("pinned" in sql for sql in push(checkout.place).statements)
+    assert push(checkout.place).statements == ()
+    assert checkout.names() == names
+    assert checkout.rows("SELECT has_table_privilege('server', '\"Tag\"', 'INSERT')") == [(True,)]
+
+
+def test_push_loses_nothing_without_leave(checkout: Checkout) -> None:
+    schema = checkout.place.schema.read_text()
+    checkout.edit(schema.replace('    "provider"   text,\n', ""))
+    with pytest.raises(Refused, match=r'column "Message"."provider"'):
+        push(checkout.place)
+    assert push(checkout.place, allow_destructive=True).losses == ('column "Message"."provider" with its contents',)
+
+
+def test_a_database_as_its_migrations_left_it_has_no_drift(checkout: Checkout) -> None:
+    comparison = compare(checkout.local, checkout.place)
+    assert (comparison.applied, comparison.pending, comparison.drift) == (4, (), ())
+
+
+def test_drift_is_told_object_by_object_and_a_pending_migration_is_none(checkout: Checkout) -> None:
+    (checkout.place.migrations / "0005_pinned.sql").write_text(f"-- Pinned\n\n{ADD}\n")
+    with psycopg.connect(checkout.local.reveal()) as connection:
+        connection.execute(
+            'DROP INDEX "Message_threadId_createdAt_idx"; CREATE TABLE by_hand (id int); '
+            'ALTER TABLE "User" ALTER "name" SET NOT NULL; GRANT DELETE ON "ScopeConsent" TO server;'
+        )
+    comparison = compare(checkout.local, checkout.place)
+    verdicts = {(each.verdict, each.kind) for each in comparison.drift}
+    assert comparison.pending == ("0005_pinned",)
+    assert {("missing", "index"), ("unexpected", "table"), ("changed", "column")} <= verdicts
+    assert any(
+        ("ScopeConsent" in each.name and each.verdict == "changed") or each.kind == "privilege"
+        for each in comparison.drift
+    )
+
+
+def test_a_migration_that_only_the_database_has_stops_the_comparison(checkout: Checkout) -> None:
+    for path in checkout.place.migrations.glob("0004*"):
+        path.unlink()
+    with pytest.raises(InvalidPlan, match="0004_runtime_roles"):
+        compare(checkout.local, checkout.place)

@@ -1,0 +1,240 @@
+"""What a generation writes, and that it writes nothing that the gate has not proven."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.deploy import apply
+from pipeline.errors import InvalidPlan, Refused, UsageError
+from pipeline.generate.difference import Difference, Step
+from pipeline.generate.generating import DraftLeft, generate, generate_empty
+from pipeline.generate.pg_delta import PgDelta
+from pipeline.generate.proposing import Wishes
+from pipeline.lint import as_text, lint, read_sources
+from pipeline.migrations import read_folder
+from tests.generate.conftest import DIFFER, copy_of_the_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from chatdb.url import DatabaseURL
+    from tests.generate.conftest import Checkout
+
+REACTION = """
+-- What a person thinks of a message.
+CREATE TABLE "Reaction" (
+    "id"        uuid NOT NULL DEFAULT gen_random_uuid(), -- made here
+    "messageId" uuid NOT NULL,
+    CONSTRAINT "Reaction_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "Reaction_messageId_fkey" FOREIGN KEY ("messageId") REFERENCES "Message" ("id") ON DELETE CASCADE
+);
+CREATE INDEX "Reaction_messageId_idx" ON "Reaction" ("messageId");
+"""
+INDEX = 'CREATE INDEX "Message_model_idx" ON "Message" ("model");'
+
+
+def texts(checkout: Checkout, pattern: str = "0005*") -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(checkout.place.migrations.glob(pattern))}
+
+
+def test_a_schema_that_the_migrations_build_needs_no_file(checkout: Checkout) -> None:
+    names = checkout.names()
+    assert generate("nothing", checkout.place, run=checkout.run).files == ()
+    assert checkout.names() == names
+
+
+def test_a_new_column_is_one_file_and_is_applied(checkout: Checkout) -> None:
+    checkout.edit(
+        checkout.place.schema.read_text().replace(
+            '    "metaJson"   jsonb,', '    "metaJson"   jsonb,\n    "pinned" boolean NOT NULL DEFAULT false,'
+        )
+    )
+    made = generate("Add message pinned", checkout.place, run=checkout.run)
+    assert texts(checkout) == {
+        "0005_add_message_pinned.sql": "-- Add message pinned\n-- depends: 0004_runtime_roles\n\n"
+        'ALTER TABLE "Message" ADD COLUMN "pinned" boolean NOT NULL DEFAULT false;\n',
+        "0005_add_message_pinned.rollback.sql": "-- Undo: add message pinned\n--\n"
+        '-- Loses: column "Message"."pinned" with its contents.\n\nALTER TABLE "Message" DROP COLUMN "pinned";\n',
+    }
+    assert made.report is not None
+    assert [each.id for each in made.report.applied] == ["0005_add_message_pinned"]
+
+
+def test_a_new_table_is_in_the_developers_words_and_granted(checkout: Checkout) -> None:
+    checkout.append(REACTION)
+    generate("reactions", checkout.place, run=checkout.run)
+    text = texts(checkout)["0005_reactions.sql"]
+    assert REACTION.split("\n", 2)[2].split(";", maxsplit=1)[0] in text
+    assert 'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "Reaction" TO server, ai_service;' in text
+    assert checkout.rows("SELECT has_table_privilege('ai_service', '\"Reaction\"', 'INSERT')") == [(True,)]
+
+
+def test_an_index_on_a_table_in_use_is_built_concurrently_in_a_file_of_its_own(checkout: Checkout) -> None:
+    checkout.append(f"{REACTION}\n{INDEX}")
+    made = generate("reactions", checkout.place, run=checkout.run)
+    assert [path.name for path in made.files] == ["0005_reactions.sql", "0006_reactions_index.sql"]
+    assert "-- transactional: false" in made.files[1].read_text()
+    assert 'CREATE INDEX CONCURRENTLY "Message_model_idx"' in made.files[1].read_text()
+
+
+def test_a_check_on_a_table_in_use_is_validated_in_a_second_file(checkout: Checkout) -> None:
+    checkout.append('ALTER TABLE "Message" ADD CONSTRAINT "Message_content_check" CHECK (length("content") < 100);')
+    made = generate("limit", checkout.place, run=checkout.run)
+    first, second = (path.read_text() for path in made.files)
+    assert "NOT VALID;" in first
+    assert 'VALIDATE CONSTRAINT "Message_content_check";' in second
+
+
+def test_not_null_comes_by_way_of_a_validated_check(checkout: Checkout) -> None:
+    schema = checkout.place.schema.read_text()
+    checkout.edit(schema.replace('    "provider"   text,', '    "provider"   text NOT NULL,'))
+    made = generate("provider", checkout.place, run=checkout.run)
+    assert made.findings == ()
+    second = made.files[1].read_text()
+    assert second.index("VALIDATE") < second.index("SET NOT NULL") < second.index("DROP CONSTRAINT")
+
+
+@pytest.mark.parametrize("sql", [REACTION, INDEX, 'ALTER TABLE "Thread" ADD CONSTRAINT "c" CHECK ("model" <> \'\');'])
+def test_what_is_written_passes_lint(checkout: Checkout, sql: str) -> None:
+    checkout.append(sql)
+    generate("change", checkout.place, run=checkout.run)
+    assert as_text(lint(read_sources(read_folder(checkout.place.migrations).files))) == ""
+
+
+def test_the_same_edit_gives_the_same_bytes(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> None:
+    again = tmp_path_factory.mktemp("again")
+    copy_of_the_repository(again, extras=False)
+    places = checkout.place, replace(checkout.place, root=again)
+    for place in places:
+        with place.schema.open("a") as schema:
+            schema.write(f'{REACTION}\n{INDEX}\nALTER TABLE "Thread" ADD CONSTRAINT "c" CHECK ("model" <> \'\');')
+        generate("change", place)
+    written = [{path.name: path.read_bytes() for path in place.migrations.iterdir()} for place in places]
+    assert written[0] == written[1]
+    assert len(written[0]) == 8 + 2 * 3
+
+
+def test_lost_rows_are_listed_and_need_leave(checkout: Checkout) -> None:
+    schema = checkout.place.schema.read_text()
+    checkout.edit(schema.replace('    "provider"   text,\n', ""))
+    names = checkout.names()
+    with pytest.raises(Refused, match=r'column "Message"."provider" with its contents') as refused:
+        generate("change", checkout.place, run=checkout.run)
+    assert "--allow-destructive" in refused.value.remedy
+    assert checkout.names() == names
+    made = generate("change", checkout.place, Wishes(allow_destructive=True), run=checkout.run)
+    assert made.losses == ('column "Message"."provider" with its contents',)
+    assert "Loses, and no rollback brings it back" in made.files[0].read_text()
+
+
+def test_a_probable_rename_is_pointed_out(checkout: Checkout) -> None:
+    checkout.edit(checkout.place.schema.read_text().replace('    "provider"   text,', '    "vendor"     text,'))
+    with pytest.raises(Refused) as refused:
+        generate("change", checkout.place)
+    assert "--rename Message.provider=vendor" in refused.value.remedy
+
+
+@pytest.mark.parametrize("rename", ["provider", "Nothing=Other", "Message.nothing=other", "=x"])
+def test_a_rename_of_nothing_is_refused(checkout: Checkout, rename: str) -> None:
+    checkout.append(REACTION)
+    with pytest.raises(UsageError, match="--rename"):
+        generate("change", checkout.place, Wishes(renames=(rename,)))
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b!", "x" * 90])
+def test_a_name_that_no_file_can_have_is_refused(checkout: Checkout, name: str) -> None:
+    with pytest.raises(UsageError, match="name of a migration"):
+        generate(name, checkout.place)
+
+
+def test_a_fault_in_the_schema_names_its_line(checkout: Checkout) -> None:
+    line = checkout.place.schema.read_text().count("\n") + 3
+    checkout.append('CREATE TABLE "A" (\n    "x" nonsense\n);')
+    with pytest.raises(InvalidPlan) as fault:
+        generate("change", checkout.place)
+    assert fault.value.where == f"schema.sql:{line - 1}"
+    assert "nonsense" in fault.value.message
+
+
+def test_with_draft_nothing_is_applied(checkout: Checkout) -> None:
+    checkout.append(REACTION)
+    made = generate("change", checkout.place, Wishes(draft=True), run=checkout.run)
+    assert made.report is None
+    assert checkout.rows("SELECT to_regclass('\"Reaction\"')") == [(None,)]
+
+
+# -- the gate, with differs that err ----------------------------------------------------------------------------------
+
+
+class Sabotaged:
+    """The real differ, with its answer changed."""
+
+    def __init__(self, change: Callable[[Difference], Difference]) -> None:
+        self._change = change
+
+    def difference(self, left: DatabaseURL, right: DatabaseURL, *, roles: Sequence[str]) -> Difference:
+        return self._change(PgDelta(DIFFER).difference(left, right, roles=roles))
+
+
+TWO_TABLES = 'CREATE TABLE "A" ("id" int PRIMARY KEY, "x" text); CREATE TABLE "B" ("id" int PRIMARY KEY);'
+SABOTAGE: dict[str, Callable[[Difference], Difference]] = {
+    "it finds nothing": lambda _: Difference((), ()),
+    "it forgets a step": lambda d: replace(d, forward=d.forward[:-1]),
+    "it forgets a step back": lambda d: replace(d, backward=d.backward[:-1]),
+    "it does too much": lambda d: replace(d, forward=(*d.forward, Step("CREATE TABLE c (id int)"))),
+    "it does too much on the way back": lambda d: replace(
+        d, backward=(*d.backward, Step('DROP INDEX "User_email_key"'))
+    ),
+    "its SQL fails": lambda d: replace(d, forward=(*d.forward, Step("SELECT 1/0"))),
+    "its SQL is none": lambda d: replace(d, forward=(*d.forward, Step("nonsense"))),
+    "it takes a grant away": lambda d: replace(d, forward=(*d.forward, Step('REVOKE SELECT ON "Message" FROM server'))),
+    "it gives a wrong type": lambda d: replace(
+        d,
+        forward=(
+            *(Step(s.sql.replace('"x" text', '"x" varchar')) for s in d.forward),
+            Step('ALTER TABLE "A" ALTER "x" TYPE varchar'),
+        ),
+    ),
+    "it says that it cannot": lambda d: replace(d, forward=(), problem="forward: no idea"),
+}
+
+
+@pytest.mark.parametrize("what", SABOTAGE)
+def test_a_differ_that_errs_leaves_a_draft(checkout: Checkout, what: str) -> None:
+    checkout.append(TWO_TABLES)
+    place = replace(checkout.place, chosen_differ=Sabotaged(SABOTAGE[what]))
+    with pytest.raises(DraftLeft) as left:
+        generate("change", place, run=checkout.run)
+    assert left.value.exit_code == 4
+    assert all("-- pipeline: draft" in text for text in texts(checkout).values())
+    assert checkout.rows("SELECT to_regclass('\"B\"')") == [(None,)]
+
+
+def test_a_draft_says_what_is_missing_and_stops_every_deploy(checkout: Checkout) -> None:
+    checkout.append(TWO_TABLES)
+    place = replace(checkout.place, chosen_differ=Sabotaged(SABOTAGE["it forgets a step"]))
+    with pytest.raises(DraftLeft, match=r"schema is not that of schema\.sql"):
+        generate("change", place)
+    assert "-- ! " in texts(checkout)["0005_change.sql"]
+    with pytest.raises(InvalidPlan, match="draft"):
+        apply(checkout.local, read_folder(checkout.place.migrations))
+    with pytest.raises(InvalidPlan, match="draft"):
+        generate("other", checkout.place)
+
+
+def test_an_empty_file_is_a_draft(checkout: Checkout) -> None:
+    (path,) = generate_empty("by hand", checkout.place)
+    assert path.name == "0005_by_hand.sql"
+    assert "-- pipeline: draft" in path.read_text()
+
+
+def test_the_differs_lock_file_has_no_download_addresses(request: pytest.FixtureRequest) -> None:
+    folder: Path = request.config.rootpath / "pipeline" / "generate" / "differ"
+    lock = json.loads((folder / "package-lock.json").read_text())
+    assert lock["packages"]["node_modules/@supabase/pg-delta"]["version"] == "1.0.0-alpha.34"
+    assert [name for name, package in lock["packages"].items() if "resolved" in package] == []
