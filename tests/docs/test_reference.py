@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import ast
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipeline.check.checking import Checked
+from pipeline.console.checking import show_checked
 from pipeline.console.document_fields import DOCUMENTS
 from pipeline.console.documents import deploy_document, plan_document, status_document
 from pipeline.console.environment_variables import VARIABLES
+from pipeline.console.generation import comparison_document
 from pipeline.console.reference import PAGE, page, verb_contexts
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
+from pipeline.generate.drift import Comparison, Drift
 from pipeline.history.record import Author
+from pipeline.lint.finding import about_file
+from pipeline.neon.shapes import Project
+from pipeline.neon.survey import BranchLine
+from pipeline.neon.survey import Survey as BranchSurvey
 from pipeline.verbs import VERBS
 
 if TYPE_CHECKING:
@@ -68,6 +78,22 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
         "status": set(fields_of(status_document("local", seen))),
     }
     assert found == described
+
+
+def test_so_have_those_of_the_other_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    comparison = Comparison("a server", 4, ("0005_next",), (Drift("table", "t", "one way", "another"),))
+    show_checked(Checked(1, 1, (about_file("migrations/0001_first.sql", "a-rule", "a message"),)), "json")
+    project = Project("an-id", "a name", "aws-eu-central-1", 16, datetime(2026, 11, 23, tzinfo=UTC))
+    branch = BranchLine("main", "br-1", None, timedelta(1), None, None, "ready", default=True, protected=False)
+
+    assert set(fields_of(comparison_document("local", comparison))) == set(DOCUMENTS["diff"])
+    assert set(fields_of(json.loads(capsys.readouterr().out))) == set(DOCUMENTS["check"])
+    assert set(fields_of(BranchSurvey(project, (branch,), (project,)).as_document())) == set(DOCUMENTS["branches"])
+
+
+def test_every_verb_with_a_document_has_it_described() -> None:
+    with_json = {name for name, context in verb_contexts().items() if "--json" in context.flags}
+    assert with_json == set(DOCUMENTS) - {"error"}
 
 
 def fields_of(value: Any, prefix: str = "") -> Iterator[str]:
