@@ -88,7 +88,7 @@ class Computes:
         """Suspend the server of a branch."""
         cluster = self.cluster(branch)
         async with cluster.lock:
-            await cluster.stop()
+            await cluster.suspend()
         for endpoint in project.endpoints_of(branch):
             if endpoint.current_state == "active":
                 endpoint.current_state = "idle"
@@ -99,7 +99,7 @@ class Computes:
         cluster = self.cluster(branch)
         async with cluster.lock:
             if cluster.running:
-                await cluster.stop()
+                await cluster.suspend()
                 await cluster.start(_identity(project, branch))
 
     async def adopt(self, branch: Branch) -> bool:

@@ -136,6 +136,18 @@ def test_suspension_ends_idle_connections(emulator: Emulator, project: Json) -> 
             connection.execute("SELECT 1")
 
 
+def test_a_suspension_keeps_tables_and_empties_unlogged_ones(emulator: Emulator, project: Json) -> None:
+    with psycopg.connect(uri(project)) as connection:
+        connection.execute("SET LOCAL synchronous_commit = off")
+        connection.execute("CREATE TABLE kept AS SELECT generate_series(1, 1000)")
+        connection.execute("CREATE UNLOGGED TABLE lost AS SELECT generate_series(1, 1000)")
+    emulator.ok("POST", f"{endpoint_path(project)}/suspend")
+
+    with psycopg.connect(uri(project)) as connection:
+        found = connection.execute("SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM lost)").fetchone()
+    assert found == (1000, 0)
+
+
 def test_an_unused_compute_is_suspended_and_a_busy_one_is_not(another_emulator: Callable[..., Emulator]) -> None:
     emulator = another_emulator()
     project = emulator.create_project()
