@@ -29,11 +29,12 @@ class _Provider(ResourceProvider):
     serialize_as_secret_always = False  # there is nothing secret in it, and a readable state is easier to review
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        return CreateResult(str(props["endpoint_id"]), _bring_to(props))
+        return CreateResult(str(props["branch_id"]), _bring_to(props))
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        elsewhere = [name for name in _PLACE if olds[name] != news[name]]
-        return DiffResult(changes=_size(olds) != _size(news) or bool(elsewhere), replaces=elsewhere)
+        elsewhere = [name for name in ("project_id", "branch_id") if olds[name] != news[name]]
+        changed = _size(olds) != _size(news) or any(olds[name] != news[name] for name in _PLACE)
+        return DiffResult(changes=changed, replaces=elsewhere)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         return UpdateResult(_bring_to(news))

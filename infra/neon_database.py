@@ -45,7 +45,7 @@ class _Branch:
     id: Output[str]
     endpoint_id: Output[str]
     made: list[pulumi.Resource]
-    is_a_copy: bool
+    is_a_copy: bool  # of its parent's data and passwords; such a one can be made again
 
 
 class NeonDatabase(pulumi.ComponentResource):
@@ -73,16 +73,16 @@ class NeonDatabase(pulumi.ComponentResource):
         opts: ResourceOptions | None = None,
     ) -> None:
         super().__init__("chat:neon:Database", name, {}, opts)
+        server_password = self._password(SERVER, settings.server_password_version)
+        ai_service_password = self._password(AI_SERVICE, settings.ai_service_password_version)
         if isinstance(settings, ProjectSettings):
-            branch = self._make_project(name, settings)
+            branch = self._make_project(name, settings, passwords=[server_password, ai_service_password])
         elif parent is not None:
             branch = self._make_branch(name, settings, parent)
         else:
             raise ValueError("a stack that owns a branch needs the branch that it is cut from")
         compute = self._settle(name, settings, branch)
         owner_password = self._own_password(name, settings, branch, compute)
-        server_password = self._password(SERVER, settings.server_password_version)
-        ai_service_password = self._password(AI_SERVICE, settings.ai_service_password_version)
 
         def url(
             render: Callable[[str, str, str, str], str], host: Output[str], user: str, password: Output[str], what: str
@@ -95,10 +95,14 @@ class NeonDatabase(pulumi.ComponentResource):
         owner, strings = settings.owner_name, connection_strings
         self.database_url = url(strings.for_deploy, compute.host, owner, owner_password, "password of the owner")
         self.server_database_url = url(
-            strings.for_server, compute.pooled_host, SERVER, server_password, "password of server"
+            strings.for_server, compute.pooled_host, SERVER, server_password.result, "password of server"
         )
         self.ai_service_database_url = url(
-            strings.for_ai_service, compute.pooled_host, AI_SERVICE, ai_service_password, "password of ai_service"
+            strings.for_ai_service,
+            compute.pooled_host,
+            AI_SERVICE,
+            ai_service_password.result,
+            "password of ai_service",
         )
         self.project_id = _filled(branch.project_id, _empty("project_id"))
         self.branch_id = _filled(branch.id, _empty("branch_id"))
@@ -111,7 +115,7 @@ class NeonDatabase(pulumi.ComponentResource):
         """Return what the stack exports, by name."""
         return {name: getattr(self, name) for name in self.__class__.__annotations__}
 
-    def _make_project(self, name: str, settings: ProjectSettings) -> _Branch:
+    def _make_project(self, name: str, settings: ProjectSettings, *, passwords: list[random.RandomPassword]) -> _Branch:
         project = neon.Project(
             name,
             # Trap: left out, the name would be this one with random characters.
@@ -144,6 +148,9 @@ class NeonDatabase(pulumi.ComponentResource):
                 # The data is in it: neither a destroy nor a replacement may take it along.
                 protect=True,
                 retain_on_delete=True,
+                # A destroy deletes what nothing depends on until it meets a protected resource. The passwords have to
+                # outlive a refused one, and cannot be protected themselves: they are replaced when they are rotated.
+                depends_on=passwords,
                 # Trap: role_name and database_name follow the oldest database, and a change there, by whoever, plans a
                 # replacement of the project. Trap: default_endpoint_settings never reach the compute that is there
                 # (infra/compute.py sends them). Trap: an update ignores store_password and compute_provisioner, which
@@ -213,7 +220,7 @@ class NeonDatabase(pulumi.ComponentResource):
             database=settings.database_name,
             role=settings.owner_name,
             size=Size(settings.min_cu, settings.max_cu, settings.suspend_timeout_seconds),
-            opts=ResourceOptions(parent=self, depends_on=branch.made),
+            opts=ResourceOptions(parent=self, depends_on=branch.made, protect=not branch.is_a_copy),
         )
 
     def _own_password(self, name: str, settings: Settings, branch: _Branch, compute: Compute) -> Output[str]:
@@ -225,17 +232,17 @@ class NeonDatabase(pulumi.ComponentResource):
             version=settings.owner_password_version,
             # Trap: a copy has its parent's passwords, unless the parent is protected. Version 0 leaves them.
             reset_when_made=branch.is_a_copy and settings.owner_password_version > 0,
-            opts=ResourceOptions(parent=self, depends_on=[*branch.made, compute]),
+            opts=ResourceOptions(parent=self, depends_on=[*branch.made, compute], protect=not branch.is_a_copy),
         ).password
 
-    def _password(self, role: str, version: int) -> Output[str]:
+    def _password(self, role: str, version: int) -> random.RandomPassword:
         return random.RandomPassword(
             role,
             length=32,  # letters and digits: 190 bits, where Neon asks for 60
             special=False,
             keepers={"version": str(version)},
             opts=ResourceOptions(parent=self),
-        ).result
+        )
 
 
 def _filled(value: Output[str], complaint: str) -> Output[str]:

@@ -151,6 +151,13 @@ def test_the_host_stays_the_direct_one() -> None:
     assert run("dev", DEV).one(ENDPOINT).inputs["poolerEnabled"] is False
 
 
+def test_a_refused_destroy_of_prod_takes_nothing_along() -> None:
+    prod = run("prod", PROD)
+    assert all(prod.one(kind).request.protect for kind in (PROJECT, COMPUTE, OWNER))
+    # what is not protected is deleted after what is, and so not at all
+    assert {urn.rpartition("::")[2] for urn in prod.one(PROJECT).request.dependencies} >= {"server", "ai_service"}
+
+
 def test_dev_can_be_destroyed() -> None:
     for _, resource in run("dev", DEV).resources:
         assert not getattr(resource.request, "protect", False)
