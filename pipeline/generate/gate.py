@@ -68,10 +68,12 @@ def prove(
     their grants equal those before the file. Forward again: as the first time.
     """
     proof = shadows.clone(current, "proof")
+    problems: list[str] = []  # what was found before an error stays in it
     try:
-        return Verdict(tuple(_problems(proof, folder, ids, before, desired)))
+        problems.extend(_problems(proof, folder, ids, before, desired))
     except PipelineError as error:
-        return Verdict((_without_temporary_path(str(error), folder),))
+        problems.append(_without_temporary_path(str(error), folder))
+    return Verdict(tuple(problems))
 
 
 def _problems(

@@ -30,11 +30,11 @@ _NAME = re.compile(rf"{_PREFIX}(?P<run>[0-9a-f]{{12}})_[a-z0-9_]+\Z")
 # Owned by us, named and marked as ours, and of a run that nobody's session speaks for. One without a comment was left
 # behind between CREATE DATABASE and COMMENT.
 _LEFTOVERS = f"""
-SELECT datname FROM pg_database d
- WHERE datname LIKE {literal(_PREFIX + "%")} AND pg_get_userbyid(datdba) = current_user
+SELECT d.datname FROM pg_database d
+ WHERE d.datname LIKE {literal(_PREFIX + "%")} AND pg_get_userbyid(d.datdba) = current_user
    AND coalesce(shobj_description(d.oid, 'pg_database'), {literal(_MARK)}) = {literal(_MARK)}
    AND NOT EXISTS (SELECT FROM pg_stat_activity
-                    WHERE application_name = {literal(_SESSION)} || substr(datname, {len(_PREFIX) + 1}, 12))
+                    WHERE application_name = {literal(_SESSION)} || substr(d.datname, {len(_PREFIX) + 1}, 12))
 """
 _IS_EMPTY = """
 SELECT NOT EXISTS (SELECT FROM pg_class WHERE relnamespace NOT IN (SELECT oid FROM pg_namespace

@@ -192,7 +192,8 @@ def test_two_hundred_migrations_are_checked_in_seconds(
         table, step = divmod(number - 5, 4)
         id_ = f"{number:04d}_step"
         if step == 0:
-            sql = f'CREATE TABLE "T{table}" (\n    "id" uuid NOT NULL,\n    "text" text,\n    CONSTRAINT "T{table}_pkey" PRIMARY KEY ("id")\n);'
+            key = f'CONSTRAINT "T{table}_pkey" PRIMARY KEY ("id")'
+            sql = f'CREATE TABLE "T{table}" (\n    "id" uuid NOT NULL,\n    "text" text,\n    {key}\n);'
             repository.write(id_, f'{sql}\n\nGRANT SELECT ON TABLE "T{table}" TO server;', f'DROP TABLE "T{table}";')
         elif step == 1:
             sql = f'ALTER TABLE "T{table}" ADD COLUMN "n" integer NOT NULL DEFAULT 0;'

@@ -286,9 +286,11 @@ CHANGES = [
         "dropped, with leave",
         replace=(
             (
-                'CREATE TABLE "VerificationToken" (\n    "identifier" text NOT NULL,\n    "token"      text NOT NULL,\n'
-                '    "expires"    timestamptz(3) NOT NULL,\n'
-                '    CONSTRAINT "VerificationToken_pkey" PRIMARY KEY ("identifier", "token")\n);\n',
+                (
+                    'CREATE TABLE "VerificationToken" (\n    "identifier" text NOT NULL,\n    "token"      text NOT NULL,\n'
+                    '    "expires"    timestamptz(3) NOT NULL,\n'
+                    '    CONSTRAINT "VerificationToken_pkey" PRIMARY KEY ("identifier", "token")\n);\n'
+                ),
                 "",
             ),
         ),

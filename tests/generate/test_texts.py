@@ -23,12 +23,12 @@ from pipeline.generate.spelling import spelled
         ("SELECT 'public.x character varying'", "SELECT 'public.x character varying'"),
         ("SELECT $$ public.x $$, public.x", "SELECT $$ public.x $$, x"),
         (
-            'ALTER TABLE "t" ADD CONSTRAINT "f" FOREIGN KEY (a) REFERENCES public."User"(id) ON UPDATE CASCADE ON DELETE SET NULL',
-            'ALTER TABLE "t" ADD CONSTRAINT "f" FOREIGN KEY ("a") REFERENCES "User" ("id") ON DELETE SET NULL ON UPDATE CASCADE',
+            'ALTER TABLE "t" ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES public."User"(id) ON UPDATE CASCADE ON DELETE CASCADE',
+            'ALTER TABLE "t" ADD CONSTRAINT f FOREIGN KEY ("a") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE',
         ),
         (
-            'CREATE TABLE "public"."t" ("id" integer NOT NULL, "price" numeric(8,2), CONSTRAINT "p" PRIMARY KEY (id))',
-            'CREATE TABLE "t" (\n    "id"    integer NOT NULL,\n    "price" numeric(8,2),\n    CONSTRAINT "p" PRIMARY KEY ("id")\n)',
+            'CREATE TABLE "public"."t" ("id" integer NOT NULL, "price" real, CONSTRAINT "p" PRIMARY KEY (id))',
+            'CREATE TABLE "t" (\n    "id"    integer NOT NULL,\n    "price" real,\n    CONSTRAINT "p" PRIMARY KEY ("id")\n)',
         ),
     ],
 )
