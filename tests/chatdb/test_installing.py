@@ -1,0 +1,60 @@
+"""`pip install ".[asyncpg]"` from a checkout gives chatdb, its driver, and nothing else of this repository."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_service_installs_chatdb_alone(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, checkout)
+    for package in ("chatdb", "pipeline", "emulator", "infra"):
+        shutil.copytree(
+            ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__", ".venv", "node_modules")
+        )
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ".[asyncpg]"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    if done.returncode and ("No matching distribution" in done.stderr or "Connection" in done.stderr):
+        pytest.skip("the package registry is out of reach")
+    assert done.returncode == 0, done.stderr
+
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
+    )
+    packages = {line.partition("==")[0] for line in listed.stdout.split()}
+    expected = {"chatdb", "asyncpg", "pip", "setuptools"}
+    if sys.version_info < (3, 12):
+        expected |= {"async-timeout", "async_timeout"}
+    assert packages <= expected
+    assert {"chatdb", "asyncpg"} <= packages
+
+    # -I: no checkout on the path
+    program = """
+import importlib.util, sys
+import chatdb.pool, chatdb.threads, chatdb.messages, chatdb.consents, chatdb.usage
+from chatdb.url import DatabaseURL
+assert DatabaseURL.parse("postgres://u:p@h/d?schema=public").for_asyncpg().dsn == "postgresql://u:p@h/d"
+assert not any(importlib.util.find_spec(name) for name in ("pipeline", "emulator", "infra", "psycopg", "yoyo", "pulumi"))
+from pathlib import Path
+assert (Path(chatdb.__path__[0]) / "py.typed").exists()
+"""
+    subprocess.run([python, "-I", "-c", program], check=True, cwd=tmp_path)
