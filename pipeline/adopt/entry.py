@@ -11,8 +11,8 @@ from pipeline.deploy.entry import target_of
 from pipeline.deploy.signals import as_exceptions, standing
 from pipeline.environments import resolve
 from pipeline.environments.local import LocalServers
-from pipeline.generate.shadows import open_shadows
 from pipeline.migrations import read_folder
+from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
     from pathlib import Path

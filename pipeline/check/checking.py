@@ -12,7 +12,6 @@ from pipeline.check.base import against_base, new_ids, read_base
 from pipeline.check.rollbacks import unproven_rollbacks
 from pipeline.errors import InvalidPlan
 from pipeline.generate.dump import deviations
-from pipeline.generate.shadows import open_shadows
 from pipeline.generate.study import study_into
 from pipeline.lint import Finding, lint, read_sources
 from pipeline.lint.finding import about_file
@@ -20,6 +19,7 @@ from pipeline.migrations import read_folder
 from pipeline.migrations.files import text_faults
 from pipeline.migrations.sql_text import Unterminated, statements
 from pipeline.schema.er_diagram import er_diagram, with_diagram
+from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

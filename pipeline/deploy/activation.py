@@ -11,8 +11,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed
-from pipeline.history.record import literal
 from pipeline.history.tables import SCHEMA
+from pipeline.postgres.quoting import identifier, literal
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def activate(session: Session, target: Target, history: History, *, has_roles: b
 
 def _set_password(session: Session, branch_id: str, role: str, password: str) -> None:
     salt = secrets.token_hex(16)
-    quoted = '"' + role.replace('"', '""') + '"'
+    quoted = identifier(role)
     settings = "".join(f"ALTER ROLE {quoted} SET {name} = {literal(value)};" for name, value in SETTINGS.items())
     record = (
         f"INSERT INTO {SCHEMA}.role_password (role_name, branch_id, salt, fingerprint) VALUES "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.history.record import literal
+from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from pipeline.migrations.concurrent import Concurrent

@@ -13,7 +13,8 @@ from pipeline.deploy.failure import explain_file
 from pipeline.deploy.leftovers import expected_index, find_index, index_name, reindex_leftovers, reindex_leftovers_sql
 from pipeline.errors import DatabaseFailed
 from pipeline.history.reading import parse_comment
-from pipeline.history.record import CLEAN, literal, mark_sql, started_sql
+from pipeline.history.record import CLEAN, mark_sql, started_sql
+from pipeline.postgres.quoting import literal
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:

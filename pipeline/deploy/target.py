@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, NotLocal, Refused, WrongTarget
-from pipeline.history.record import literal
 from pipeline.history.tables import SCHEMA
+from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

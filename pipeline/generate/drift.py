@@ -10,9 +10,9 @@ import psycopg
 from pipeline.deploy import look
 from pipeline.errors import InvalidPlan
 from pipeline.generate.building import replay
-from pipeline.generate.shadows import open_shadows
 from pipeline.migrations import Folder, read_folder
 from pipeline.schema.catalog import read_catalog
+from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.history.record import literal
 from pipeline.history.tables import SCHEMA
 from pipeline.lint.rules.missing_grants import RUNTIME_ROLES
 from pipeline.postgres.connect import open_session
+from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.generate.dump import Objects
     from pipeline.generate.files import NewMigration
-    from pipeline.generate.shadows import Shadows
+    from pipeline.schema.shadows import Shadows
 
 
 @dataclass(frozen=True)

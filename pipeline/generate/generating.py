@@ -10,10 +10,10 @@ from pipeline.generate.files import NewMigration, check_name, is_draft, next_num
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.proposing import Proposal, Wishes, propose
 from pipeline.generate.renames import probable_renames
-from pipeline.generate.shadows import open_shadows
 from pipeline.generate.study import study
 from pipeline.lint import lint, read_sources
 from pipeline.migrations import Folder, read_folder
+from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,10 +13,10 @@ from pipeline.generate.building import load
 from pipeline.generate.dump import deviations, listed, read_objects
 from pipeline.generate.facts import read_facts
 from pipeline.generate.grants import grants_for
-from pipeline.generate.shadows import open_shadows
 from pipeline.generate.study import read_side
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
+from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
     from pipeline.generate.place import Place

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.shadows import Shadows
     from pipeline.migrations import Folder
+    from pipeline.schema.shadows import Shadows
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pipeline.generate.facts import Facts
     from pipeline.generate.parts import Part, Piece
     from pipeline.generate.place import Place
-    from pipeline.generate.shadows import Shadows
     from pipeline.generate.study import Side, Study
+    from pipeline.schema.shadows import Shadows
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate.files import NewMigration, is_draft, without_mark
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock
-from pipeline.generate.shadows import open_shadows
 from pipeline.generate.study import study
 from pipeline.migrations import Folder, read_folder
+from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

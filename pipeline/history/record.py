@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.history.tables import SCHEMA
+from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,11 +91,6 @@ def unmark_sql(file: MigrationFile, author: Author) -> str:
         f"BEGIN;DELETE FROM {SCHEMA}._yoyo_migration WHERE migration_hash = {literal(file.hash)};"
         f"{_log(file, author, 'rollback', literal(''))};COMMIT;"
     )
-
-
-def literal(text: str) -> str:
-    """The text as an SQL string constant; standard_conforming_strings is on for every session of ours."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _transaction(id_: str, script: Script, *, record: str, log: str) -> str:

@@ -40,6 +40,7 @@ def reset(root: Path, *, confirm: Callable[[str], bool], observer: Observer) -> 
 def _rebuild(environment: Environment, confirm: Callable[[str], bool]) -> None:
     from pipeline.local.server_identity import open_local
     from pipeline.postgres.connect import where
+    from pipeline.postgres.quoting import identifier
     from pipeline.postgres.session import ServerError
 
     name = environment.url.database or environment.url.user or ""
@@ -52,14 +53,10 @@ def _rebuild(environment: Environment, confirm: Callable[[str], bool]) -> None:
         if not confirm(f"Drop {where(environment.url)} ({environment.source}) with everything in it?"):
             raise Refused("nothing was changed", remedy="Say yes, or give --yes.")
         try:
-            session.run(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
-            session.run(f"CREATE DATABASE {_quoted(name)}")
+            session.run(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+            session.run(f"CREATE DATABASE {identifier(name)}")
         except ServerError as error:
             raise DatabaseFailed(
                 f"{name} could not be made anew: {error.message}",
                 remedy="Its user has to own it and to have CREATEDB, as chat_owner of the local servers does.",
             ) from error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, Refused
-from pipeline.history.record import literal
 from pipeline.postgres.connect import open_session, where
+from pipeline.postgres.quoting import literal
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:

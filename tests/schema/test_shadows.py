@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.errors import Refused
 from pipeline.generate.generating import generate
-from pipeline.generate.shadows import open_shadows
+from pipeline.schema.shadows import open_shadows
 from tests.generate.conftest import REPOSITORY, copy_of_the_repository
 from tests.support.until import until
 

@@ -1,0 +1,13 @@
+"""Text and names inside SQL text, where no parameters can be sent: several statements in one query, and DDL."""
+
+from __future__ import annotations
+
+
+def literal(text: str) -> str:
+    """The text as an SQL string constant; standard_conforming_strings is on for every session of ours."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """The name in double quotes, so that it means just itself."""
+    return '"' + name.replace('"', '""') + '"'
