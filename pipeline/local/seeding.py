@@ -1,0 +1,23 @@
+"""`seed` on the checkout's local database, after the guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.local.seed import seed
+from pipeline.local.server_identity import open_local
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pipeline.local.seed import Seeded
+
+
+def seed_here(root: Path, *, threads: int, messages: int, number: int, tell: Callable[[str], None]) -> Seeded:
+    """Fill the local database. Raises as `seed` and `resolve`, and NotLocal."""
+    environment = resolve(LOCAL, root=root, tell=tell)
+    require_local(environment, "seed")
+    open_local(environment, "seed").close()
+    return seed(environment.url, threads=threads, messages=messages, number=number)
