@@ -129,16 +129,16 @@ def rollback(_: Context, to: str = "") -> None:
     help={
         "threads": "how many threads (100)",
         "messages": "how many messages in all (1000)",
-        "number": "the seed of the random numbers: the same one gives the same rows (0)",
+        "seed": "the seed of the random numbers: the same one gives the same rows (0)",
     }
 )
-def seed(_: Context, threads: int = 100, messages: int = 1000, number: int = 0) -> None:
+def seed(_: Context, threads: int = 100, messages: int = 1000, seed: int = 0) -> None:
     with reported():
         from pipeline.console.progress import progress
         from pipeline.console.text import say
         from pipeline.local.seeding import seed_here
 
-        made = seed_here(ROOT, threads=threads, messages=messages, number=number, tell=progress().note)
+        made = seed_here(ROOT, threads=threads, messages=messages, number=seed, tell=progress().note)
         say(f"{made.people} people, {made.threads} threads, {made.messages} messages, {made.consents} consents")
 
 

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.errors import Interrupted, PipelineError
+from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,16 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
         yield
     except PipelineError as error:
         _end(error, as_json=as_json)
+    except Exception as error:
+        psycopg = sys.modules.get("psycopg")  # loaded or not: an error of its own can only come when it is
+        if psycopg is None or not isinstance(error, psycopg.Error):
+            raise
+        _end(
+            DatabaseFailed(
+                str(error).strip(), remedy="Nothing was changed by this verb, or its transaction was undone."
+            ),
+            as_json=as_json,
+        )
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         raise SystemExit(130) from None

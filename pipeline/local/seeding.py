@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.errors import Refused
 from pipeline.local.seed import seed
 from pipeline.local.server_identity import open_local
 
@@ -12,12 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pipeline.local.seed import Seeded
+    from pipeline.errors import Refused
+from pipeline.local.seed import Seeded
 
 
 def seed_here(root: Path, *, threads: int, messages: int, number: int, tell: Callable[[str], None]) -> Seeded:
     """Fill the local database. Raises as `seed` and `resolve`, and NotLocal."""
     environment = resolve(LOCAL, root=root, tell=tell)
     require_local(environment, "seed")
-    open_local(environment, "seed").close()
+    with open_local(environment, "seed") as session:
+        if session.run("""SELECT pg_catalog.to_regclass('public."ScopeConsent"')""")[0].rows[0][0] is None:
+            raise Refused("the local database has no tables for conversations yet", remedy="Run `./inv migrate` first.")
     return seed(environment.url, threads=threads, messages=messages, number=number)
