@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pipeline.errors import Refused
 from pipeline.local.seed import Seeded
 
 
