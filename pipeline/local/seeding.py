@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-from pipeline.local.seed import Seeded
+    from pipeline.local.seed import Seeded
 
 
 def seed_here(root: Path, *, threads: int, messages: int, number: int, tell: Callable[[str], None]) -> Seeded:
