@@ -13,11 +13,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, InvalidPlan, MigrationFileError
-from pipeline.migrations.script import Script, read_script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
+
+    from pipeline.migrations.script import Script
 
 _NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9]+(?:_[a-z0-9]+)*\Z")
 _ROLLBACK = ".rollback.sql"
@@ -49,6 +50,8 @@ class MigrationFile:
         Raises:
             MigrationFileError: the text is at fault; `where` names file and line.
         """
+        from pipeline.migrations.script import read_script
+
         return read_script(self.data, self.path)
 
     @cached_property
@@ -60,6 +63,8 @@ class MigrationFile:
         """
         if self.rollback_path is None:
             return None
+        from pipeline.migrations.script import read_script
+
         script = read_script(_normalised(self.rollback_path), self.rollback_path)
         if script.depends:
             raise MigrationFileError(
@@ -93,7 +98,7 @@ def read_folder(path: Path | str) -> Folder:
     root = _shown(path)
     names = _names(path)
     files, faults = [], []
-    for name in names:
+    for name in sorted(names):
         if (fault := _name_fault(root, name, names)) is not None:
             faults.append(fault)
         elif name.endswith(".sql") and not name.endswith(_ROLLBACK):
@@ -128,9 +133,9 @@ def _shown(path: Path | str) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-def _names(path: Path | str) -> list[str]:
+def _names(path: Path | str) -> frozenset[str]:
     try:
-        return sorted(entry.name for entry in os.scandir(path) if entry.is_file() and not entry.name.startswith("."))
+        return frozenset(entry.name for entry in os.scandir(path) if entry.is_file() and not entry.name.startswith("."))
     except OSError as error:
         raise ConfigurationError(
             f"cannot read the migrations folder {path}: {error.strerror}",
@@ -138,7 +143,7 @@ def _names(path: Path | str) -> list[str]:
         ) from error
 
 
-def _name_fault(root: str, name: str, names: list[str]) -> MigrationFileError | None:
+def _name_fault(root: str, name: str, names: Collection[str]) -> MigrationFileError | None:
     where = f"{root}/{name}"
     if name.endswith(".py"):
         return MigrationFileError(
@@ -181,7 +186,7 @@ def _duplicates(files: Iterable[MigrationFile]) -> list[MigrationFileError]:
     return faults
 
 
-def _read(root: str, name: str, names: list[str]) -> MigrationFile:
+def _read(root: str, name: str, names: Collection[str]) -> MigrationFile:
     stem = name.removesuffix(".sql")
     path = f"{root}/{name}"
     rollback = f"{stem}{_ROLLBACK}"

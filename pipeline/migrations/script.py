@@ -104,8 +104,10 @@ def _title(text: str) -> str:
 
 def _directives(text: str, path: str, found: list[Statement]) -> dict[str, list[tuple[str, int]]]:
     """Each directive's values with their lines. yoyo reads them in the leading comment only, so elsewhere they are a fault."""
-    head_ends = found[0].start if found else len(text)
     directives: dict[str, list[tuple[str, int]]] = {}
+    if not _DIRECTIVE.search(text):  # most files have none, and need not be taken apart a second time
+        return directives
+    head_ends = found[0].start if found else len(text)
     for token in tokens(text):
         if token.kind != "comment" or not (match := _DIRECTIVE.match(token.text)):
             continue

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What a token can start with. Order matters: a comment before an operator, E'' before a word.
+# What a token can start with. Order matters: a comment before an operator, E'' before a word. A name holds letters, digits,
+# _ and everything beyond ASCII; its classes name what it does not hold, since a class with a range up to U+10FFFF takes
+# milliseconds to compile.
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<line_comment>--[^\n]*)
@@ -26,8 +28,8 @@ _TOKEN = re.compile(
       | (?P<open_string>(?:[bBxXnN]|[uU]&)?')
       | (?P<quoted>(?:[uU]&)?"(?:[^"]|"")*")
       | (?P<open_quoted>(?:[uU]&)?")
-      | (?P<dollar>\$(?:[A-Za-z_\x80-\U0010ffff][\w\x80-\U0010ffff]*)?\$)
-      | (?P<word>[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)
+      | (?P<dollar>\$(?:[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*)?\$)
+      | (?P<word>[^\x00-@\[-^`{-\x7f][^\x00-\#%-/:-@\[-^`{-\x7f]*)
       | (?P<number>\$?\d[\w.]*)
       | (?P<symbol>.)
     """,
@@ -41,6 +43,10 @@ _LEFT_OPEN = {
 }
 
 
+# What opens or closes a level in the body of a BEGIN ATOMIC function.
+_BODY_WORDS = frozenset({"ATOMIC", "CASE", "END"})
+
+
 class Unterminated(ValueError):
     """A quote or comment that the text never closes. `what` names it, `line` (from 1) is where it starts."""
 
@@ -50,8 +56,7 @@ class Unterminated(ValueError):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token: `kind` is word, quoted, string, dollar (a dollar-quoted string), number, symbol or comment."""
 
     kind: str
@@ -161,14 +166,14 @@ class _Depth:
             self.parentheses += 1
         elif token.text == ")":
             self.parentheses -= 1
-        elif token.kind == "word" and so_far[0].upper == "CREATE":
-            self._follow_word(token.upper, so_far)
+        elif token.kind == "word" and (word := token.text.upper()) in _BODY_WORDS and so_far[0].upper == "CREATE":
+            self._follow_word(word, so_far)
 
     def _follow_word(self, word: str, so_far: list[Token]) -> None:
-        if (word == "ATOMIC" and len(so_far) > 1 and so_far[-2].upper == "BEGIN") or (self.atomic and word == "CASE"):
-            self.atomic += 1
-        elif self.atomic and word == "END":
-            self.atomic -= 1
+        if word == "ATOMIC":
+            self.atomic += len(so_far) > 1 and so_far[-2].upper == "BEGIN"
+        elif self.atomic:
+            self.atomic += 1 if word == "CASE" else -1
 
 
 def _block_comment_end(text: str, start: int) -> int:
