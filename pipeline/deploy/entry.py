@@ -6,11 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.authorship import author_of
-from pipeline.deploy.back import rollback
 from pipeline.deploy.opening import Patience
 from pipeline.deploy.run import apply
 from pipeline.deploy.signals import as_exceptions
-from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL, require_local, resolve
 from pipeline.migrations import read_folder
@@ -43,6 +41,8 @@ def migrate(root: Path, *, observer: Observer, lock_wait: float | None = None) -
 
 def roll_back(root: Path, to: str, *, observer: Observer) -> tuple[Environment, Report]:
     """Roll the local database back to a migration. Raises as `rollback` and `resolve`."""
+    from pipeline.deploy.back import rollback
+
     environment = local(root, "rollback", observer)
     with as_exceptions():
         report = rollback(
@@ -57,6 +57,8 @@ def roll_back(root: Path, to: str, *, observer: Observer) -> tuple[Environment, 
 
 def look_at(root: Path, name: str | None, *, observer: Observer) -> tuple[Environment, Survey]:
     """What `plan` and `status` show of an environment. Raises as `survey` and `resolve`."""
+    from pipeline.deploy.survey import survey
+
     environment = resolve(name, root=root, tell=observer.note)
     folder = read_folder(root / "migrations")
     return environment, survey(environment.url, folder, target=target_of(environment), observer=observer)

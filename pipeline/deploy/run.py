@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.activation import activate
-from pipeline.deploy.failure import explain
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
-from pipeline.deploy.outside import run_outside
 from pipeline.deploy.signals import RERUN, SignalReceived, standing
 from pipeline.deploy.target import Target, check_target, marker_sql
-from pipeline.deploy.together import Step, run_together
 from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
 from pipeline.history import CREATE, READ, parse_history
 from pipeline.history.record import Author
@@ -130,6 +127,8 @@ def _prepare(run: Run, opened: Opened) -> None:
         try:
             opened.session.run(needed)
         except ServerError as error:
+            from pipeline.deploy.failure import explain
+
             raise explain(error, "the history could not be created", "Nothing was changed.") from error
 
 
@@ -137,8 +136,13 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
     """Run the plan's files; whatever goes wrong, find out what is applied before saying so."""
     if not plan.pending:
         return []
-    run.observer.starting(len(plan.pending))
-    author = run.author()
+    with standing("nothing of this run is applied."):
+        # what only these need is not paid for by a run with nothing to do
+        from pipeline.deploy.outside import run_outside
+        from pipeline.deploy.together import Step, run_together
+
+        run.observer.starting(len(plan.pending))
+        author = run.author()
     done: list[AppliedNow] = []
 
     def count(migration: str, milliseconds: int | None) -> None:

@@ -8,10 +8,8 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from psycopg import OperationalError, pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
 from pipeline.errors import ConfigurationError, DatabaseFailed, PipelineError
+from pipeline.postgres.libpq import OperationalError, conninfo_to_dict, make_conninfo, pq
 from pipeline.postgres.session import Session
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from psycopg import OperationalError, pq
-
 from pipeline.errors import DatabaseFailed
+from pipeline.postgres.libpq import OperationalError, pq
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
