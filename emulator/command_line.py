@@ -14,9 +14,6 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emulator.servers.account import NoAccount
-from emulator.servers.binaries import NoBinaries
-from emulator.service import FolderInUse, run
 from emulator.settings import PLANS, Settings
 
 if TYPE_CHECKING:
@@ -72,6 +69,11 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Here, not above: switching a fault on must not wait for a web server's modules.
+    from emulator.servers.account import NoAccount
+    from emulator.servers.binaries import NoBinaries
+    from emulator.service import FolderInUse, run
+
     settings = Settings(
         data=options.data,
         port=options.port,
