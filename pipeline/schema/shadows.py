@@ -80,7 +80,10 @@ class Shadows:
                     remedy="A shadow database needs CREATEDB. Name another server in SHADOW_DATABASE_URL.",
                 ) from error
             raise
-        self.session.run(f'COMMENT ON DATABASE "{name}" IS {literal(_MARK)}')
+        # what is in it need not outlive the machine
+        self.session.run(
+            f'COMMENT ON DATABASE "{name}" IS {literal(_MARK)}; ALTER DATABASE "{name}" SET synchronous_commit = off'
+        )
         return self._server.copy_with(database=name)
 
 
