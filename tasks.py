@@ -371,3 +371,20 @@ def test(_: Context) -> None:
         paths = after_dashes(sys.argv)
         tell = Progress().say
         raise SystemExit(testing.run_tests(ROOT, paths, tell=tell) if paths else testing.run_all(ROOT, tell=tell))
+
+
+@verb(
+    help={
+        "cases": "which, with commas: 1,10,100,1000,nothing,one-on-1000; left out, all of them",
+        "repeat": "how often each tool runs (5), unless it takes long",
+        "json": "print one JSON document with every single run",
+    }
+)
+def bench(_: Context, cases: str = "", repeat: int = 5, json: bool = False) -> None:
+    with reported(as_json=json):
+        from benchmarks.bench import Limits, measure
+        from benchmarks.table import show
+        from pipeline.console.progress import Progress
+
+        names = [name for name in cases.split(",") if name]
+        show(measure(names, limits=Limits(repeat=repeat), tell=Progress().say), as_json=json)
