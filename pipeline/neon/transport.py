@@ -44,7 +44,7 @@ class Patience:
     A pause is drawn between 0 and a ceiling that doubles from `first_pause` to `longest_pause` (full jitter).
     """
 
-    attempts: int = 8
+    attempts: int = 10
     first_pause: float = 0.25
     longest_pause: float = 10.0
     request_timeout: float = 30.0

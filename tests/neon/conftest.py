@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.support.emulator import Emulator
 
 # As patient as the default, in less time.
-QUICK = Patience(attempts=5, first_pause=0.01, longest_pause=0.05, request_timeout=10, operation_poll=0.02)
+QUICK = Patience(attempts=12, first_pause=0.01, longest_pause=0.3, request_timeout=10, operation_poll=0.02)
 
 
 @pytest.fixture

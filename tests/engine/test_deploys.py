@@ -1,0 +1,123 @@
+"""`invoke deploy --env dev` and `--env prod` through what the stacks publish, then services on what was deployed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from chatdb.url import DatabaseURL
+    from tests.engine.workspace import Workspace
+
+    Query = Callable[[DatabaseURL, str], list[tuple[object, ...]]]
+
+RUNTIME = ["server_database_url", "ai_service_database_url"]
+
+
+@pytest.fixture(scope="module")
+def deployed(standing: Workspace) -> Workspace:
+    """Both environments, made and deployed."""
+    for stack in ("dev", "prod"):
+        standing.outputs(stack)  # so that the workspace knows which secrets must not be printed
+        _done(standing.inv("deploy", "--env", stack))
+    return standing
+
+
+def _done(answer: subprocess.CompletedProcess[str]) -> str:
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_a_second_deploy_has_nothing_to_do(deployed: Workspace, stack: str, query: Query) -> None:
+    sql = "SELECT count(*) FROM migration_history._yoyo_log"
+    before = query(deployed.url(stack), sql)
+    _done(deployed.inv("deploy", "--env", stack))
+    assert query(deployed.url(stack), sql) == before
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+@pytest.mark.parametrize("name", RUNTIME)
+def test_the_runtime_roles_log_in_through_the_pooler_read_and_write_and_make_no_tables(
+    deployed: Workspace, stack: str, name: str, query: Query
+) -> None:
+    url = deployed.url(stack, name)
+    [(branch, role)] = query(url, "SELECT current_setting('neon.branch_id'), current_user")
+    assert branch == deployed.outputs(stack)["branch_id"]
+    assert role == url.user
+    assert query(url, 'INSERT INTO "Thread" DEFAULT VALUES RETURNING id')
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        query(url, "CREATE TABLE theirs (n int)")
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("prod", "dev"), ("dev", "prod")])
+@pytest.mark.parametrize("name", RUNTIME)
+def test_a_service_of_one_environment_cannot_log_in_to_the_other(
+    deployed: Workspace, mine: str, theirs: str, name: str, query: Query
+) -> None:
+    stolen = deployed.url(theirs, name).copy_with(password=deployed.url(mine, name).password)
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        query(stolen, "SELECT 1")
+
+
+@pytest.mark.parametrize(("here", "there"), [("prod", "dev"), ("dev", "prod")])
+def test_threads_of_one_environment_do_not_show_in_the_other(
+    deployed: Workspace, here: str, there: str, query: Query
+) -> None:
+    [(thread,)] = query(deployed.url(here), 'INSERT INTO "Thread" DEFAULT VALUES RETURNING id')
+    assert query(deployed.url(there), f"SELECT 1 FROM \"Thread\" WHERE id = '{thread}'") == []
+
+
+def test_prods_url_given_to_a_deploy_of_dev_is_refused(deployed: Workspace, query: Query) -> None:
+    sql = "SELECT environment, branch_id FROM migration_history.environment_marker"
+    before = query(deployed.url("prod"), sql)
+    refused = deployed.inv("deploy", "--env", "dev", DATABASE_URL=deployed.url("prod").reveal())
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert query(deployed.url("prod"), sql) == before
+
+
+def test_a_rotated_runtime_password_is_in_force_after_the_next_deploy(deployed: Workspace, query: Query) -> None:
+    old = deployed.url("dev", "server_database_url")
+    other = deployed.url("dev", "ai_service_database_url")
+    deployed.set("dev", serverPasswordVersion="2")
+    deployed.up("dev")
+    query(old, "SELECT 1")  # the database does not know yet
+    new = deployed.url("dev", "server_database_url")
+    _done(deployed.inv("deploy", "--env", "dev"))
+    query(new, "SELECT 1")
+    query(other, "SELECT 1")
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        query(old, "SELECT 1")
+
+
+def test_the_branches_of_the_project_are_listed(deployed: Workspace) -> None:
+    said = _done(deployed.inv("branches", "--env", "prod"))
+    outputs = deployed.outputs("dev")
+    assert outputs["project_id"] in said
+    assert outputs["branch_id"] in said
+    assert "main" in said
+
+
+@pytest.mark.parametrize(
+    ("service", "name"), [("server", "server_database_url"), ("ai-service", "ai_service_database_url")]
+)
+def test_a_service_gets_its_line_of_env(deployed: Workspace, service: str, name: str) -> None:
+    url = deployed.outputs("dev")[name]
+    known, deployed._secrets = deployed._secrets, set()  # this one is asked for
+    try:
+        said = deployed.inv("env", "--env", "dev", "--for", service)
+    finally:
+        deployed._secrets = known
+    assert said.returncode == 0, said.stderr
+    assert f'DATABASE_URL="{url}"' in said.stdout
+
+
+def test_a_deploy_without_the_stack_says_what_to_do(deployed: Workspace) -> None:
+    refused = deployed.inv("deploy", "--env", "nowhere")
+    assert refused.returncode == 2
+    assert "pulumi stack init nowhere" in refused.stderr + refused.stdout
