@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from chatdb.url.value import DatabaseURL
 
 
+# node-postgres reads the database's name with decodeURI, which leaves these as they are. Of its kind are also ? and #,
+# which cannot stand raw: a database with one of them in its name is out of its reach.
+_NEVER_DECODED = ";/:@&=+$,"
+
+
 def for_prisma(url: DatabaseURL) -> ClientSettings:
     """Render for `new PrismaPg({connectionString: dsn, ...pool}, connect)` and for node-postgres's Pool.
 
@@ -30,8 +35,8 @@ def for_prisma(url: DatabaseURL) -> ClientSettings:
         connect["schema"] = schema
     parameters.take("pgbouncer")  # not needed: node-postgres prepares nothing unless it is given a name
     return ClientSettings(
-        url.render(params=query),
-        masked=url.render(params=query, masked=True),
+        url.render(params=query, raw_in_name=_NEVER_DECODED),
+        masked=url.render(params=query, masked=True, raw_in_name=_NEVER_DECODED),
         connect=connect,
         pool=_pool(parameters),
         left_out=parameters.left_out(),

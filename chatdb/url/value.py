@@ -129,10 +129,12 @@ class DatabaseURL:
         scheme: str = "postgresql",
         masked: bool = False,
         database: bool = True,
+        raw_in_name: str = "",
     ) -> str:
         """Render with other parameters and scheme: what the client modules use.
 
         A socket's folder goes into the query (`host=/dir`), where every client finds it; so does a port without a host.
+        `raw_in_name` are characters that this client does not decode in the database's name.
         """
         place = f"[{encode(self.host, safe=':')}]" if ":" in self.host else self.host
         query = [(name, shown_value(name, value) if masked else value) for name, value in params]
@@ -143,7 +145,7 @@ class DatabaseURL:
             place = f"{place}:{self.port}"
         secret = "" if self.password is None else ":***" if masked else ":" + encode(self.password)
         who = f"{encode(self.user or '')}{secret}@" if self.user or secret else ""
-        name = encode(self.database) if self.database and database else ""
+        name = encode(self.database, raw_in_name) if self.database and database else ""
         text = encode_query(query)
         return f"{scheme}://{who}{place}/{name}{text.replace('%2A%2A%2A', '***') if masked else text}"
 

@@ -38,7 +38,7 @@ def test_parameters_of_any_client_let_it_connect(node: Node, database: DatabaseU
     assert node.run("ask.mjs", url=url, QUESTION=DATABASE) == database.database
 
 
-@pytest.mark.parametrize("name", ["my db", "d%41é", "a/b?c#d"])
+@pytest.mark.parametrize("name", ["my db", "d%41é", "a/b:c@d&e=f+g%2Fh"])
 def test_any_user_password_and_database_connect(node: Node, server: PostgresServer, name: str) -> None:
     password = "p@:/?#[]%&=+ é%41'\"\\"
     with psycopg.connect(server.superuser.reveal(), autocommit=True) as connection:

@@ -277,6 +277,11 @@ def test_yoyo_never_decodes_the_databases_name_so_it_stands_in_the_query() -> No
     )
 
 
+def test_node_postgres_leaves_some_of_the_databases_name_undecoded_so_they_stand_raw() -> None:
+    url = DatabaseURL(host="h", database="a/b:c@d e%2F")
+    assert url.for_prisma().dsn == "postgresql://h/a/b:c@d%20e%252F"
+
+
 def test_settings_are_immutable() -> None:
     settings = DatabaseURL.parse("postgresql://u:p@h/d?connection_limit=2").for_asyncpg()
     with pytest.raises(AttributeError):
