@@ -1,0 +1,36 @@
+"""docs/infrastructure.md says what is true: every setting, every output, and tests that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from infra import settings
+from infra.neon_database import NeonDatabase
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "infrastructure.md").read_text()
+
+
+def test_every_setting_is_in_the_page() -> None:
+    keys = {"owns", *settings._COMMON, *settings._PROJECT, *settings._BRANCH}
+    assert [key for key in sorted(keys) if f"`{key}`" not in PAGE] == []
+
+
+def test_every_output_is_in_the_page() -> None:
+    assert [name for name in NeonDatabase.__annotations__ if name != "endpoint_host" and f"`{name}`" not in PAGE] == []
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    code = "\n".join(
+        path.read_text() for folder in ("infra", "engine") for path in (ROOT / "tests" / folder).glob("*.py")
+    )
+    named = re.findall(r"`(test_\w+?)_?(?:…)?`", PAGE)
+    assert len(named) > 25
+    assert [name for name in named if f"def {name}" not in code] == []
+
+
+def test_every_module_that_the_page_names_exists() -> None:
+    named = set(re.findall(r"`(infra/\w+\.py)`", PAGE))
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
