@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,29 +40,3 @@ def test_files_from_zero_cost_two_queries_more_however_many_they_are(
 def test_one_file_on_top_costs_one_query_more(migrated_sample: Database, sample: FolderBuilder) -> None:
     sample.write("0006_more", "CREATE TABLE more ();")
     assert counted(migrated_sample, sample) == (NOTHING_PENDING + 1, 1)
-
-
-# What costs the time of a whole deploy to import, and what a deploy with nothing to do has no use for.
-NOT_IMPORTED = ("rich", "yoyo", "sqlparse", "dotenv", "httpx", "pulumi", "pytest", "sqlite3")
-
-
-def test_a_deploy_with_nothing_to_do_imports_only_what_it_needs(
-    migrated_sample: Database, sample: FolderBuilder
-) -> None:
-    program = (
-        "import os, sys\n"
-        "from chatdb.url import DatabaseURL\n"
-        "from pipeline.deploy import apply\n"
-        "from pipeline.migrations import read_folder\n"
-        "report = apply(DatabaseURL.parse(os.environ['DATABASE_URL']), read_folder(sys.argv[1]))\n"
-        "assert not report.applied\n"
-        f"print([name for name in {NOT_IMPORTED!r} if name in sys.modules])\n"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", program, str(sample.path)],
-        env={**os.environ, "DATABASE_URL": migrated_sample.url.reveal()},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert answer.stdout.strip() == "[]"

@@ -1,0 +1,60 @@
+"""What a verb imports before it has anything to do, which is most of what a deploy with nothing pending takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.verbs.conftest import Checkout
+
+# Each takes longer than all that such a deploy does by itself, or is work that waits for something pending.
+HEAVY = {"rich", "yoyo", "sqlparse", "dotenv", "httpx", "pulumi", "sqlite3", "pkg_resources", "importlib_metadata"}
+NOT_YET = {
+    "psycopg.connection",
+    "psycopg.cursor",
+    "pipeline.deploy.back",
+    "pipeline.deploy.outside",
+    "pipeline.deploy.together",
+    "pipeline.generate",
+    "pipeline.lint",
+    "pipeline.local",
+    "pipeline.migrations.script",
+    "pipeline.migrations.sql_text",
+    "pipeline.neon",
+    "pipeline.schema",
+}
+
+
+def imported(checkout: Checkout, *arguments: str) -> set[str]:
+    """The modules that a verb imports, told by the interpreter."""
+    _, *rest = checkout.command(*arguments)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *rest],
+        cwd=checkout.path,
+        env=checkout.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+
+
+def test_a_deploy_with_nothing_to_do_imports_only_what_it_needs(checkout: Checkout) -> None:
+    assert checkout.inv("deploy").returncode == 0
+    modules = imported(checkout, "deploy")
+    assert "pipeline.deploy.run" in modules
+    assert {name for name in modules if name.partition(".")[0] in HEAVY} == set()
+    assert modules & NOT_YET == set()
+
+
+@pytest.mark.parametrize("arguments", [["--list"], ["--help", "deploy"]])
+def test_a_list_or_a_help_imports_the_table_of_verbs_and_nothing_behind_it(
+    checkout: Checkout, arguments: list[str]
+) -> None:
+    ours = {name for name in imported(checkout, *arguments) if name.partition(".")[0] in {"pipeline", "chatdb"}}
+    assert ours <= {"pipeline", "pipeline.console", "pipeline.console.outcome", "pipeline.errors", "pipeline.verbs"}
