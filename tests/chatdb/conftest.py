@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from tests.support.in_loop import in_loop
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from chatdb.url import DatabaseURL
     from tests.support.services import Services
@@ -49,13 +50,3 @@ def with_pool(service_url: DatabaseURL) -> Callable[[Callable[[Any], Awaitable[T
         return in_loop(inside())
 
     return run
-
-
-def in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end, in a loop of its own, with a deadline."""
-
-    async def timed() -> T:
-        async with asyncio.timeout(120):
-            return await coroutine
-
-    return asyncio.run(timed())

@@ -18,21 +18,14 @@ from chatdb.pool import IDLE_SECONDS, close_pool, get_pool, lifespan, open_pool
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
 from chatdb.waking import Waking, passes_by_itself
 from tests.support.counting_proxy import CountingProxy
+from tests.support.in_loop import in_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from tests.support.server import PostgresServer
 
 NEVER = DatabaseURL(host="127.0.0.1", port=1, user="u", database="d")
-
-
-def in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    async def timed() -> Any:
-        async with asyncio.timeout(120):
-            return await coroutine
-
-    return asyncio.run(timed())
 
 
 async def until(condition: Callable[[], bool]) -> None:
