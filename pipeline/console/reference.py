@@ -109,7 +109,7 @@ def _documents() -> str:
     head = (
         "## JSON documents\n\n"
         "`--json` prints one document, alone on standard output; progress stays on standard error. Fields are added, never\n"
-        "renamed or removed.\n"
+        "renamed or removed. (Not promised for `bench`, which prints its measurements.)\n"
     )
     return "\n".join([head, *(_document(name, fields) for name, fields in DOCUMENTS.items())])
 

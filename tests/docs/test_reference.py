@@ -93,7 +93,8 @@ def test_so_have_those_of_the_other_verbs(capsys: pytest.CaptureFixture[str]) ->
 
 def test_every_verb_with_a_document_has_it_described() -> None:
     with_json = {name for name, context in verb_contexts().items() if "--json" in context.flags}
-    assert with_json == set(DOCUMENTS) - {"error"}
+    measurements = {"bench"}  # whose shape nobody is promised
+    assert with_json - measurements == set(DOCUMENTS) - {"error"}
 
 
 def fields_of(value: Any, prefix: str = "") -> Iterator[str]:
