@@ -87,8 +87,9 @@ def _document(row: Row) -> dict[str, Any]:
         "applied": row.case.applied,
         "pending": row.case.pending,
         "round_trip": row.round_trip,
-        "tools": {
-            name: {
+        "tools": [
+            {
+                "name": name,
                 "wall": [each.wall for each in tool.spent],
                 "cpu": [each.cpu for each in tool.spent],
                 "peak": tool.peak,
@@ -97,5 +98,5 @@ def _document(row: Row) -> dict[str, Any]:
                 "statements": tool.traffic.statements if tool.traffic else None,
             }
             for name, tool in row.tools.items()
-        },
+        ],
     }
