@@ -90,8 +90,6 @@ def read_objects(url: DatabaseURL, server_major: int = 16) -> Objects:
             str(_pg_dump(server_major)),
             "--schema-only",
             "--no-owner",
-            "--no-publications",
-            "--no-subscriptions",
             f"--exclude-schema={SCHEMA}",
             f"--dbname={conninfo}",
         ],

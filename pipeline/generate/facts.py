@@ -43,6 +43,11 @@ SELECT {_NAME.format("s.relname")}, {_NAME.format("t.relname")}
   JOIN pg_namespace n ON n.oid = s.relnamespace
  WHERE s.relkind = 'S' AND {_OURS}
 """
+_ENUMS = f"""
+SELECT {_NAME.format("t.typname")}, e.enumlabel
+  FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE {_OURS} ORDER BY 1, e.enumsortorder
+"""
 _ROLES = f"""
 SELECT DISTINCT r.rolname FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
  WHERE n.nspname = 'public' AND r.rolname IN ({", ".join(literal(role) for role in RUNTIME_ROLES)})
@@ -84,6 +89,7 @@ class Facts:
     indexes: dict[str, Index] = field(default_factory=dict)
     constraints: dict[tuple[str, str], str] = field(default_factory=dict)  # (table, name) -> definition
     sequences: dict[str, str] = field(default_factory=dict)  # of serial columns -> table
+    enums: dict[str, list[str]] = field(default_factory=dict)
     runtime_roles: tuple[str, ...] = ()  # those that may use the schema public
     roles: tuple[str, ...] = ()  # all of the server
 
@@ -95,8 +101,8 @@ class Facts:
 def read_facts(url: DatabaseURL) -> Facts:
     """Read the facts of a database."""
     with open_session(url, application_name="chat-database facts") as session:
-        queries = (_COLUMNS, _INDEXES, _CONSTRAINTS, _SEQUENCES, _ROLES, _ALL_ROLES)
-        columns, indexes, constraints, sequences, runtime, roles = (
+        queries = (_COLUMNS, _INDEXES, _CONSTRAINTS, _SEQUENCES, _ENUMS, _ROLES, _ALL_ROLES)
+        columns, indexes, constraints, sequences, labels, runtime, roles = (
             result.rows for result in session.run(";".join(queries))
         )
     tables: dict[str, Table] = {}
@@ -104,10 +110,14 @@ def read_facts(url: DatabaseURL) -> Facts:
         table = tables.setdefault(str(name), Table(str(kind), {}))
         if column is not None:
             table.columns[column] = Column(str(type_), not_null == "t", has_default == "t")
+    enums: dict[str, list[str]] = {}
+    for name, label in labels:
+        enums.setdefault(str(name), []).append(str(label))
     return Facts(
         tables=tables,
         indexes={str(row[0]): Index(str(row[1]), str(row[2]), str(row[3])) for row in indexes},
         constraints={(str(row[0]), str(row[1])): str(row[2]) for row in constraints},
+        enums=enums,
         sequences={str(row[0]): str(row[1]) for row in sequences},
         runtime_roles=tuple(sorted((str(row[0]) for row in runtime), key=RUNTIME_ROLES.index)),
         roles=tuple(str(row[0]) for row in roles),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import UsageError
 from pipeline.generate.parts import Piece
 from pipeline.generate.spelling import quoted
+from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +31,7 @@ class _Named:
 
 
 def named_renames(texts: Sequence[str], before: Facts) -> list[Piece]:
-    """Turn `--rename old=new` into statements: "Thread=Conversation", "Message.content=body".
+    """Turn `--rename old=new` into statements: "Thread=Conversation", "Message.content=body", "Mood.sad=gloomy".
 
     Raises:
         UsageError: a text is not of that form, or names nothing that is there.
@@ -68,6 +69,12 @@ def probable_renames(before: Facts, desired: Facts) -> list[str]:
     gone, new = _only_in(before.tables, desired.tables), _only_in(desired.tables, before.tables)
     for old in gone:
         found += [f"--rename {old}={name}" for name in new if _alike(before.tables[old], desired.tables[name])]
+    for name, labels in before.enums.items():
+        after_labels = desired.enums.get(name, [])
+        if len(labels) == len(after_labels):
+            found += [
+                f"--rename {name}.{old}={now}" for old, now in zip(labels, after_labels, strict=True) if old != now
+            ]
     for name, table in before.tables.items():
         if name in desired.tables and table.kind in {"r", "p"}:
             after = desired.tables[name]
@@ -99,6 +106,11 @@ def _statement(named: _Named, text: str, before: Facts) -> Piece:
     relation, part = named.relation, named.part
     if part and f"{relation}.{part}" in before.tables:
         relation, part = f"{relation}.{part}", ""  # a table of another schema
+    if part in before.enums.get(relation, ()):
+        template = f"ALTER TYPE {quoted(relation)} RENAME VALUE {{}} TO {{}}"
+        return _both_ways(
+            template, literal(part), literal(named.new), "The rows that have it keep it, under its new name."
+        )
     if relation not in before.tables:
         raise UsageError(
             f"--rename {text}: the migrations build no table {relation!r}",

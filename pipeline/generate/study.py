@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.errors import InvalidPlan
 from pipeline.generate.building import load, replay
 from pipeline.generate.dump import Deviation, Objects, deviations, read_objects
 from pipeline.generate.facts import Facts, read_facts
@@ -62,7 +63,12 @@ def study_into(current: DatabaseURL, desired: DatabaseURL, folder: Folder, schem
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         sides = pool.submit(build_current), pool.submit(build_desired)
-        return Study(sides[0].result(), sides[1].result())
+        left = sides[0].result()
+        try:
+            return Study(left, sides[1].result())
+        except InvalidPlan:
+            # on a new server it may have named a role that the migrations, beside it, had not made yet
+            return Study(left, build_desired())
 
 
 def read_side(database: DatabaseURL) -> Side:

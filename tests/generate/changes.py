@@ -19,6 +19,7 @@ class Change:
     allow_destructive: bool = False
     renames: tuple[str, ...] = ()
     ending: Ending = "converged"
+    rewritten: tuple[str, ...] = ()  # columns whose values are written otherwise afterwards, and mean the same
 
     @property
     def id(self) -> str:
@@ -349,7 +350,15 @@ CHANGES = [
         ),
         ending="draft",
     ),
-    edit("enum", "value renamed", "('happy', 'sad')", "('happy', 'gloomy')", ending="refused"),
+    edit("enum", "value renamed, not said", "('happy', 'sad')", "('happy', 'gloomy')", ending="refused"),
+    edit(
+        "enum",
+        "value renamed",
+        "('happy', 'sad')",
+        "('happy', 'gloomy')",
+        renames=("Mood.sad=gloomy",),
+        rewritten=("Note.mood",),
+    ),
     edit(
         "enum", "value dropped that rows have", "('happy', 'sad')", "('happy')", allow_destructive=True, ending="draft"
     ),
@@ -423,5 +432,7 @@ CHANGES = [
         "CREATE OPERATOR === (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4eq);",
         ending="draft",
     ),
+    add("publication", "new", 'CREATE PUBLICATION "p" FOR TABLE "Note";'),
+    add("policy", "for a runtime role", 'CREATE POLICY "q" ON "Note" FOR SELECT TO server USING (true);'),
     add("nothing", "a comment in schema.sql", "-- only words"),
 ]

@@ -92,13 +92,12 @@ def kept(
             lost += [] if change.allow_destructive else [f"table {table}"]
             continue
         lost += [f"rows of {table}"] if after[name][0] != number else []
+        there = {key.strip('"'): value for key, value in after[name][1].items()}
         for column, value in columns.items():
-            now = next(
-                (new for old, new in _renamed(change) if old == f"{table}.{column.strip(chr(34))}"), column.strip('"')
-            )
-            there = {key.strip('"'): text for key, text in after[name][1].items()}
-            if there.get(now) != value and not (change.allow_destructive or change.group == "type"):
-                lost.append(f"{table}.{column}")
+            old = f"{table}.{column.strip(chr(34))}"
+            now = next((new for was, new in _renamed(change) if was == old), column.strip('"'))
+            meant = change.allow_destructive or change.group == "type" or old in change.rewritten
+            lost += [] if meant or there.get(now) == value else [old]
     return lost
 
 
