@@ -8,15 +8,17 @@ from pipeline.deploy.failure import explain_file
 from pipeline.deploy.leftovers import find_index
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience, open_locked
-from pipeline.deploy.run import AppliedNow, Report
+from pipeline.deploy.outside import limits_sql
+from pipeline.deploy.run import AppliedNow, Report, ask
+from pipeline.deploy.signals import RERUN, SignalReceived
 from pipeline.deploy.target import Target, check_target
 from pipeline.deploy.together import Step, run_together
-from pipeline.errors import InvalidPlan, MigrationFileError, UsageError
-from pipeline.history.record import Author, unmark_sql
-from pipeline.postgres.session import ServerError
+from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationFileError, PipelineError, UsageError
+from pipeline.history.record import CLEAN, Author, unmark_sql
+from pipeline.postgres.session import ConnectionLost, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from chatdb.url import DatabaseURL
     from pipeline.migrations import Applied, Folder, MigrationFile
@@ -39,7 +41,8 @@ def rollback(
     Raises:
         UsageError: no applied migration is named so.
         InvalidPlan: an applied file is missing or has no rollback file; nothing was run.
-        DatabaseFailed: a statement failed; what was rolled back before it stays so.
+        DatabaseFailed: a statement failed or the server was lost; the message says what is rolled back.
+        Interrupted: a signal arrived; the message says what is rolled back.
     """
     observer = observer or Observer()
     opened = open_locked(url, application="chat-database rollback", patience=patience or Patience(), observer=observer)
@@ -53,13 +56,28 @@ def rollback(
             done.append(AppliedNow(migration, milliseconds))
             observer.applied(migration, milliseconds)
 
-        written_by = author()
-        for file, script in chosen:
-            if script.transactional:
-                run_together(opened.session, [Step.backward(file, script, written_by)], observer, count)
-            else:
-                _run_outside(opened.session, file, script, written_by)
-                count(file.id, None)
+        try:
+            written_by = author()
+            for file, script in chosen:
+                if script.transactional:
+                    run_together(opened.session, [Step.backward(file, script, written_by)], observer, count)
+                else:
+                    _run_outside(opened.session, file, script, written_by)
+                    count(file.id, None)
+        except ConnectionLost as lost:
+            # the last answer may be lost and not the work
+            raise DatabaseFailed(
+                f"{lost.message}\nat least {_standing(chosen, {each.id for each in done})}", remedy=RERUN
+            ) from lost
+        except SignalReceived as signal:
+            applied = ask(opened.session)
+            gone = None if applied is None else {file.id for file, _ in chosen if file.id not in applied}
+            raise Interrupted(
+                f"interrupted; {_standing(chosen, gone)}", signal_number=signal.number, remedy=RERUN
+            ) from None
+        except PipelineError as error:
+            error.message = f"{error.message}\n{_standing(chosen, {each.id for each in done})}"
+            raise
     left = len(opened.history.applied) - len(done)
     return Report(opened.session.shown_as, opened.identity, left, tuple(done))
 
@@ -93,13 +111,21 @@ def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[tup
     return chosen
 
 
+def _standing(chosen: Sequence[tuple[MigrationFile, Script]], gone: set[str] | None) -> str:
+    """One sentence about what of a rollback is done."""
+    if gone is None:
+        return "what of this run is rolled back is not known: `./inv status` tells."
+    return f"{len(gone)} of {len(chosen)} rolled back in this run."
+
+
 def _run_outside(session: Session, file: MigrationFile, script: Script, author: Author) -> None:
     """The statement, then the record. A rerun after a crash between them finds the index gone already."""
     concurrent = script.concurrent
     assert concurrent is not None  # noqa: S101 - told to the type checker: the script is not transactional
     if concurrent.kind != "drop index" or find_index(session, concurrent) is not None:
+        session.run(limits_sql(script))
         try:
             session.run(concurrent.sql)
         except ServerError as error:
             raise explain_file(error, script) from error
-    session.run(unmark_sql(file, author))
+    session.run(unmark_sql(file, author) + CLEAN)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.history.record import Author
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.concurrent import Concurrent
+    from pipeline.migrations.script import Script
     from pipeline.postgres.session import Session
 
 # A limit on waiting for locks would make CREATE INDEX CONCURRENTLY fail on any old transaction and leave an INVALID index,
@@ -61,6 +62,14 @@ def run_outside(session: Session, file: MigrationFile, author: Author, unfinishe
     return milliseconds
 
 
+def limits_sql(script: Script) -> str:
+    """What sets the limits of a statement outside a transaction, for the session."""
+    return (
+        f"SET lock_timeout = {literal(script.settings.get('lock-timeout', LOCK_TIMEOUT))};"
+        f"SET statement_timeout = {literal(script.settings.get('statement-timeout', STATEMENT_TIMEOUT))};"
+    )
+
+
 def _concurrent(file: MigrationFile) -> Concurrent:
     concurrent = file.forward.concurrent
     if concurrent is None:
@@ -75,12 +84,7 @@ def _start(session: Session, file: MigrationFile, author: Author, concurrent: Co
         existed = f"coalesce(pg_catalog.to_regclass({literal(index_name(concurrent))})::oid::text, '')"
     elif concurrent.kind.startswith("reindex"):
         existed = reindex_leftovers_sql(concurrent)
-    settings = file.forward.settings
-    limits = (
-        f"SET lock_timeout = {literal(settings.get('lock-timeout', LOCK_TIMEOUT))};"
-        f"SET statement_timeout = {literal(settings.get('statement-timeout', STATEMENT_TIMEOUT))}"
-    )
-    results = session.run(f"{started_sql(file, author, existed)};{limits}")
+    results = session.run(f"{started_sql(file, author, existed)};{limits_sql(file.forward)}")
     notes = parse_comment(results[0].rows[0][0] or "")
     if notes.get("existed") and concurrent.kind.startswith("reindex"):
         raise DatabaseFailed(

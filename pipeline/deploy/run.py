@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeline.history import History
     from pipeline.migrations import Folder, MigrationFile, Plan
     from pipeline.postgres.identity import Identity
+    from pipeline.postgres.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
         return _after_loss(run, plan, done, lost)
     except SignalReceived as signal:
         raise Interrupted(
-            f"interrupted; {_standing(plan, _ask(opened))}",
+            f"interrupted; {_standing(plan, ask(opened.session))}",
             signal_number=signal.number,
             remedy=RERUN,
         ) from None
@@ -183,11 +184,17 @@ def _groups(pending: Sequence[MigrationFile]) -> list[list[MigrationFile]]:
 
 def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLost) -> list[AppliedNow]:
     """The answer was lost, not necessarily the work: ask on a new connection, once the old one's backend let go of the lock."""
-    run.observer.note(f"{lost.message}; asking on a new connection what is applied")
+    confirmed = {each.id for each in done}
     try:
+        run.observer.note(f"{lost.message}; asking on a new connection what is applied")
         again = _open(run)
+    except SignalReceived as signal:
+        raise Interrupted(
+            f"interrupted after {lost.message}; {_standing(plan, confirmed, at_least=True)}",
+            signal_number=signal.number,
+            remedy=RERUN,
+        ) from lost
     except PipelineError as error:
-        confirmed = {each.id for each in done}
         raise DatabaseFailed(
             f"{lost.message}, and no new one could be had to ask what is applied ({error.message})\n"
             f"{_standing(plan, confirmed, at_least=True)}",
@@ -203,12 +210,13 @@ def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLo
     raise DatabaseFailed(f"{lost.message}\n{_standing(plan, set(applied))}", remedy=RERUN) from lost
 
 
-def _ask(opened: Opened) -> set[str] | None:
-    """The ids that are applied now, or None when the session can no longer tell."""
+def ask(session: Session) -> set[str] | None:
+    """The ids that are applied now, or None when the session can no longer tell, or nobody has the patience to wait."""
     try:
-        opened.session.run("ROLLBACK")  # of the file that was cancelled; outside a transaction it does nothing
-        return set(parse_history([result.rows for result in opened.session.run(READ)]).applied)
-    except PipelineError:
+        if session.in_transaction:  # of the file that was cancelled
+            session.run("ROLLBACK")
+        return set(parse_history([result.rows for result in session.run(READ)]).applied)
+    except (PipelineError, SignalReceived):
         return None
 
 

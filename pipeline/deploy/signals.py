@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, Interrupted
+from pipeline.postgres.callbacks import raise_or_keep
 from pipeline.postgres.session import ConnectionLost
 
 if TYPE_CHECKING:
@@ -26,15 +27,23 @@ class SignalReceived(BaseException):
 
 
 def _raise(number: int, _: FrameType | None) -> None:
-    raise SignalReceived(number)
+    raise_or_keep(SignalReceived(number))
 
 
 @contextmanager
 def as_exceptions() -> Iterator[None]:
-    """While inside, the first SIGINT or SIGTERM raises SignalReceived; the handlers of before come back at the end."""
+    """While inside, SIGINT and SIGTERM raise SignalReceived; the handlers of before come back at the end.
+
+    Raises:
+        Interrupted: one arrived where nobody inside knew how things stand.
+    """
     before = {number: signal.signal(number, _raise) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except SignalReceived as received:
+        raise Interrupted(
+            "interrupted; `./inv status` tells what is applied.", signal_number=received.number, remedy=RERUN
+        ) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from pipeline.errors import DatabaseFailed
+from pipeline.postgres.callbacks import held
 from pipeline.postgres.libpq import OperationalError, pq
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Session:
     on_notice: Callable[[str, str], None] | None = (
         None  # is told the SQLSTATE and the text of a NOTICE, INFO or WARNING
     )
+    _notices: list[tuple[str, str]] = field(default_factory=list, init=False, repr=False)  # not told yet
 
     def __post_init__(self) -> None:
         """Non-blocking, so that a large query is sent while its first answers are read."""
@@ -80,6 +82,11 @@ class Session:
     def backend_pid(self) -> int:
         """The pid that the server gave at the start: through a pooler it is not that of the backend."""
         return self.connection.backend_pid
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, or failed and not yet rolled back."""
+        return self.connection.transaction_status != pq.TransactionStatus.IDLE
 
     def run(self, sql: str, on_result: Callable[[Result], None] | None = None) -> list[Result]:
         """Send one query (of any number of statements) and return the results of all its statements.
@@ -132,14 +139,17 @@ class Session:
 
     def _next(self) -> pq.abc.PGresult | None:
         """The next statement's result, or None when the server has answered everything."""
-        sent = self.connection.flush() == 0
-        while self.connection.is_busy() or not sent:
+        sent = held(self.connection.flush) == 0
+        while held(self.connection.is_busy) or not sent:
+            self._tell_notices()
             readable = self._wait(select.POLLIN if sent else select.POLLIN | select.POLLOUT)
             if readable:
                 self.connection.consume_input()
             if not sent:
-                sent = self.connection.flush() == 0
-        return self.connection.get_result()
+                sent = held(self.connection.flush) == 0
+        answer = held(self.connection.get_result)
+        self._tell_notices()
+        return answer
 
     def _wait(self, events: int, timeout: float | None = None) -> bool:
         """Whether there is something to read (or nothing came within `timeout` seconds: False)."""
@@ -154,10 +164,10 @@ class Session:
         try:
             self.connection.get_cancel().cancel()
             while time.monotonic() < deadline:
-                if self.connection.is_busy():
+                if held(self.connection.is_busy):
                     if self._wait(select.POLLIN, deadline - time.monotonic()):
                         self.connection.consume_input()
-                elif self.connection.get_result() is None:
+                elif held(self.connection.get_result) is None:
                     return
         except OperationalError:
             return  # the connection is gone, and client_connection_check_interval ends the statement
@@ -167,9 +177,15 @@ class Session:
         return ConnectionLost(f"the connection to {self.shown_as} was lost: {first}")
 
     def _notice(self, result: pq.abc.PGresult) -> None:
+        """What libpq calls while it reads: kept until it has returned, since an exception of who listens would be lost."""
         fields = _fields(result)
-        if self.on_notice is not None:
-            self.on_notice(fields.get("sqlstate", ""), fields.get("message", ""))
+        self._notices.append((fields.get("sqlstate", ""), fields.get("message", "")))
+
+    def _tell_notices(self) -> None:
+        while self._notices:
+            notice = self._notices.pop(0)
+            if self.on_notice is not None:
+                self.on_notice(*notice)
 
 
 def _fields(answer: pq.abc.PGresult) -> dict[str, str]:

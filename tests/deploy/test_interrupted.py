@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pipeline.deploy import apply
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.signals import SignalReceived, as_exceptions
+from pipeline.errors import Interrupted
+from pipeline.postgres.callbacks import held
+from pipeline.postgres.session import Session
 from tests.support.until import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
     from tests.support.sample import Database
@@ -72,3 +80,90 @@ def test_an_interrupted_concurrent_index_is_healed_by_the_next_run(
     )
     assert [each.id for each in apply(db.url, folder.read()).applied] == ["0002_i"]
     assert db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") is True
+
+
+SLEEPS = "CREATE TABLE t (); DO $$ BEGIN RAISE NOTICE 'asleep'; PERFORM pg_sleep(300); END $$;"
+
+
+class Impatient(Observer):
+    """Presses Ctrl-C when the server says something, and when the deploy does, as often as it is told to."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.left = times
+
+    def notice(self, text: str) -> None:
+        assert text
+        self.press()
+
+    def note(self, text: str) -> None:
+        assert text
+        self.press()
+
+    def press(self) -> None:
+        if self.left:
+            self.left -= 1
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_while_a_notice_is_being_told_is_not_lost(db: Database, folder: FolderBuilder) -> None:
+    folder.write("0001_long", SLEEPS)
+    with pytest.raises(Interrupted, match="0 of 1 applied in this run; nothing of 0001_long is"), as_exceptions():
+        apply(db.url, folder.read(), observer=Impatient())
+    assert db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 0
+
+
+def test_a_signal_inside_libpqs_callback_comes_out_when_libpq_has_returned() -> None:
+    told: list[str] = []
+
+    def callback() -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        told.append("to its end")
+        return "answer"
+
+    with pytest.raises(SignalReceived) as caught:
+        _in_signal_handlers(lambda: held(callback))
+    assert caught.value.number == signal.SIGTERM
+    assert told == ["to its end"]
+
+
+def _in_signal_handlers(call: Callable[[], object]) -> None:
+    with as_exceptions():
+        try:
+            call()
+        except SignalReceived as received:
+            caught = received
+        else:
+            return
+    raise caught
+
+
+def test_a_second_signal_while_the_first_is_dealt_with_ends_without_a_guess(
+    db: Database, folder: FolderBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.write("0001_long", SLEEPS)
+    cancel = Session._cancel
+
+    def cancel_and_be_interrupted(session: Session) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        cancel(session)
+
+    monkeypatch.setattr(Session, "_cancel", cancel_and_be_interrupted)
+    with pytest.raises(Interrupted, match="is not known") as caught, as_exceptions():
+        apply(db.url, folder.read(), observer=Impatient())
+    assert caught.value.exit_status == 143
+    until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 0)
+    assert db.applied() == []
+
+
+def test_a_signal_while_a_lost_connection_is_replaced_says_what_is_known(db: Database, folder: FolderBuilder) -> None:
+    folder.write("0001_fine", "CREATE TABLE fine ();")
+    folder.write("0002_fatal", "SELECT pg_terminate_backend(pg_backend_pid());")
+    with pytest.raises(Interrupted, match="was lost") as caught, as_exceptions():
+        apply(db.url, folder.read(), observer=Impatient())
+    assert "at least 1 of 2 applied in this run (through 0001_fine)." in caught.value.message
+
+
+def test_a_signal_where_nobody_knows_how_things_stand_is_an_error_of_ours_too() -> None:
+    with pytest.raises(Interrupted, match="status") as caught, as_exceptions():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.exit_status == 143
