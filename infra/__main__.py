@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
 import pulumi
 from pulumi.runtime import config as runtime_config
 
 from infra.neon_database import NeonDatabase, ParentBranch
 from infra.settings import BranchSettings, load
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def main() -> None:
@@ -36,5 +43,14 @@ def _parent(settings: BranchSettings) -> ParentBranch:
     return ParentBranch(reference.get_output("project_id"), reference.get_output("branch_id"))
 
 
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End without a traceback: the engine interrupts the program when a step failed, and has told the person why.
+
+    32 is the language host's code for "an error was shown already" (pulumi-language-python-exec).
+    """
+    os._exit(32)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _stop)
     main()

@@ -154,3 +154,12 @@ def test_an_existing_project_is_taken_over_with_its_data(workspace: Workspace, q
     query(workspace.url("prod"), "SELECT 1")
     assert set(workspace.summary("prod", "--refresh")) == {"same"}
     assert workspace.projects() == [made["project"]["id"]]
+
+
+def test_taking_over_a_project_of_another_region_is_refused_and_makes_nothing(prod: Workspace) -> None:
+    project = prod.outputs("prod")["project_id"]
+    prod.init("other")
+    prod.set("other", owns="project", projectName=prod.project_name, projectId=project, regionId="aws-eu-central-1")
+    assert "unable to replace resource" in prod.failed_up("other")
+    assert prod.projects() == [project]
+    assert prod.neon.project(project).region_id == "aws-us-east-1"
