@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import select
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, DatabaseFailed, PipelineError
@@ -13,7 +15,7 @@ from pipeline.postgres.libpq import OperationalError, conninfo_to_dict, make_con
 from pipeline.postgres.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from chatdb.url import DatabaseURL
 
@@ -35,6 +37,18 @@ SETTINGS: Mapping[str, str] = {
     "TimeZone": "UTC",
     "default_tablespace": "",
     "check_function_bodies": "on",
+}
+
+# libpq sends these as settings of their own, which the server takes after, and so instead of, those above.
+_SENT_BY_LIBPQ = ("PGTZ", "PGDATESTYLE", "PGGEQO")
+
+# A statement may be silent for hours, and networks forget connections that are silent for minutes: without these, nobody
+# would ever learn that the server, or the way to it, is gone.
+_KEEPALIVES = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+    "tcp_user_timeout": "90000",
 }
 
 _REFUSED_WAIT = 5.0  # seconds that a port where nothing listens is tried again: a server may be restarting
@@ -71,7 +85,8 @@ def open_session(url: DatabaseURL, *, application_name: str, wait: float = 30.0)
     pause = _FIRST_PAUSE
     while True:
         try:
-            return Session(_connect(conninfo, started + wait), shown_as=where(url))
+            with _without_variables():
+                return Session(_connect(conninfo, started + wait), shown_as=where(url))
         except OperationalError as error:
             waited = time.monotonic() - started
             message = _message(error)
@@ -105,8 +120,18 @@ def _conninfo(url: DatabaseURL, application_name: str) -> str:
     options = " ".join(f"-c {name}={_escaped(value)}" for name, value in SETTINGS.items())
     given["options"] = f"{given.get('options') or ''} {options}".strip()
     given["application_name"] = application_name
-    given.setdefault("connect_timeout", "15")
-    return make_conninfo("", **given)
+    given["client_encoding"] = SETTINGS["client_encoding"]  # else PGCLIENTENCODING, or the URL's, would come after ours
+    return make_conninfo("", **_KEEPALIVES | given)
+
+
+@contextmanager
+def _without_variables() -> Iterator[None]:
+    """While inside, libpq does not see the environment's variables that would replace a setting of ours."""
+    hidden = {name: os.environ.pop(name) for name in _SENT_BY_LIBPQ if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _escaped(value: str) -> str:
