@@ -18,3 +18,9 @@ def project(emulator: Emulator) -> Iterator[Json]:
     made = emulator.create_project()
     yield made
     emulator.delete_project(made["project"]["id"])
+
+
+@pytest.fixture(scope="session")
+def shared(emulator: Emulator) -> Json:
+    """A project for tests that leave it as it is."""
+    return emulator.create_project(name="shared")

@@ -99,8 +99,8 @@ def test_a_branch_is_found_by_name_and_in_pages(emulator: Emulator, project: Jso
     assert "next" not in second["pagination"]
 
 
-def test_a_name_is_taken_once(emulator: Emulator, project: Json) -> None:
-    answer = emulator.api.post(f"{project_path(project)}/branches", json={"branch": {"name": "main"}})
+def test_a_name_is_taken_once(emulator: Emulator, shared: Json) -> None:
+    answer = emulator.api.post(f"{project_path(shared)}/branches", json={"branch": {"name": "main"}})
 
     assert answer.status_code == 409
     assert answer.json()["message"] == 'branch already exists; branch_name:"main"'
@@ -162,9 +162,9 @@ def test_an_expiry_can_be_taken_away(emulator: Emulator, project: Json) -> None:
 
 @pytest.mark.parametrize("expires_at", ["2099-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "2026-12-01T00:00:00", "soon"])
 def test_an_expiry_is_in_the_next_thirty_days_and_has_a_time_zone(
-    emulator: Emulator, project: Json, expires_at: str
+    emulator: Emulator, shared: Json, expires_at: str
 ) -> None:
-    answer = emulator.api.post(f"{project_path(project)}/branches", json={"branch": {"expires_at": expires_at}})
+    answer = emulator.api.post(f"{project_path(shared)}/branches", json={"branch": {"expires_at": expires_at}})
 
     assert answer.status_code == 400
 
@@ -215,8 +215,8 @@ def test_the_free_plan_has_ten_branches_and_protects_none(another_emulator: Call
 
 
 @pytest.mark.parametrize("point", [{"parent_lsn": "0/1E8A9B8"}, {"parent_timestamp": "2026-11-01T00:00:00Z"}])
-def test_branching_at_a_past_point_is_not_emulated(emulator: Emulator, project: Json, point: Json) -> None:
-    answer = emulator.api.post(f"{project_path(project)}/branches", json={"branch": point})
+def test_branching_at_a_past_point_is_not_emulated(emulator: Emulator, shared: Json, point: Json) -> None:
+    answer = emulator.api.post(f"{project_path(shared)}/branches", json={"branch": point})
 
     assert answer.status_code == 501
 
@@ -230,8 +230,8 @@ def test_branching_at_a_past_point_is_not_emulated(emulator: Emulator, project: 
         ("GET", "{branch}/compare_schema?db_name=app"),
     ],
 )
-def test_what_is_not_emulated_says_so_in_neons_words(emulator: Emulator, project: Json, method: str, path: str) -> None:
-    where = path.format(branch=branch_path(project), project=project_path(project))
+def test_what_is_not_emulated_says_so_in_neons_words(emulator: Emulator, shared: Json, method: str, path: str) -> None:
+    where = path.format(branch=branch_path(shared), project=project_path(shared))
     answer = emulator.api.request(method, where)
 
     assert answer.status_code == 501

@@ -19,9 +19,9 @@ Json = dict[str, Any]
 
 
 @pytest.mark.parametrize("status", [423, 429, 500, 503])
-def test_the_next_calls_of_a_route_fail_and_then_no_more(emulator: Emulator, project: Json, status: int) -> None:
+def test_the_next_calls_of_a_route_fail_and_then_no_more(emulator: Emulator, shared: Json, status: int) -> None:
     emulator.fault(route="GET /projects/*", status=status, times=2, retry_after=7)
-    path = project_path(project)
+    path = project_path(shared)
     other = emulator.api.get(f"{path}/branches")
     answers = [emulator.api.get(path) for _ in range(3)]
 
@@ -31,19 +31,19 @@ def test_the_next_calls_of_a_route_fail_and_then_no_more(emulator: Emulator, pro
     assert set(answers[0].json()) == {"request_id", "code", "message"}
 
 
-def test_a_gateways_timeout_is_a_page(emulator: Emulator, project: Json) -> None:
+def test_a_gateways_timeout_is_a_page(emulator: Emulator, shared: Json) -> None:
     emulator.fault(route="GET /projects/{id}", status=524)
-    answer = emulator.api.get(project_path(project))
+    answer = emulator.api.get(project_path(shared))
 
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (524, "text/html")
 
 
-def test_a_hanging_call_hangs(emulator: Emulator, project: Json) -> None:
+def test_a_hanging_call_hangs(emulator: Emulator, shared: Json) -> None:
     emulator.fault(route="GET /projects/*", kind="hang")
 
     with pytest.raises(httpx.ReadTimeout):
-        emulator.api.get(project_path(project), timeout=0.5)
-    assert emulator.api.get(project_path(project)).status_code == 200
+        emulator.api.get(project_path(shared), timeout=0.5)
+    assert emulator.api.get(project_path(shared)).status_code == 200
 
 
 def test_an_answer_is_lost_after_the_effect(emulator: Emulator, project: Json) -> None:
@@ -111,17 +111,17 @@ def test_a_role_whose_operation_failed_is_not_there(emulator: Emulator, project:
     assert emulator.api.get(f"{branch_path(project)}/roles/reader").status_code == 404
 
 
-def test_faults_are_switched_from_the_command_line(emulator: Emulator, project: Json) -> None:
+def test_faults_are_switched_from_the_command_line(emulator: Emulator, shared: Json) -> None:
     def switch(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "emulator", "fault", *words]
         environment = os.environ | {"NEON_EMULATOR_DATA": str(emulator.data), "HTTPS_PROXY": "http://127.0.0.1:9"}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert switch("--route", "GET /projects/*", "--status", "503", "--times", "5").returncode == 0
-    assert emulator.api.get(project_path(project)).status_code == 503
+    assert emulator.api.get(project_path(shared)).status_code == 503
     assert '"times": 4' in switch("--list").stdout
     assert switch("--clear").returncode == 0
-    assert emulator.api.get(project_path(project)).status_code == 200
+    assert emulator.api.get(project_path(shared)).status_code == 200
     wrong = switch("--route", "nonsense")
     assert (wrong.returncode, "METHOD /path" in wrong.stderr) == (2, True)
 
@@ -132,13 +132,14 @@ def test_the_apis_key_does_not_open_the_administration(emulator: Emulator) -> No
     assert emulator.admin.get("/faults", headers={"Authorization": key}).status_code == 401
 
 
-def test_calls_can_be_counted(emulator: Emulator, project: Json) -> None:
-    threads = [threading.Thread(target=emulator.api.get, args=(project_path(project),)) for _ in range(5)]
+def test_calls_can_be_counted(emulator: Emulator, shared: Json) -> None:
+    wanted = {"method": "GET", "path": project_path(shared), "status": 200, "fault": None}
+    before = emulator.admin.get("/calls").json()["calls"].count(wanted)
+    threads = [threading.Thread(target=emulator.api.get, args=(project_path(shared),)) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
     made = emulator.admin.get("/calls").json()["calls"]
-    wanted = {"method": "GET", "path": project_path(project), "status": 200, "fault": None}
-    assert made.count(wanted) == 5
+    assert made.count(wanted) == before + 5

@@ -28,8 +28,8 @@ def state(emulator: Emulator, project: Json) -> str:
     return found
 
 
-def test_a_direct_connection_is_shown_a_pid_that_is_not_its_own(project: Json) -> None:
-    with psycopg.connect(uri(project)) as connection:
+def test_a_direct_connection_is_shown_a_pid_that_is_not_its_own(shared: Json) -> None:
+    with psycopg.connect(uri(shared)) as connection:
         found = connection.execute("SELECT pg_backend_pid()").fetchone()
         shown = connection.info.backend_pid
 
@@ -37,8 +37,8 @@ def test_a_direct_connection_is_shown_a_pid_that_is_not_its_own(project: Json) -
     assert found[0] != shown
 
 
-def test_a_cancel_request_reaches_its_own_session_only(project: Json) -> None:
-    with psycopg.connect(uri(project)) as victim, psycopg.connect(uri(project)) as bystander:
+def test_a_cancel_request_reaches_its_own_session_only(shared: Json) -> None:
+    with psycopg.connect(uri(shared)) as victim, psycopg.connect(uri(shared)) as bystander:
         began = threading.Event()
         seen: list[str] = []
 
@@ -54,7 +54,7 @@ def test_a_cancel_request_reaches_its_own_session_only(project: Json) -> None:
         other.start()
         thread = threading.Thread(target=sleep, args=(victim, 60))
         thread.start()
-        with psycopg.connect(uri(project)) as watch:
+        with psycopg.connect(uri(shared)) as watch:
             until(
                 lambda: (
                     watch.execute(
@@ -70,10 +70,10 @@ def test_a_cancel_request_reaches_its_own_session_only(project: Json) -> None:
     assert seen == ["cancelled", "slept"]
 
 
-def test_both_tls_and_plain_text_open_the_door(emulator: Emulator, project: Json) -> None:
+def test_both_tls_and_plain_text_open_the_door(emulator: Emulator, shared: Json) -> None:
     trusted = emulator.environment["SSL_CERT_FILE"]
     for mode in ("disable", "require", "verify-full"):
-        with psycopg.connect(uri(project), sslmode=mode, sslrootcert=trusted) as connection:
+        with psycopg.connect(uri(shared), sslmode=mode, sslrootcert=trusted) as connection:
             assert connection.pgconn.ssl_in_use == (mode != "disable")
 
 
@@ -85,27 +85,27 @@ async def connect_with_asyncpg(url: str, context: ssl.SSLContext) -> object:
         await connection.close()
 
 
-def test_asyncpg_comes_in_too(emulator: Emulator, project: Json) -> None:
+def test_asyncpg_comes_in_too(emulator: Emulator, shared: Json) -> None:
     context = ssl.create_default_context(cafile=emulator.environment["SSL_CERT_FILE"])
 
-    assert asyncio.run(connect_with_asyncpg(uri(project), context)) == "app_owner"
+    assert asyncio.run(connect_with_asyncpg(uri(shared), context)) == "app_owner"
 
 
-def test_a_large_result_arrives_whole(project: Json) -> None:
-    with psycopg.connect(uri(project)) as connection:
+def test_a_large_result_arrives_whole(shared: Json) -> None:
+    with psycopg.connect(uri(shared)) as connection:
         rows = connection.execute("SELECT g, repeat('x', 200) FROM generate_series(1, 100000) g").fetchall()
 
     assert (len(rows), rows[-1]) == (100_000, (100_000, "x" * 200))
 
 
-def test_a_wrong_password_is_refused_by_the_server_itself(project: Json) -> None:
+def test_a_wrong_password_is_refused_by_the_server_itself(shared: Json) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(uri(project), password="wrong")
+        psycopg.connect(uri(shared), password="wrong")
 
 
-def test_the_superuser_does_not_come_in_through_the_door(project: Json) -> None:
+def test_the_superuser_does_not_come_in_through_the_door(shared: Json) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(uri(project), user="cloud_admin")
+        psycopg.connect(uri(shared), user="cloud_admin")
 
 
 def test_a_connection_wakes_a_suspended_compute(emulator: Emulator, project: Json) -> None:
@@ -208,9 +208,9 @@ def test_making_a_role_drops_the_connections(emulator: Emulator, project: Json) 
             connection.execute("SELECT 1")
 
 
-def test_a_second_compute_on_a_branch_is_refused(emulator: Emulator, project: Json) -> None:
-    body = {"endpoint": {"branch_id": project["branch"]["id"], "type": "read_write"}}
-    answer = emulator.api.post(f"{project_path(project)}/endpoints", json=body)
+def test_a_second_compute_on_a_branch_is_refused(emulator: Emulator, shared: Json) -> None:
+    body = {"endpoint": {"branch_id": shared["branch"]["id"], "type": "read_write"}}
+    answer = emulator.api.post(f"{project_path(shared)}/endpoints", json=body)
 
     assert answer.status_code == 409
     assert "read-write endpoint already exists" in answer.json()["message"]
@@ -225,8 +225,8 @@ def test_a_deleted_endpoint_is_gone_and_its_branch_stays(emulator: Emulator, pro
     assert emulator.api.get(branch_path(project)).status_code == 200
 
 
-def test_rubbish_at_the_door_harms_nobody(project: Json) -> None:
-    host, _, port = uri(project).split("@")[1].split("/")[0].partition(":")
+def test_rubbish_at_the_door_harms_nobody(shared: Json) -> None:
+    host, _, port = uri(shared).split("@")[1].split("/")[0].partition(":")
     for rubbish in (
         b"",
         b"GET / HTTP/1.1\r\n\r\n",
@@ -239,5 +239,5 @@ def test_rubbish_at_the_door_harms_nobody(project: Json) -> None:
             while connection.recv(1000):
                 pass
 
-    with psycopg.connect(uri(project)) as connection:
+    with psycopg.connect(uri(shared)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -26,16 +26,16 @@ def pooled(emulator: Emulator, project: Json) -> str:
     return found
 
 
-def test_the_pooled_door_refuses_settings_at_start_up(emulator: Emulator, project: Json) -> None:
-    with psycopg.connect(pooled(emulator, project)) as connection:
+def test_the_pooled_door_refuses_settings_at_start_up(emulator: Emulator, shared: Json) -> None:
+    with psycopg.connect(pooled(emulator, shared)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
-        psycopg.connect(pooled(emulator, project), options="-c statement_timeout=1s")
+        psycopg.connect(pooled(emulator, shared), options="-c statement_timeout=1s")
 
 
 @needs_pgbouncer
-def test_a_session_lock_means_nothing_behind_the_pooler(emulator: Emulator, project: Json) -> None:
-    url = pooled(emulator, project)
+def test_a_session_lock_means_nothing_behind_the_pooler(emulator: Emulator, shared: Json) -> None:
+    url = pooled(emulator, shared)
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as one:
         pids = set()
         with psycopg.connect(url, prepare_threshold=None) as other:

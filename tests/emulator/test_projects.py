@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def test_a_new_project_answers_with_a_url_that_opens_its_database(project: Json) -> None:
-    with psycopg.connect(uri(project)) as connection:
+def test_a_new_project_answers_with_a_url_that_opens_its_database(shared: Json) -> None:
+    with psycopg.connect(uri(shared)) as connection:
         found = connection.execute("SELECT current_user, current_database()").fetchone()
 
     assert found == ("app_owner", "app")
 
 
-def test_the_owner_is_shaped_like_neons(project: Json) -> None:
-    with psycopg.connect(uri(project), autocommit=True) as connection:
+def test_the_owner_is_shaped_like_neons(shared: Json) -> None:
+    with psycopg.connect(uri(shared), autocommit=True) as connection:
         found = connection.execute(
             "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, pg_has_role('neon_superuser', 'member')"
             " FROM pg_roles WHERE rolname = current_user"
@@ -34,12 +34,12 @@ def test_the_owner_is_shaped_like_neons(project: Json) -> None:
             connection.execute("ALTER SYSTEM SET work_mem = '1GB'")
 
 
-def test_the_server_says_which_project_branch_and_endpoint_it_is(project: Json) -> None:
+def test_the_server_says_which_project_branch_and_endpoint_it_is(shared: Json) -> None:
     names = ("neon.project_id", "neon.branch_id", "neon.endpoint_id")
-    with psycopg.connect(uri(project)) as connection:
+    with psycopg.connect(uri(shared)) as connection:
         found = [connection.execute("SELECT current_setting(%s, true)", [name]).fetchone() for name in names]
 
-    wanted = (project["project"]["id"], project["branch"]["id"], project["endpoints"][0]["id"])
+    wanted = (shared["project"]["id"], shared["branch"]["id"], shared["endpoints"][0]["id"])
     assert found == [(value,) for value in wanted]
 
 

@@ -105,10 +105,10 @@ def test_what_is_not_in_the_state_is_swept_away(another_emulator: Callable[..., 
     assert list((emulator.data / "branches").iterdir()) == []
 
 
-def test_secrets_of_the_data_folder_are_for_its_owner_only(emulator: Emulator, project: Json) -> None:
+def test_secrets_of_the_data_folder_are_for_its_owner_only(emulator: Emulator, shared: Json) -> None:
     names = ("api-key", "admin-token", "superuser-password", "ca.key", "state.json")
 
-    assert project
+    assert shared
     assert {stat.S_IMODE((emulator.data / name).stat().st_mode) for name in names} == {0o600}
     assert emulator.environment["NEON_API_KEY"] not in (emulator.data / "emulator.log").read_text()
 

@@ -91,12 +91,12 @@ def test_a_database_is_made_renamed_given_away_and_dropped(emulator: Emulator, p
         ("databases", {"database": {"name": "template1", "owner_name": "app_owner"}}, 400),
     ],
 )
-def test_what_cannot_be_made_is_refused(emulator: Emulator, project: Json, noun: str, body: Json, status: int) -> None:
-    assert emulator.api.post(f"{branch_path(project)}/{noun}", json=body).status_code == status
+def test_what_cannot_be_made_is_refused(emulator: Emulator, shared: Json, noun: str, body: Json, status: int) -> None:
+    assert emulator.api.post(f"{branch_path(shared)}/{noun}", json=body).status_code == status
 
 
-def test_an_owner_of_databases_is_not_dropped(emulator: Emulator, project: Json) -> None:
-    assert emulator.api.delete(f"{branch_path(project)}/roles/app_owner").status_code == 422
+def test_an_owner_of_databases_is_not_dropped(emulator: Emulator, shared: Json) -> None:
+    assert emulator.api.delete(f"{branch_path(shared)}/roles/app_owner").status_code == 422
 
 
 def test_a_role_that_owns_tables_makes_the_operation_fail_and_stays(emulator: Emulator, project: Json) -> None:
