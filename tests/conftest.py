@@ -8,5 +8,6 @@ pytest_plugins = [
     "tests.support.sample",
     "tests.support.emulator",
     "tests.support.services",
+    "tests.support.change_count",
     "tests.support.typescript",
 ]

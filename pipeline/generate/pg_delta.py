@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from chatdb.url import DatabaseURL
 
-_FILES = Path(__file__).parent / "differ"
+FILES = sorted((Path(__file__).parent / "differ").iterdir())
+"""What is installed: the lock, and the program that calls the library."""
+
 _TIMEOUT = 120  # seconds
 
 # What it says that is no reason to doubt its answer: edges to facts that we filtered out ourselves.
@@ -38,7 +40,7 @@ class PgDelta:
             ConfigurationError: Node.js or its packages cannot be had.
             PipelineError: the program failed before it could answer.
         """
-        folder = install(sorted(_FILES.iterdir()), self._state)
+        folder = install(FILES, self._state)
         request = {
             "left": _settings(left),
             "right": _settings(right),

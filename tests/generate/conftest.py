@@ -1,9 +1,8 @@
-"""A checkout with rows in its local database, and the count of what became of each kind of change."""
+"""A checkout, with rows in its local database or as the repository is."""
 
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,9 @@ import psycopg
 import pytest
 
 from pipeline.deploy import apply
+from pipeline.errors import ConfigurationError
+from pipeline.generate.node import install
+from pipeline.generate.pg_delta import FILES
 from pipeline.generate.place import Place
 from pipeline.migrations import read_folder
 
@@ -59,14 +61,12 @@ class Checkout:
             return connection.execute(sql).fetchall()
 
 
-def copy_of_the_repository(root: Path, *, extras: bool) -> None:
+def copy_of_the_repository(root: Path, *, extras: bool, differ: Path = DIFFER) -> None:
     """Schema and migrations; with `extras`, one of each kind of object that the real schema has none of."""
     shutil.copytree(REPOSITORY / "migrations", root / "migrations")
     shutil.copy(REPOSITORY / "schema.sql", root / "schema.sql")
     (root / ".local").mkdir()
-    # installed once for all checkouts
-    DIFFER.mkdir(parents=True, exist_ok=True)
-    (root / ".local" / "differ").symlink_to(DIFFER)
+    (root / ".local" / "differ").symlink_to(differ)
     if extras:
         text = (HERE / "extras.sql").read_text()
         with (root / "schema.sql").open("a") as schema:
@@ -89,35 +89,29 @@ def template_with_rows(server: PostgresServer, tmp_path_factory: pytest.TempPath
     return made
 
 
+@pytest.fixture(scope="session")
+def differ() -> Path:
+    """The folder of the differ, installed once for all checkouts from the npm registry."""
+    try:
+        install(FILES, DIFFER)
+    except ConfigurationError as error:
+        pytest.skip(f"the differ is not here and cannot be installed: {error.message}")
+    return DIFFER
+
+
 @pytest.fixture
-def with_rows(server: PostgresServer, template_with_rows: DatabaseURL, tmp_path: Path) -> Iterator[Checkout]:
+def with_rows(
+    differ: Path, server: PostgresServer, template_with_rows: DatabaseURL, tmp_path: Path
+) -> Iterator[Checkout]:
     """A checkout with the extras, whose local database has rows in every table."""
-    copy_of_the_repository(tmp_path, extras=True)
+    copy_of_the_repository(tmp_path, extras=True, differ=differ)
     local = server.create_database(template_with_rows)
     yield Checkout(Place(tmp_path, local))
     server.drop_database(local)
 
 
 @pytest.fixture
-def checkout(migrated: DatabaseURL, tmp_path: Path) -> Checkout:
+def checkout(differ: Path, migrated: DatabaseURL, tmp_path: Path) -> Checkout:
     """A checkout of the repository as it is, migrated."""
-    copy_of_the_repository(tmp_path, extras=False)
+    copy_of_the_repository(tmp_path, extras=False, differ=differ)
     return Checkout(Place(tmp_path, migrated))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print how many kinds of change converged, and which ended as drafts or were refused."""
-    endings: dict[str, str] = {}
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            properties = dict(getattr(report, "user_properties", ()))
-            if getattr(report, "when", "") == "call" and "change" in properties:
-                endings[properties["change"]] = properties["ending"]
-    if endings:
-        terminalreporter.section("kinds of change")
-        terminalreporter.write_line(
-            ", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items())
-        )
-        for change, ending in endings.items():
-            if ending != "converged":
-                terminalreporter.write_line(f"  {ending}: {change}")
