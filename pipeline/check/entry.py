@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline import packages
 from pipeline.check.checking import check
-from pipeline.deploy.entry import local
 from pipeline.deploy.signals import as_exceptions
-from pipeline.generate.entry import place_of
+from pipeline.generate.entry import local_place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +19,6 @@ if TYPE_CHECKING:
 def check_here(root: Path, *, base: str | None, lint_everything: bool, observer: Observer) -> Checked:
     """Check the checkout at `root` with shadows on the local server. Raises as `check` and `resolve`."""
     packages.ensure("check")
-    environment = local(root, "check", observer)
+    _, place = local_place(root, "check", observer)
     with as_exceptions():
-        return check(place_of(root, environment), base=base, lint_everything=lint_everything)
+        return check(place, base=base, lint_everything=lint_everything)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatdb.url import DatabaseURL
 from chatdb.url.invalid import InvalidDatabaseURL
-from pipeline.deploy import apply
+from pipeline.deploy import apply, look
 from pipeline.deploy.authorship import author_of
 from pipeline.deploy.entry import local, target_of
 from pipeline.deploy.signals import as_exceptions
@@ -39,7 +39,7 @@ SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 
 def migrate_by_name(root: Path, name: str, wishes: Wishes, *, observer: Observer) -> tuple[Environment, Generated]:
     """Generate a migration from the edited schema.sql and apply it locally. Raises as `generate` and `resolve`."""
-    environment = local(root, "migrate", observer)
+    environment, place = local_place(root, "migrate", observer)
 
     def run(folder: Folder) -> Report:
         return apply(
@@ -52,26 +52,26 @@ def migrate_by_name(root: Path, name: str, wishes: Wishes, *, observer: Observer
         )
 
     with as_exceptions():
-        return environment, generate(name, place_of(root, environment), wishes, run=run)
+        return environment, generate(name, place, wishes, run=run)
 
 
 def write_empty(root: Path, name: str, *, observer: Observer) -> tuple[Path, ...]:
     """Write a draft to be filled in by hand. Raises as `generate_empty`."""
-    return generate_empty(name, place_of(root, local(root, "migrate", observer)))
+    return generate_empty(name, local_place(root, "migrate", observer)[1])
 
 
 def verify_here(root: Path, ids: Sequence[str], *, observer: Observer) -> Verified:
     """Prove what was finished by hand. Raises as `verify` and `resolve`."""
-    environment = local(root, "verify", observer)
+    _, place = local_place(root, "verify", observer)
     with as_exceptions():
-        return verify(place_of(root, environment), ids)
+        return verify(place, ids)
 
 
 def push_here(root: Path, *, allow_destructive: bool, observer: Observer) -> tuple[Environment, Pushed]:
     """Put schema.sql onto the local database. Raises as `push` and `resolve`."""
-    environment = local(root, "push", observer)
+    environment, place = local_place(root, "push", observer)
     with as_exceptions():
-        return environment, push(place_of(root, environment), allow_destructive=allow_destructive)
+        return environment, push(place, allow_destructive=allow_destructive)
 
 
 def diff(root: Path, name: str | None, *, observer: Observer) -> tuple[Environment, Comparison]:
@@ -83,13 +83,18 @@ def diff(root: Path, name: str | None, *, observer: Observer) -> tuple[Environme
         )
 
 
-def place_of(root: Path, environment: Environment) -> Place:
+def local_place(root: Path, verb: str, observer: Observer) -> tuple[Environment, Place]:
     """Say where to work: the checkout, the local database, and SHADOW_DATABASE_URL if that is set.
 
+    The server is asked who it is before anything is made on it: through a tunnel any server looks local.
+
     Raises:
+        NotLocal: it is a Neon compute.
         ConfigurationError: SHADOW_DATABASE_URL cannot be read.
     """
-    return Place(root, environment.url, _shadow())
+    environment = local(root, verb, observer)
+    look(environment.url, target=Target(environment=LOCAL, local_only=True))
+    return environment, Place(root, environment.url, _shadow())
 
 
 def shadow_place(root: Path, environment: Environment, observer: Observer) -> Place:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.deploy import look
-from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan, MigrationFailed, Refused
 from pipeline.generate.arranging import arrange
 from pipeline.generate.building import load
@@ -36,12 +34,10 @@ def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
     The history knows nothing of it: `reset` is the way back to what the migrations build.
 
     Raises:
-        NotLocal: the server says that it is a Neon compute.
         Refused: rows would be lost, and that was not allowed; nothing was changed.
         MigrationFailed: a statement failed; its transaction was rolled back.
         InvalidPlan: schema.sql is at fault, or holds what the differ does not handle.
     """
-    look(place.local, target=Target(local_only=True))
     with open_shadows(place.local, place.shadow) as shadows:
         desired = shadows.create("desired")
         load(desired, place.schema)

@@ -1,0 +1,75 @@
+"""What the verbs call: the environment is found, asked who it is, and only then worked on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from pipeline.check.entry import check_here
+from pipeline.deploy.observer import Observer
+from pipeline.errors import ConfigurationError, NotLocal
+from pipeline.generate.entry import diff, migrate_by_name, push_here, verify_here, write_empty
+from pipeline.generate.proposing import Wishes
+from tests.generate.test_shadows import shadows_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.generate.conftest import Checkout
+    from tests.support.server import PostgresServer
+
+LOCAL_ONLY: dict[str, Callable[[Path], object]] = {
+    "migrate --name": lambda root: migrate_by_name(root, "change", Wishes(), observer=Observer()),
+    "migrate --name --empty": lambda root: write_empty(root, "change", observer=Observer()),
+    "verify": lambda root: verify_here(root, (), observer=Observer()),
+    "push": lambda root: push_here(root, allow_destructive=False, observer=Observer()),
+    "check": lambda root: check_here(root, base=None, lint_everything=False, observer=Observer()),
+}
+
+
+@pytest.fixture
+def as_local(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """The checkout, with its database in DATABASE_URL."""
+    monkeypatch.setenv("DATABASE_URL", checkout.local.reveal())
+    monkeypatch.delenv("SHADOW_DATABASE_URL", raising=False)
+    return checkout
+
+
+@pytest.mark.parametrize("verb", LOCAL_ONLY)
+def test_a_neon_compute_behind_a_tunnel_is_refused_before_anything_is_made(
+    as_local: Checkout, server: PostgresServer, verb: str
+) -> None:
+    as_local.append('CREATE TABLE "Tag" (id int PRIMARY KEY);')
+    with psycopg.connect(server.superuser.reveal(), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE \"{as_local.local.database}\" SET neon.branch_id = 'br-some-branch-1'")
+    names = as_local.names()
+    with pytest.raises(NotLocal):
+        LOCAL_ONLY[verb](as_local.root)
+    assert as_local.names() == names
+    assert shadows_on(server) == []
+
+
+@pytest.mark.parametrize("verb", LOCAL_ONLY)
+def test_another_machine_is_refused_without_connecting(
+    as_local: Checkout, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody@db.example.org/chat")
+    with pytest.raises(NotLocal):
+        LOCAL_ONLY[verb](as_local.root)
+
+
+def test_a_migration_is_generated_and_recorded_with_its_author(as_local: Checkout) -> None:
+    as_local.append('CREATE TABLE "Tag" (id int PRIMARY KEY);')
+    _, made = migrate_by_name(as_local.root, "tags", Wishes(), observer=Observer())
+    assert [path.name for path in made.files] == ["0005_tags.sql"]
+    _, comparison = diff(as_local.root, "local", observer=Observer())
+    assert (comparison.applied, comparison.drift) == (5, ())
+
+
+def test_a_shadow_url_that_cannot_be_read_is_named(as_local: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHADOW_DATABASE_URL", "not a url")
+    with pytest.raises(ConfigurationError, match="SHADOW_DATABASE_URL"):
+        verify_here(as_local.root, (), observer=Observer())
