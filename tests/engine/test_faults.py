@@ -132,6 +132,16 @@ def test_a_delete_that_is_refused_again_and_again_fails_the_run_and_the_next_one
     assert both.branches(project) == ["main"]
 
 
+@pytest.mark.parametrize("status", [423, 429, 500, 503, 524])
+def test_a_project_whose_creation_was_refused_is_made_once(workspace: Workspace, status: int) -> None:
+    workspace.init("prod")
+    workspace.emulator.fault(route=PROJECTS, status=status)
+    with suppress(Failed):
+        workspace.up("prod")
+    workspace.up("prod")
+    assert workspace.projects() == [workspace.outputs("prod")["project_id"]]
+
+
 @pytest.mark.parametrize("fault", [{"status": 503, "after_effect": True}, {"kind": "lost"}], ids=["503", "lost"])
 def test_a_project_whose_creation_was_not_heard_of_is_named_and_taken_over(
     workspace: Workspace, fault: dict[str, Any], query: Query
