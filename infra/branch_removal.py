@@ -47,7 +47,12 @@ class _Provider(ResourceProvider):
 
 
 class BranchRemoval(Resource, module="neon", name="BranchRemoval"):
-    """Makes sure that a branch of that name is gone when the resources that depend on this one are deleted."""
+    """Makes sure that a branch of that name is gone when the resources that depend on this one are deleted.
+
+    `not_ours` is the id of the branch that had the name before this stack, or "".
+    """
+
+    not_ours: pulumi.Output[str]
 
     def __init__(
         self, name: str, *, project_id: pulumi.Input[str], branch_name: str, opts: pulumi.ResourceOptions

@@ -39,10 +39,11 @@ def before_project(args: ResourceHookArgs) -> None:
         )
 
 
-def before_branch(args: ResourceHookArgs) -> None:
-    """Clear away a branch that an earlier run made without hearing of it; refuse one that is in use.
+def before_branch(args: ResourceHookArgs, not_ours: str) -> None:
+    """Clear away a branch that an earlier run made without hearing of it; refuse any other of that name.
 
-    A leftover has no compute, so nobody can have written to it; Neon keeps it for recovery for seven days.
+    A leftover came after this stack first looked (`not_ours` is the id of the branch that was there then, or ""), and
+    has no compute, so nobody can have written to it. Neon keeps it for recovery for seven days.
     """
     inputs = _inputs(args)
     project, name = inputs["projectId"], inputs["name"]
@@ -50,9 +51,9 @@ def before_branch(args: ResourceHookArgs) -> None:
         found = client.find_branch(project, name)
         if found is None:
             return
-        if found.default or found.protected or client.endpoints(project, found.id):
+        if found.id == not_ours or found.default or found.protected or client.endpoints(project, found.id):
             raise Refused(
-                f"the project {project} already has a branch {name} ({found.id}), with a compute or protected",
+                f"the project {project} already has a branch {name} ({found.id}), which this stack did not make",
                 remedy=f"Choose another branchName, or delete it: neonctl branches delete {found.id} "
                 f"--project-id {project}. Its data goes with it.",
             )

@@ -174,6 +174,10 @@ class NeonDatabase(pulumi.ComponentResource):
             branch_name=settings.branch_name,
             opts=ResourceOptions(parent=self),
         )
+
+        async def before_branch(args: pulumi.ResourceHookArgs) -> None:
+            leftovers.before_branch(args, await removal.not_ours.future() or "")
+
         branch = neon.Branch(
             name,
             project_id=project_id,
@@ -187,7 +191,7 @@ class NeonDatabase(pulumi.ComponentResource):
                 # and the old one goes first, since two cannot bear one name.
                 replace_on_changes=["projectId", "parentId"],
                 delete_before_replace=True,
-                hooks=ResourceHookBinding(before_create=[leftovers.before_branch]),
+                hooks=ResourceHookBinding(before_create=[before_branch]),
             ),
         )
         # Trap: a branch has no compute of its own. It does have its parent's roles and databases, so none is made here.

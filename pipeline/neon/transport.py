@@ -162,10 +162,11 @@ class Transport:
         message = f"Neon refused {what}: {answer.status_code} {said}"
         if request_id:
             message += f" (request {request_id})"
+        remedy = REMEDIES.get(answer.status_code, "")
+        if answer.status_code == 400 and "org_id" in said:
+            remedy = "A personal API key needs the organization: pulumi config set orgId org-... (its settings page)."
         kind = NotFound if answer.status_code == 404 else ApiError
-        return kind(
-            message, status=answer.status_code, request_id=request_id, remedy=REMEDIES.get(answer.status_code, "")
-        )
+        return kind(message, status=answer.status_code, request_id=request_id, remedy=remedy)
 
     def _unreachable(self, what: str, fault: httpx.TransportError) -> ApiError:
         reason = (str(fault) or type(fault).__name__).replace(self._key, "***")

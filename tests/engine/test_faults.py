@@ -56,15 +56,16 @@ def test_a_branch_stack_converges_after_a_fault_of_the_api(
     query(owner.url(branch), "SELECT 1")
 
 
-def test_a_branch_that_somebody_uses_is_never_taken_for_a_leftover(owner: Workspace, branch: str) -> None:
+@pytest.mark.parametrize("endpoints", [[], [{"type": "read_write"}]], ids=["without a compute", "with one"])
+def test_a_branch_of_somebody_else_is_never_taken_for_a_leftover(
+    owner: Workspace, branch: str, endpoints: list[dict[str, str]]
+) -> None:
     project = owner.outputs("prod")["project_id"]
     theirs = owner.emulator.ok(
-        "POST",
-        f"/projects/{project}/branches",
-        json={"branch": {"name": branch}, "endpoints": [{"type": "read_write"}]},
+        "POST", f"/projects/{project}/branches", json={"branch": {"name": branch}, "endpoints": endpoints}
     )["branch"]
     said = owner.failed_up(branch)
-    assert f"already has a branch {branch} ({theirs['id']}), with a compute" in said
+    assert f"already has a branch {branch} ({theirs['id']}), which this stack did not make" in said
     owner.destroy(branch)
     assert owner.neon.branch(project, theirs["id"]).name == branch, "nor is it destroyed with the stack"
     owner.neon.delete_branch(project, theirs["id"])

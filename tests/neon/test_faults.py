@@ -179,6 +179,14 @@ def test_a_key_that_the_server_repeats_is_masked() -> None:
     transport.close()
 
 
+def test_a_missing_organization_says_how_to_give_it() -> None:
+    transport = _transport(lambda _: httpx.Response(400, json={"message": "org_id is required, you can …"}), [])
+    with pytest.raises(ApiError) as caught:
+        transport.get("/projects")
+    assert "pulumi config set orgId" in caught.value.remedy
+    transport.close()
+
+
 @pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>"), httpx.Response(200, json=[1])])
 def test_an_answer_of_another_kind_is_an_error(answer: httpx.Response) -> None:
     transport = _transport(lambda _: answer, [])
