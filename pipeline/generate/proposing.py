@@ -37,6 +37,7 @@ class Proposal:
     losses: tuple[str, ...] = ()  # going forward
     rollback_losses: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    passed_the_gate: bool = False  # with problems all the same, where rows would decide
     notes: tuple[str, ...] = field(default=())
 
     def with_problems(self, more: Sequence[str]) -> Proposal:
@@ -69,10 +70,10 @@ def propose(name: str, place: Place, shadows: Shadows, seen: Study, wishes: Wish
             proposal = _proven(name, place, shadows, seen, arrangement, Undoing(place, shadows, base, seen, difference))
         except DatabaseFailed as error:
             proposal = Proposal((), arrangement.losses, problems=(error.message,))
-        if not proposal.problems:
-            return replace(proposal, notes=difference.doubts)
+        if proposal.passed_the_gate:
+            return replace(proposal, notes=(*difference.doubts, *_why_not(first)))
         first = first or proposal
-    return _as_draft(first, arrangements_problem=difference, seen=seen)
+    return _as_draft(first, difference, seen)
 
 
 def _variants(
@@ -119,7 +120,20 @@ def _proven(
             before=seen.current.objects,
             desired=seen.desired.objects,
         )
-    return Proposal(tuple(written), arrangement.losses, undo.losses, (*arrangement.doubts, *verdict.problems))
+    return Proposal(
+        tuple(written),
+        arrangement.losses,
+        undo.losses,
+        (*arrangement.doubts, *verdict.problems),
+        passed_the_gate=verdict.is_proven,
+    )
+
+
+def _why_not(first: Proposal | None) -> tuple[str, ...]:
+    """What kept the more careful proposal from being taken."""
+    if first is None:
+        return ()
+    return (f"written plainer than usual, because the careful way was not proven: {first.problems[0]}",)
 
 
 def _refuse_losses(arrangement: Arrangement, wishes: Wishes, before: Facts, desired: Facts) -> None:
@@ -149,12 +163,12 @@ def _renamed(shadows: Shadows, current: Side, desired: Facts, texts: Sequence[st
     return base, renames
 
 
-def _as_draft(first: Proposal | None, *, arrangements_problem: Difference, seen: Study) -> Proposal:
+def _as_draft(first: Proposal | None, difference: Difference, seen: Study) -> Proposal:
     """What there is, with everything that keeps it from being a migration."""
     problems = list(first.problems) if first else []
-    if arrangements_problem.problem:
-        problems.append(f"the differ gave no statements: {arrangements_problem.problem}")
-    problems += [f"the differ does not handle: {doubt}" for doubt in arrangements_problem.doubts]
+    if difference.problem:
+        problems.append(f"the differ gave no statements: {difference.problem}")
+    problems += [f"the differ does not handle: {doubt}" for doubt in difference.doubts]
     if not first or not first.migrations:
         problems.append(f"what schema.sql asks for:\n{wanted(seen.deviations)}")
     return replace(first, problems=tuple(problems)) if first else Proposal((), problems=tuple(problems))

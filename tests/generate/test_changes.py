@@ -44,7 +44,7 @@ def test_a_change_converges_with_its_rows_kept_or_ends_as_a_draft(
     wishes = Wishes(allow_destructive=change.allow_destructive, renames=change.renames)
     ending = "converged"
     try:
-        generate("change", with_rows.place, wishes, run=with_rows.run)
+        record_property("notes", "; ".join(generate("change", with_rows.place, wishes, run=with_rows.run).notes))
     except DraftLeft as draft:
         ending = "draft" if draft.exit_code == 4 and all(map(is_marked, draft.files)) else "unmarked"
     except Refused:

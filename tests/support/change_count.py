@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table at the end of a run that had such tests in it."""
-    endings: dict[str, str] = {}
+    told: dict[str, tuple[str, str]] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
             properties = dict(getattr(report, "user_properties", ()))
             if getattr(report, "when", "") == "call" and "change" in properties:
-                endings[properties["change"]] = properties["ending"]
-    if endings:
-        terminalreporter.section("kinds of change")
-        terminalreporter.write_line(
-            ", ".join(f"{count} {ending}" for ending, count in Counter(endings.values()).items())
-        )
-        for change, ending in endings.items():
-            if ending != "converged":
-                terminalreporter.write_line(f"  {ending}: {change}")
+                told[properties["change"]] = properties["ending"], properties.get("notes", "")
+    if not told:
+        return
+    terminalreporter.section("kinds of change")
+    counted = Counter(ending for ending, _ in told.values())
+    terminalreporter.write_line(", ".join(f"{count} {ending}" for ending, count in counted.items()))
+    for change, (ending, notes) in told.items():
+        if ending != "converged" or notes:
+            terminalreporter.write_line(f"  {ending}: {change}{notes and f' ({notes})'}")
