@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from pipeline.migrations.concurrent import Concurrent
     from pipeline.postgres.session import Session
 
-_PROBE = "migration_probe"
-
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -23,13 +21,6 @@ class Index:
     definition: str
 
 
-def index_name(concurrent: Concurrent) -> str:
-    """The index's name with the schema where PostgreSQL puts it: a new index goes where its table is."""
-    if concurrent.kind != "create index" or "." not in concurrent.table:
-        return concurrent.name
-    return f"{concurrent.table.rsplit('.', 1)[0]}.{concurrent.name}"
-
-
 def find_index(session: Session, concurrent: Concurrent) -> Index | None:
     """The index that the statement names, if anything has that name. A relation of another kind counts as not valid."""
     rows = session.run(
@@ -37,7 +28,7 @@ def find_index(session: Session, concurrent: Concurrent) -> Index | None:
         "i.indrelid::pg_catalog.regclass = pg_catalog.to_regclass("
         f"{literal(concurrent.table or concurrent.name)}), pg_catalog.pg_get_indexdef(c.oid) "
         "FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid "
-        f"WHERE c.oid = pg_catalog.to_regclass({literal(index_name(concurrent))})"
+        f"WHERE c.oid = pg_catalog.to_regclass({literal(concurrent.name)})"
     )[0].rows
     if not rows:
         return None
@@ -49,15 +40,17 @@ def find_index(session: Session, concurrent: Concurrent) -> Index | None:
 def expected_index(session: Session, concurrent: Concurrent) -> str:
     """How PostgreSQL would define the file's index: built on an empty copy of the table, in a transaction that is undone.
 
+    The copy has the table's name, by which an expression of the index may call a column.
+
     Raises:
         ServerError: the copy or the index could not be made; the caller rolls back.
     """
     unique = "UNIQUE " if concurrent.unique else ""
     results = session.run(
         f"BEGIN;SET LOCAL client_min_messages = warning;"
-        f"CREATE TEMPORARY TABLE {_PROBE} (LIKE {concurrent.table});"
-        f"CREATE {unique}INDEX {_PROBE}_idx ON pg_temp.{_PROBE} {concurrent.definition};"
-        f"SELECT pg_catalog.pg_get_indexdef('pg_temp.{_PROBE}_idx'::pg_catalog.regclass);ROLLBACK"
+        f"CREATE TEMPORARY TABLE {concurrent.bare_table} (LIKE {concurrent.table});"
+        f"CREATE {unique}INDEX migration_probe ON pg_temp.{concurrent.bare_table} {concurrent.definition};"
+        "SELECT pg_catalog.pg_get_indexdef('pg_temp.migration_probe'::pg_catalog.regclass);ROLLBACK"
     )
     return _without_names(next(result.rows[0][0] or "" for result in results if result.rows))
 
@@ -69,7 +62,10 @@ def reindex_leftovers(session: Session, concurrent: Concurrent) -> list[str]:
 
 
 def reindex_leftovers_sql(concurrent: Concurrent) -> str:
-    """The names of such leftovers as one SQL expression, joined by commas."""
+    """The names of such leftovers as one SQL expression, joined by commas: of the table and of its partitions.
+
+    Those of TOAST tables are not among them: in their schema a table's owner may drop nothing.
+    """
     relation = f"pg_catalog.to_regclass({literal(concurrent.name)})"
     table = (
         relation
@@ -78,7 +74,8 @@ def reindex_leftovers_sql(concurrent: Concurrent) -> str:
     )
     return (
         "(SELECT coalesce(pg_catalog.string_agg(i.indexrelid::pg_catalog.regclass::text, ',' ORDER BY i.indexrelid), '') "
-        f"FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {table} "
+        f"FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid WHERE i.indrelid IN ("
+        f"SELECT {table} UNION SELECT relid FROM pg_catalog.pg_partition_tree({table})) "
         r"AND NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$')"
     )
 

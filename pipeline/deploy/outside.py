@@ -10,10 +10,11 @@ import time
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.failure import explain_file
-from pipeline.deploy.leftovers import expected_index, find_index, index_name, reindex_leftovers, reindex_leftovers_sql
-from pipeline.errors import DatabaseFailed
+from pipeline.deploy.leftovers import expected_index, find_index, reindex_leftovers, reindex_leftovers_sql
+from pipeline.errors import DatabaseFailed, PipelineError, TimedOut
 from pipeline.history.reading import parse_comment
 from pipeline.history.record import CLEAN, mark_sql, started_sql
+from pipeline.postgres.lock import TRY, find_holder
 from pipeline.postgres.quoting import literal
 from pipeline.postgres.session import ServerError
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT = "0"
 STATEMENT_TIMEOUT = "6h"
 
+_LOCK_NOT_AVAILABLE = "55P03"
+_WAITED_TOO_SHORT = "Find what holds the lock (pg_stat_activity: long transactions), or give it a longer lock-timeout."
+
 
 def run_outside(session: Session, file: MigrationFile, author: Author, unfinished: Unfinished | None) -> int:
     """Run a non-transactional file and record it; the statement's time in milliseconds.
@@ -39,15 +43,17 @@ def run_outside(session: Session, file: MigrationFile, author: Author, unfinishe
 
     Raises:
         MigrationFailed: the statement failed; the message says what it left.
+        TimedOut: it did not get a lock within the file's own lock-timeout.
         DatabaseFailed: something is there that this pipeline cannot prove to be its own.
         ConnectionLost: the connection ended; the next run finds out how far it came.
     """
     concurrent = _concurrent(file)
+    _hold_the_lock(session, file)
     lsn = ""
     if unfinished is not None:
         lsn = unfinished.lsn
         if _is_done(session, file, concurrent, unfinished):
-            session.run(mark_sql(file, author, lsn=lsn))
+            session.run(mark_sql(file, author, lsn=lsn) + CLEAN)
             return 0
     notes = _start(session, file, author, concurrent)
     started = time.monotonic()
@@ -57,7 +63,7 @@ def run_outside(session: Session, file: MigrationFile, author: Author, unfinishe
         raise _failed(session, file, concurrent, error, existed=notes.get("existed", "")) from error
     milliseconds = round((time.monotonic() - started) * 1000)
     if concurrent.kind == "create index":
-        _check_built(session, file, concurrent)
+        _check_built(session, file, concurrent, is_new=not concurrent.if_not_exists)
     session.run(mark_sql(file, author, milliseconds=milliseconds, lsn=notes.get("lsn", lsn)) + CLEAN)
     return milliseconds
 
@@ -77,11 +83,24 @@ def _concurrent(file: MigrationFile) -> Concurrent:
     return concurrent
 
 
+def _hold_the_lock(session: Session, file: MigrationFile) -> None:
+    """Make sure of the lock once more: a file of this run may have given it away, as pg_advisory_unlock_all() does.
+
+    A rival could take the index that we build for one that a killed run left, and drop it.
+    """
+    if session.run(f"SELECT {TRY}")[0].rows[0][0] != "t":
+        raise DatabaseFailed(
+            f"a file before it gave the deploy's lock away, and {find_holder(session) or 'another deploy'} has it now",
+            where=file.path,
+            remedy="Run it again: it waits for that one. An advisory lock of a file's own is for pg_advisory_xact_lock().",
+        )
+
+
 def _start(session: Session, file: MigrationFile, author: Author, concurrent: Concurrent) -> dict[str, str]:
     """Log the start, with what is there already, and set the session's limits; the log row's notes."""
     existed = "''"
     if concurrent.kind in {"create index", "drop index"}:
-        existed = f"coalesce(pg_catalog.to_regclass({literal(index_name(concurrent))})::oid::text, '')"
+        existed = f"coalesce(pg_catalog.to_regclass({literal(concurrent.name)})::oid::text, '')"
     elif concurrent.kind.startswith("reindex"):
         existed = reindex_leftovers_sql(concurrent)
     results = session.run(f"{started_sql(file, author, existed)};{limits_sql(file.forward)}")
@@ -92,9 +111,9 @@ def _start(session: Session, file: MigrationFile, author: Author, concurrent: Co
             where=file.path,
             remedy="Look at them (\\d in psql). Drop those that are INVALID with DROP INDEX CONCURRENTLY, then run it again.",
         )
-    if notes.get("existed") and concurrent.kind == "create index" and "EXISTS" in file.forward.statements[0].words[:8]:
-        # IF NOT EXISTS would take whatever has the name, an INVALID index too.
-        _check_built(session, file, concurrent)
+    if notes.get("existed") and concurrent.if_not_exists:
+        # It would take whatever has the name, an INVALID index too.
+        _check_built(session, file, concurrent, is_new=False)
     return notes
 
 
@@ -104,9 +123,11 @@ def _is_done(session: Session, file: MigrationFile, concurrent: Concurrent, unfi
         return bool(unfinished.existed) and find_index(session, concurrent) is None
     if unfinished.existed:  # not ours to take away, or to take over: the statement itself finds out
         return False
+    session.run(f"SET lock_timeout = {LOCK_TIMEOUT};SET statement_timeout = {literal(STATEMENT_TIMEOUT)}")
     if concurrent.kind.startswith("reindex"):
-        for name in reindex_leftovers(session, concurrent):
-            session.run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        if unfinished.checksum == file.checksum:
+            for name in reindex_leftovers(session, concurrent):
+                session.run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         return False
     if concurrent.kind != "create index":
         return False
@@ -117,15 +138,14 @@ def _is_done(session: Session, file: MigrationFile, concurrent: Concurrent, unfi
         raise _not_ours(file, concurrent, index)
     if index.valid:
         return True
-    session.run("SET lock_timeout = 0")
     session.run(f"DROP INDEX CONCURRENTLY {index.name}")
     return False
 
 
-def _check_built(session: Session, file: MigrationFile, concurrent: Concurrent) -> None:
-    """Nothing is recorded before the index is there, valid, and what the file says."""
+def _check_built(session: Session, file: MigrationFile, concurrent: Concurrent, *, is_new: bool) -> None:
+    """Nothing is recorded before the index is there, valid, and what the file says, as one is that was made just now."""
     index = find_index(session, concurrent)
-    if index is None or not index.valid or not _is_as_written(session, concurrent, index):
+    if index is None or not index.valid or not (is_new or _is_as_written(session, concurrent, index)):
         raise _not_ours(file, concurrent, index)
 
 
@@ -154,9 +174,11 @@ def _not_ours(file: MigrationFile, concurrent: Concurrent, index: Index | None) 
 
 def _failed(
     session: Session, file: MigrationFile, concurrent: Concurrent, error: ServerError, *, existed: str
-) -> DatabaseFailed:
+) -> PipelineError:
     """The statement's error. An INVALID unique index still refuses rows, so what was half built is taken away at once."""
-    failure = explain_file(error, file.forward)
+    failure: PipelineError = explain_file(error, file.forward)
+    if error.sqlstate == _LOCK_NOT_AVAILABLE:
+        failure = TimedOut(failure.message, where=file.path, remedy=_WAITED_TOO_SHORT)
     if concurrent.kind != "create index" or existed:
         return failure
     index = find_index(session, concurrent)
@@ -168,4 +190,5 @@ def _failed(
         failure.message += (
             f"\nThe index {index.name} is left INVALID ({second.message}); the next run drops it and builds it again."
         )
+        failure.remedy = f"Run it again. To edit the file instead, DROP INDEX CONCURRENTLY {index.name} first."
     return failure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy.failure import explain_file
 from pipeline.errors import DatabaseFailed, TimedOut
-from pipeline.history.record import apply_sql, rollback_sql
+from pipeline.history.record import CLEAN, apply_sql, rollback_sql
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def run_together(
             done += len(batch)
         except ServerError as error:
             done += tally.commits
-            session.run("ROLLBACK")
+            # what was prepared stays prepared in a transaction that is undone
+            session.run(("ROLLBACK;" if session.in_transaction else "") + CLEAN)
             step = steps[done] if done < len(steps) else steps[-1]
             if error.sqlstate not in _TRY_AGAIN:
                 raise _failed(error, step) from error

@@ -37,8 +37,9 @@ class Author:
 # query ends, but sends them with any INFO: so this is what lets the client see the commits of the files before.
 RUNNING = "MG001"
 
-# Between two files: settings and temporary tables of the last one are gone, whatever it did.
-CLEAN = "RESET ALL;RESET ROLE;DISCARD TEMP;"
+# Between two files: settings, roles, temporary tables and prepared statements of the last one are gone, whatever it did.
+_OWN_SETTINGS = "RESET ALL;RESET SESSION AUTHORIZATION;RESET ROLE;"
+CLEAN = f"{_OWN_SETTINGS}DISCARD TEMP;DEALLOCATE ALL;"
 
 
 def apply_sql(file: MigrationFile, author: Author) -> str:
@@ -100,7 +101,7 @@ def _transaction(id_: str, script: Script, *, record: str, log: str) -> str:
         "lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
         f"BEGIN RAISE INFO '%', {literal(id_)} USING ERRCODE = '{RUNNING}'; "
         f"EXECUTE {_dollar_quoted(script.text)}; "
-        f"RESET ALL; RESET ROLE; {log}; END"
+        f"{_OWN_SETTINGS}{log}; END"
     )
     return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;{CLEAN}"
 

@@ -14,16 +14,19 @@ class Concurrent:
     """A statement that PostgreSQL refuses inside a transaction block.
 
     `kind` is "create index", "drop index", "reindex index", "reindex table" or "vacuum"; `name` is the object's name as
-    the file spells it (quoted, with a schema or without; empty for VACUUM); for CREATE INDEX, `table` is spelled likewise
-    and `definition` is what follows the table's name.
+    the file spells it (quoted, with a schema or without; empty for VACUUM). For CREATE INDEX it has the schema of the table,
+    where PostgreSQL puts a new index; `table` is spelled likewise, `bare_table` without its schema, and `definition` is what
+    follows the table's name.
     """
 
     kind: str
     sql: str
     name: str = ""
     table: str = ""
+    bare_table: str = ""
     definition: str = ""
     unique: bool = False
+    if_not_exists: bool = False
 
 
 def read_concurrent(statement: Statement) -> Concurrent | None:
@@ -47,13 +50,25 @@ def _create_index(reader: _Reader) -> Concurrent | None:
     unique = reader.take("UNIQUE")
     if not reader.take("INDEX", "CONCURRENTLY"):
         return None
-    reader.take("IF", "NOT", "EXISTS")
-    name = reader.name()
+    if_not_exists = reader.take("IF", "NOT", "EXISTS")
+    name = reader.identifier()
     if not name or not reader.take("ON"):
         return None
     reader.take("ONLY")
-    table = reader.name()
-    return Concurrent("create index", reader.statement.text, name, table, reader.rest(), unique) if table else None
+    table, bare = reader.name(), reader.last
+    if not table:
+        return None
+    schema = table.removesuffix(bare)
+    return Concurrent(
+        "create index",
+        reader.statement.text,
+        schema + name,
+        table,
+        bare,
+        reader.rest(),
+        unique=unique,
+        if_not_exists=if_not_exists,
+    )
 
 
 def _reindex(reader: _Reader) -> Concurrent | None:
@@ -72,6 +87,7 @@ class _Reader:
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
+        self.last = ""  # the last identifier that was stepped over
         self._at = 0
 
     @property
@@ -88,11 +104,11 @@ class _Reader:
 
     def name(self) -> str:
         """Step over a name, with its schema or without; empty when none stands here."""
-        first = self._identifier()
+        first = self.identifier()
         if not first:
             return ""
         if self.take("."):
-            second = self._identifier()
+            second = self.identifier()
             return f"{first}.{second}" if second else ""
         return first
 
@@ -111,10 +127,12 @@ class _Reader:
             return ""
         return self.statement.text[self.statement.tokens[self._at].start - self.statement.start :]
 
-    def _identifier(self) -> str:
+    def identifier(self) -> str:
+        """Step over a bare name; empty when none stands here."""
         token: Token | None = None if self.at_end else self.statement.tokens[self._at]
         # ON stands where CREATE INDEX CONCURRENTLY leaves its name out
         if token is None or token.kind not in {"word", "quoted"} or token.upper == "ON":
             return ""
         self._at += 1
+        self.last = token.text
         return token.text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply
+from pipeline.deploy.observer import Observer
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.history.record import Author
 from tests.support.sample import SAMPLE, SAMPLE_IDS
@@ -98,6 +99,8 @@ def test_a_text_runs_as_it_is_and_the_next_file_is_recorded(db: Database, folder
         ("CREATE TEMPORARY TABLE leak ()", "SELECT 1 WHERE to_regclass('pg_temp.leak') IS NOT NULL"),
         ("SET ROLE pg_read_all_stats", "SELECT 1 WHERE current_user <> session_user"),
         ("SET lock_timeout = 0", "SELECT 1 WHERE current_setting('lock_timeout') <> '2s'"),
+        ("PREPARE leak AS SELECT 1", "SELECT 1 FROM pg_prepared_statements"),
+        ("SET client_min_messages = error", "SELECT 1 WHERE current_setting('client_min_messages') <> 'notice'"),
     ],
 )
 def test_what_a_file_sets_ends_with_the_file(
@@ -108,6 +111,31 @@ def test_what_a_file_sets_ends_with_the_file(
     folder.write("0002_probe", f"DO $$ BEGIN IF EXISTS ({probe}) THEN RAISE 'it leaked'; END IF; END $$;")
     apply(db.url, folder.read())
     assert db.applied() == ["0001_leak", "0002_probe"]
+
+
+def test_a_file_that_becomes_another_session_user_is_recorded_as_ours(
+    db: Database, superuser: Database, folder: FolderBuilder
+) -> None:
+    folder.write("0001_leak", "SET SESSION AUTHORIZATION chat_owner; CREATE TABLE theirs ();")
+    folder.write("0002_probe", "DO $$ BEGIN IF session_user <> 'postgres' THEN RAISE 'it leaked'; END IF; END $$;")
+    apply(superuser.url, folder.read())
+    assert superuser.applied() == ["0001_leak", "0002_probe"]
+    assert db.value("SELECT tableowner FROM pg_tables WHERE tablename = 'theirs'") == "chat_owner"
+
+
+def test_a_file_that_is_tried_again_may_prepare_a_statement(db: Database, folder: FolderBuilder) -> None:
+    db.run("CREATE TABLE busy ()")
+    folder.write("0001_waits", "-- pipeline: lock-timeout=50ms\nPREPARE once AS SELECT 1; ALTER TABLE busy ADD a int;")
+    with db.connect() as blocker:
+        blocker.execute("BEGIN; LOCK TABLE busy")
+
+        class Releasing(Observer):
+            def retrying(self, migration: str, why: str, seconds: float) -> None:
+                assert (migration, seconds > 0) == ("0001_waits", True), why
+                blocker.execute("ROLLBACK")
+
+        apply(db.url, folder.read(), observer=Releasing())
+    assert db.applied() == ["0001_waits"]
 
 
 @pytest.mark.parametrize(
@@ -155,6 +183,21 @@ def test_an_error_at_commit_leaves_nothing_of_the_file(db: Database, folder: Fol
         apply(db.url, folder.read())
     assert db.applied() == []
     assert db.value("SELECT to_regclass('t')") is None
+
+
+def test_after_an_error_at_commit_the_server_has_nothing_to_warn_of(db: Database, folder: FolderBuilder) -> None:
+    folder.write(
+        "0001_deferred", "CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO t VALUES (1), (1);"
+    )
+    heard: list[str] = []
+
+    class Listening(Observer):
+        def notice(self, text: str) -> None:
+            heard.append(text)
+
+    with pytest.raises(MigrationFailed, match="duplicate key"):
+        apply(db.url, folder.read(), observer=Listening())
+    assert heard == []
 
 
 def test_a_rerun_after_a_correction_goes_on_where_it_stopped(db: Database, folder: FolderBuilder) -> None:

@@ -8,11 +8,14 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
-from pipeline.errors import DatabaseFailed, MigrationFailed
+from pipeline.errors import DatabaseFailed, MigrationFailed, TimedOut
 from pipeline.history.record import Author, started_sql
 from pipeline.postgres.connect import open_session
+from pipeline.postgres.lock import TRY
+from tests.support.until import until
 
 if TYPE_CHECKING:
+    from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
     from tests.support.sample import Database
 
@@ -198,3 +201,134 @@ def test_vacuum_runs_and_is_recorded(table: Database, folder: FolderBuilder) -> 
     folder.write("0002_i", f'{NOT_TRANSACTIONAL}VACUUM (ANALYZE) "T";')
     apply(table.url, folder.read())
     assert table.applied() == ["0001_t", "0002_i"]
+
+
+@pytest.mark.parametrize(
+    ("table_name", "definition"),
+    [
+        pytest.param('"T"', 'ON "T" (b) WHERE "T".a > 3', id="a column with its table's name"),
+        pytest.param('"my.T"', 'ON "my.T" (b)', id="a dot in the table's name"),
+        pytest.param('"o.x"."my.T"', 'ON "o.x"."my.T" (b)', id="dots in the names of schema and table"),
+        pytest.param("elsewhere.t", "ON ONLY elsewhere.t (lower(b)) INCLUDE (a)", id="another schema"),
+    ],
+)
+def test_an_index_is_recognised_however_its_table_is_spelled(
+    db: Database, folder: FolderBuilder, table_name: str, definition: str
+) -> None:
+    folder.write("0001_t", f'CREATE SCHEMA elsewhere; CREATE SCHEMA "o.x"; CREATE TABLE {table_name} (a int, b text);')
+    apply(db.url, folder.read())
+    folder.write("0002_i", f"{NOT_TRANSACTIONAL}CREATE INDEX CONCURRENTLY i {definition};")
+    start(db, folder)
+    db.run(f"CREATE INDEX i {definition}")
+    before = db.value("SELECT relfilenode FROM pg_class WHERE relname = 'i'")
+    assert [each.id for each in apply(db.url, folder.read()).applied] == ["0002_i"]
+    assert db.value("SELECT relfilenode FROM pg_class WHERE relname = 'i'") == before
+
+
+def test_an_index_on_the_whole_row_is_recorded_when_its_statement_succeeded(
+    table: Database, folder: FolderBuilder
+) -> None:
+    table.run(
+        'CREATE FUNCTION shown("T") RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT $1.b $$'  # no copy has that row type
+    )
+    folder.write("0002_i", f'{NOT_TRANSACTIONAL}CREATE INDEX CONCURRENTLY "T_shown_idx" ON "T" (public.shown("T"));')
+    apply(table.url, folder.read())
+    assert table.applied() == ["0001_t", "0002_i"]
+
+
+def test_an_index_on_a_partitioned_table_is_refused_by_the_server_and_leaves_nothing(
+    table: Database, folder: FolderBuilder
+) -> None:
+    table.run("CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p1 PARTITION OF p DEFAULT")
+    folder.write("0002_i", f"{NOT_TRANSACTIONAL}CREATE INDEX CONCURRENTLY i ON p (a);")
+    with pytest.raises(MigrationFailed, match="partitioned table"):
+        apply(table.url, folder.read())
+    folder.write("0002_i", f"{NOT_TRANSACTIONAL}CREATE INDEX CONCURRENTLY i ON p1 (a);")
+    assert [each.id for each in apply(table.url, folder.read()).applied] == ["0002_i"]
+
+
+def test_a_file_that_waits_too_short_for_a_lock_ends_with_6_and_says_what_it_left(
+    table: Database, folder: FolderBuilder
+) -> None:
+    folder.write("0002_i", f"-- pipeline: lock-timeout=50ms\n{NOT_TRANSACTIONAL}{INDEX};")
+    with table.connect() as writer:
+        writer.execute("BEGIN; INSERT INTO \"T\" VALUES (1, 'open')")
+        with pytest.raises(TimedOut, match="left INVALID") as caught:
+            apply(table.url, folder.read())
+    assert caught.value.exit_code == 6
+    assert "To edit the file instead, DROP INDEX CONCURRENTLY" in caught.value.remedy
+    assert [each.id for each in apply(table.url, folder.read()).applied] == ["0002_i"]
+
+
+def test_leftovers_of_a_cut_off_reindex_are_waited_for_and_dropped(
+    table: Database, superuser: Database, folder: FolderBuilder, processes: Processes
+) -> None:
+    leftovers = "SELECT count(*) FROM pg_class WHERE relkind = 'i' AND relname ~ '^T.*_cc(new|old)[0-9]*$'"
+    table.run('CREATE INDEX "T_b_idx" ON "T" (b)')
+    folder.write("0002_i", f'{NOT_TRANSACTIONAL}REINDEX TABLE CONCURRENTLY "T";')
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted"
+    with table.connect() as writer:
+        writer.execute("BEGIN; INSERT INTO \"T\" VALUES (1, 'open')")
+        first = processes.start(table.url, folder.path)
+        until(lambda: table.value(waits) == 1)
+        first.kill()
+        first.outcome()
+        until(lambda: table.value(waits) == 0)
+        assert superuser.value(leftovers) == 1
+        second = processes.start(table.url, folder.path)
+        until(lambda: table.value(waits) == 1)
+        until(lambda: table.value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%'") == 1)
+        assert _outlasts_the_lock_timeout_of_other_files(table, waits)
+        writer.execute("ROLLBACK")
+        outcome = second.outcome()
+    assert outcome is not None
+    assert (outcome.error, outcome.applied) == ("", ("0002_i",))
+    assert superuser.value(leftovers) == 0
+
+
+def _outlasts_the_lock_timeout_of_other_files(table: Database, waits: str) -> bool:
+    try:
+        until(lambda: table.value(waits) == 0, seconds=2.5)
+    except TimeoutError:
+        return True
+    return False
+
+
+def test_leftovers_are_not_taken_for_ours_when_the_file_was_edited(
+    table: Database, superuser: Database, folder: FolderBuilder
+) -> None:
+    folder.write("0002_i", f'{NOT_TRANSACTIONAL}REINDEX TABLE CONCURRENTLY "Other";')
+    start(table, folder)
+    table.run('CREATE INDEX "T_b_idx_ccnew" ON "T" (b)')
+    superuser.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"T_b_idx_ccnew\"'::regclass")
+    folder.write("0002_i", f'{NOT_TRANSACTIONAL}REINDEX TABLE CONCURRENTLY "T";')
+    with pytest.raises(DatabaseFailed, match="leftovers of another REINDEX"):
+        apply(table.url, folder.read())
+
+
+def test_leftovers_on_a_partition_are_found(table: Database, superuser: Database, folder: FolderBuilder) -> None:
+    table.run("CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p1 PARTITION OF p DEFAULT")
+    table.run("CREATE INDEX p1_ccnew ON p1 (a)")
+    superuser.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'p1_ccnew'::regclass")
+    folder.write("0002_i", f"{NOT_TRANSACTIONAL}REINDEX TABLE CONCURRENTLY p;")
+    with pytest.raises(DatabaseFailed, match="leftovers of another REINDEX: p1_ccnew"):
+        apply(table.url, folder.read())
+
+
+def test_a_lock_that_a_file_gave_away_and_a_rival_took_stops_the_deploy_before_it_builds(
+    db: Database, folder: FolderBuilder
+) -> None:
+    folder.write("0001_t", f"{TABLE} SELECT pg_advisory_unlock_all();")
+    folder.write("0002_i", f"{NOT_TRANSACTIONAL}{INDEX};")
+    with open_session(db.url, application_name="a rival") as rival:
+
+        class Taking(Observer):
+            def applied(self, migration: str, milliseconds: int | None) -> None:
+                assert (migration, milliseconds is None) == ("0001_t", False)
+                until(lambda: rival.run(f"SELECT {TRY}")[0].rows == (("t",),))
+
+        with pytest.raises(DatabaseFailed, match="gave the deploy's lock away, and a rival") as caught:
+            apply(db.url, folder.read(), observer=Taking())
+    assert "1 of 2 applied in this run (through 0001_t)" in caught.value.message
+    assert db.value("SELECT to_regclass('\"T_b_idx\"')") is None
+    assert [each.id for each in apply(db.url, folder.read()).applied] == ["0002_i"]

@@ -51,6 +51,9 @@ FAULTY_TEXTS = [
         NOT_TRANSACTIONAL + "CREATE INDEX CONCURRENTLY ON t (a);", ":2", "holds one", id="index without a name"
     ),
     pytest.param(NOT_TRANSACTIONAL + "CREATE INDEX i ON t (a);", ":2", "holds one", id="not concurrently"),
+    pytest.param(
+        NOT_TRANSACTIONAL + "CREATE INDEX CONCURRENTLY a.i ON a.t (b);", ":2", "holds one", id="a schema before the index"
+    ),
     pytest.param(NOT_TRANSACTIONAL + "DROP INDEX CONCURRENTLY a, b;", ":2", "holds one", id="two indexes"),
 ]
 

@@ -81,7 +81,7 @@ def test_directives_are_read_from_the_comment_at_the_top(folder: FolderBuilder) 
 @pytest.mark.parametrize(
     ("sql", "kind", "name", "table"),
     [
-        ('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "I x" ON ONLY a."T" (b)', "create index", '"I x"', 'a."T"'),
+        ('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "I x" ON ONLY a."T" (b)', "create index", 'a."I x"', 'a."T"'),
         ("DROP INDEX CONCURRENTLY IF EXISTS a.i", "drop index", "a.i", ""),
         ("REINDEX INDEX CONCURRENTLY i", "reindex index", "i", ""),
         ("REINDEX (VERBOSE, CONCURRENTLY) TABLE t", "reindex table", "t", ""),
