@@ -26,7 +26,7 @@ RULE = "rollback"
 def unproven_rollbacks(database: DatabaseURL, files: Sequence[MigrationFile]) -> list[Finding]:
     """Apply the files to an empty database one by one, and find the rollbacks that do not lead back.
 
-    A migration that fails ends it: `replay` says why.
+    A migration that fails ends it.
     """
     client = database.for_psycopg()
     with psycopg.connect(client.dsn, autocommit=True, **client.connect) as connection:
@@ -34,15 +34,15 @@ def unproven_rollbacks(database: DatabaseURL, files: Sequence[MigrationFile]) ->
         prints = Fingerprints(connection)
         found: list[Finding] = []
         before = prints.take()
-        try:
-            for file in files:
+        for file in files:
+            try:
                 _run(connection, file.forward)
-                after = prints.take()
-                if file.backward is not None:
-                    found += _try(connection, prints, file, before)
-                before = after
-        except psycopg.Error:
-            return found
+            except psycopg.Error as error:
+                found.append(_untried(file, error))
+                break
+            after = prints.take()
+            found += _try(connection, prints, file, before)
+            before = after
         return found
 
 
@@ -77,6 +77,17 @@ def _try(
             "it does not lead back to the schema before its migration",
             f"`./inv verify --from {file.id}` shows object by object what is left or missing.",
         )
+
+
+def _untried(file: MigrationFile, error: psycopg.Error) -> Finding:
+    why = error.diag.message_primary or str(error).splitlines()[0]
+    return about_file(
+        file.path,
+        RULE,
+        f"the migration fails, so no rollback from here on was tried: {why}",
+        "Correct the migration first.",
+        line=_line(file.forward, error),
+    )
 
 
 def _run(connection: psycopg.Connection[Any], script: Script) -> None:

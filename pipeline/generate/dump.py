@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _HEADER = re.compile(r"^-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*?); Owner: .*$", re.MULTILINE)
 _SESSION = re.compile(r"^(SET |SELECT pg_catalog\.set_config|\\(un)?restrict |--)")
 _OPTIONS = re.compile(r"\bWITH \((?P<options>[^()]*)\)")
+_PLAIN = re.compile(r'"(?P<quoted>[^"]+)"|(?P<bare>[^(.]+)')
 _TIMEOUT = 120  # seconds
 
 
@@ -130,7 +131,7 @@ def deviations(expected: Mapping[Key, str], found: Mapping[Key, str], *, grants:
 
 def lost_grants(before: Mapping[Key, str], after: Mapping[Key, str]) -> list[Deviation]:
     """Find the grants of objects that are still there, under the same name, which are no longer what they were."""
-    surviving = {(key.schema, key.name) for key in after if not key.is_grant}
+    surviving = {(key.schema, _plain(key.name)) for key in after if not key.is_grant}
     return [
         Deviation(key, before[key], after.get(key, ""))
         for key in sorted(before)
@@ -141,7 +142,13 @@ def lost_grants(before: Mapping[Key, str], after: Mapping[Key, str]) -> list[Dev
 def _granted(key: Key) -> tuple[str, str]:
     """The schema and the name of what a grant is on; the name of a grant says the kind first: TABLE "User"."""
     _, _, name = key.name.partition(" ")
-    return key.schema, name.strip('"')
+    return key.schema, _plain(name)
+
+
+def _plain(name: str) -> str:
+    """The name without quotes, without a function's arguments, and of a column its table's."""
+    match = _PLAIN.match(name)
+    return (match["quoted"] or match["bare"]) if match else name
 
 
 def _body(text: str, *, sort: bool) -> str:

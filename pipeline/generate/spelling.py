@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pipeline.migrations.sql_text import tokens
+from pipeline.postgres.quoting import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ _PLAIN_COLUMN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
 def quoted(name: str) -> str:
     """The name as a quoted identifier; a name with a schema keeps both parts."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split(".", 1))
+    return ".".join(identifier(part) for part in name.split(".", 1))
 
 
 def spelled(sql: str) -> str:

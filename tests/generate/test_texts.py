@@ -100,6 +100,13 @@ def test_a_grant_is_lost_only_with_a_table_that_is_still_there() -> None:
     assert lost_grants(before, {}) == []
 
 
+def test_a_grant_on_a_function_or_a_column_is_lost_with_what_it_is_on() -> None:
+    function, column = Key("ACL", "public", 'FUNCTION "add"(n integer)'), Key("ACL", "public", 'COLUMN "T".a')
+    there = {Key("FUNCTION", "public", "add(integer)"): "x", Key("TABLE", "public", "T"): "x"}
+    before = {**there, function: "GRANT", column: "GRANT"}
+    assert {lost.key for lost in lost_grants(before, there)} == {function, column}
+
+
 def test_taking_the_mark_off_leaves_the_rest() -> None:
     text = "-- Title\n-- pipeline: draft\n-- ! one\n-- ! two\n-- depends: 0001_a\n\nSELECT 1;\n"
     assert without_mark(text) == "-- Title\n-- depends: 0001_a\n\nSELECT 1;\n"
