@@ -16,12 +16,20 @@ from chatdb.url import DatabaseURL
 from tests.chatdb.url.forwarding import forwarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.server import PostgresServer
     from tests.support.typescript import Node
 
 DATABASE = "SELECT current_database()"
+
+
+@pytest.fixture(scope="module")
+def database(server: PostgresServer) -> Iterator[DatabaseURL]:
+    """One database for all of these tests, which only connect."""
+    made = server.create_database()
+    yield made
+    server.drop_database(made)
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,20 @@ from chatdb.url import DatabaseURL
 from tests.chatdb.url.forwarding import forwarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.server import PostgresServer
 
 CLIENTS = ("psycopg", "asyncpg", "yoyo")
 PASSWORD = "p@:/?#[]%&=+ é%41'\"\\"
+
+
+@pytest.fixture(scope="module")
+def database(server: PostgresServer) -> Iterator[DatabaseURL]:
+    """One database for all of these tests, which only connect."""
+    made = server.create_database()
+    yield made
+    server.drop_database(made)
 
 
 def ask(url: DatabaseURL, client: str, question: str) -> Any:
@@ -78,7 +86,7 @@ def test_parameters_of_any_client_let_every_client_connect(database: DatabaseURL
 @pytest.mark.parametrize("schema", ["chat", "My Chat", 'quo"ted', "back\\slash"])
 def test_a_schema_becomes_the_search_path_whatever_its_name(database: DatabaseURL, client: str, schema: str) -> None:
     with psycopg.connect(database.reveal()) as connection:
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
     assert ask(database.copy_merge_params({"schema": schema}), client, "SELECT current_schema()") == schema
 
 
