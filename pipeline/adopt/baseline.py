@@ -12,8 +12,9 @@ from pipeline.deploy.failure import explain
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience, open_locked
 from pipeline.deploy.run import apply
+from pipeline.deploy.signals import standing
 from pipeline.deploy.target import Target, check_target, marker_sql
-from pipeline.errors import DatabaseFailed, SchemaDiffers, UsageError
+from pipeline.errors import DatabaseFailed, PipelineError, SchemaDiffers, UsageError
 from pipeline.history import CREATE
 from pipeline.history.record import Author, baseline_sql
 from pipeline.migrations import Folder, make_plan
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pipeline.schema.catalog import Catalog
 
 _SHOWN_DIFFERENCES = 20
+_NOTHING = "nothing was recorded."
+_UNKNOWN = "whether anything was recorded is not known: `./inv status` tells."
 
 
 @dataclass(frozen=True)
@@ -60,20 +63,25 @@ def baseline(
         SchemaDiffers: the live catalog is not what the files build; nothing was changed.
         Refused: the target is not the one that was meant, or the other tool is at work.
         InvalidPlan: a file is at fault, or the database has one applied that is not among them.
-        DatabaseFailed: a server refused or was lost; nothing was changed.
+        DatabaseFailed: a server refused or was lost; the message says whether anything is recorded.
+        Interrupted: a signal arrived; likewise.
     """
     chosen = _chosen(folder, through)
     raise_faults(text_faults(chosen.files))
     target, observer = target or Target(), observer or Observer()
-    expected = _expected(scratch, chosen)
-    opened = open_locked(url, application="chat-database baseline", patience=patience or Patience(), observer=observer)
+    with standing(_NOTHING):
+        expected = _expected(scratch, chosen)
+        opened = open_locked(
+            url, application="chat-database baseline", patience=patience or Patience(), observer=observer
+        )
     with opened.session as session:
-        other = read_other(session, opened.identity.other_history) if not opened.history.exists else NO_OTHER
-        identity = replace(opened.identity, other_history="")
-        check_target(target, identity, opened.history, session.shown_as)
-        applied = opened.history.applied or other.applied
-        raise_faults(make_plan(chosen, applied).faults)
-        _refuse_differences(expected, _live(url, session.shown_as), chosen.files[-1].id)
+        with standing(_NOTHING):
+            other = read_other(session, opened.identity.other_history) if not opened.history.exists else NO_OTHER
+            identity = replace(opened.identity, other_history="")
+            check_target(target, identity, opened.history, session.shown_as)
+            applied = opened.history.applied or other.applied
+            raise_faults(make_plan(chosen, applied).faults)
+            _refuse_differences(expected, _live(url, session.shown_as), chosen.files[-1].id)
         missing = [file for file in chosen.files if file.id not in applied]
         unverified = [file for file in chosen.files if file.id in applied and not applied[file.id].checksum]
         if missing or unverified:
@@ -95,9 +103,18 @@ def _chosen(folder: Folder, through: str) -> Folder:
 
 
 def _expected(scratch: DatabaseURL, chosen: Folder) -> Catalog:
-    apply(scratch, chosen, target=Target(local_only=True), verb="baseline")
-    with _connected(scratch) as connection:
-        return read_catalog(connection)
+    try:
+        apply(scratch, chosen, target=Target(local_only=True), verb="baseline")
+        with _connected(scratch) as connection:
+            return read_catalog(connection)
+    except psycopg.Error as error:
+        raise DatabaseFailed(f"the catalog of the scratch database could not be read: {error}") from error
+    except PipelineError as error:
+        # of the scratch database alone: nobody has been at the live one
+        error.message = (
+            f"in a scratch database, where the files are built to compare: {error.message}\nIn the live one {_NOTHING}"
+        )
+        raise
 
 
 def _live(url: DatabaseURL, shown: str) -> Catalog:
@@ -135,7 +152,8 @@ def _created(exists: bool, other: OtherHistory) -> str:
 
 def _write(session: Session, sql: str) -> None:
     try:
-        session.run(f"BEGIN;{sql}COMMIT")
+        with standing(_UNKNOWN):
+            session.run(f"BEGIN;{sql}COMMIT")
     except ServerError as error:
         session.run("ROLLBACK")
         raise explain(error, "the history could not be written", "Nothing was changed.") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.adopt.baseline import baseline
 from pipeline.deploy.authorship import author_of
 from pipeline.deploy.entry import target_of
-from pipeline.deploy.signals import as_exceptions, standing
+from pipeline.deploy.signals import as_exceptions
 from pipeline.environments import resolve
 from pipeline.environments.local import LocalServers
 from pipeline.migrations import read_folder
@@ -27,7 +27,6 @@ def adopt(root: Path, name: str | None, through: str, *, observer: Observer) -> 
     folder = read_folder(root / "migrations")
     with (
         as_exceptions(),
-        standing("nothing was recorded."),
         open_shadows(LocalServers(root, tell=observer.note).start().url) as shadows,
     ):
         return baseline(

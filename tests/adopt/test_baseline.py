@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,14 +12,28 @@ import pytest
 
 from pipeline.adopt import baseline
 from pipeline.deploy import apply
-from pipeline.errors import InvalidPlan, Refused, SchemaDiffers, UsageError
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.signals import as_exceptions
+from pipeline.errors import (
+    DatabaseFailed,
+    Interrupted,
+    InvalidPlan,
+    MigrationFailed,
+    Refused,
+    SchemaDiffers,
+    UsageError,
+)
+from pipeline.postgres.lock import KEY
+from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
+from tests.support.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chatdb.url import DatabaseURL
     from pipeline.adopt import Adoption
+    from tests.support.counting_proxy import Link
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer
 
@@ -171,6 +187,55 @@ def test_a_prisma_migration_that_never_finished_is_not_adopted(db: Database, ado
     db.run("INSERT INTO _prisma_migrations (id, checksum, migration_name) VALUES ('1', 'x', '2024_init')")
     with pytest.raises(Refused, match="2024_init never finished"):
         adopt()
+
+
+def test_an_answer_that_was_lost_is_not_taken_for_a_refusal(
+    db: Database, sample: FolderBuilder, scratch: DatabaseURL
+) -> None:
+    """The record is written, and its answer never came: to say that nothing was recorded would be wrong."""
+    build_by_hand(db, *SAMPLE_IDS)
+    lost: list[int] = []
+
+    def cut(link: Link, number: int) -> None:
+        ours = f"datname = '{db.url.database}' AND application_name = 'chat-database baseline'"
+        if not lost and db.rows(f"SELECT 1 FROM pg_stat_activity WHERE {ours} AND query LIKE 'BEGIN;%'"):
+            until(lambda: db.applied() == SAMPLE_IDS)
+            lost.append(number)
+            link.drop()
+
+    with CountingProxy(db.url.host, db.url.port or 5432) as proxy:
+        proxy.after = cut
+        url = db.url.copy_with(host="127.0.0.1", port=proxy.port)
+        with pytest.raises(DatabaseFailed, match="whether anything was recorded is not known"):
+            baseline(url, sample.read(), through="0005", scratch=scratch)
+    assert lost
+    assert db.applied() == SAMPLE_IDS
+
+
+def test_a_file_that_fails_in_the_scratch_database_is_not_said_to_be_applied_anywhere_else(
+    db: Database, sample: FolderBuilder, scratch: DatabaseURL
+) -> None:
+    sample.write("0005_pet_name", "SELECT 1/0;")
+    with pytest.raises(MigrationFailed, match="in a scratch database") as caught:
+        baseline(db.url, sample.read(), through="0005", scratch=scratch)
+    assert caught.value.message.endswith("In the live one nothing was recorded.")
+    assert db.applied() == []
+
+
+def test_a_signal_before_the_record_is_written_changes_nothing(
+    db: Database, sample: FolderBuilder, scratch: DatabaseURL
+) -> None:
+    with db.connect() as other:
+        other.execute(f"SELECT pg_advisory_lock({KEY})")
+
+        class Interrupting(Observer):
+            def waiting(self, holder: str) -> None:
+                assert holder
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with pytest.raises(Interrupted, match="interrupted; nothing was recorded") as caught, as_exceptions():
+            baseline(db.url, sample.read(), through="0005", scratch=scratch, observer=Interrupting())
+    assert caught.value.exit_status == 143
 
 
 def test_a_migration_that_is_not_there_cannot_be_adopted_through(adopt: Callable[..., Adoption]) -> None:

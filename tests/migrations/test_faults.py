@@ -52,7 +52,10 @@ FAULTY_TEXTS = [
     ),
     pytest.param(NOT_TRANSACTIONAL + "CREATE INDEX i ON t (a);", ":2", "holds one", id="not concurrently"),
     pytest.param(
-        NOT_TRANSACTIONAL + "CREATE INDEX CONCURRENTLY a.i ON a.t (b);", ":2", "holds one", id="a schema before the index"
+        NOT_TRANSACTIONAL + "CREATE INDEX CONCURRENTLY a.i ON a.t (b);",
+        ":2",
+        "holds one",
+        id="a schema before the index",
     ),
     pytest.param(NOT_TRANSACTIONAL + "DROP INDEX CONCURRENTLY a, b;", ":2", "holds one", id="two indexes"),
 ]
