@@ -72,6 +72,11 @@ def exists(verb: str, rest: str) -> bool:
     return all(word.partition("=")[0] in [*context.flags, "--help"] for word in ours if word.startswith("-"))
 
 
+def test_the_readme_names_every_verb() -> None:
+    named = {found["verb"] for found in COMMAND.finditer((ROOT / "README.md").read_text())}
+    assert set(VERBS) - named == set()
+
+
 def test_a_verb_or_a_flag_that_is_not_there_would_be_found() -> None:
     assert exists("deploy", " --env prod")
     assert exists("test", " -- --any")
