@@ -19,7 +19,12 @@ def author_of(root: Path, environ: Mapping[str, str]) -> Author:
         environ.get("GITHUB_ACTOR") or environ.get("GITLAB_USER_LOGIN") or environ.get("USER") or environ.get("LOGNAME")
     )
     commit = environ.get("GITHUB_SHA") or environ.get("CI_COMMIT_SHA") or _head(root)
-    return Author(actor=actor or f"uid {os.getuid()}", host=os.uname().nodename, commit=commit)
+    return Author(actor=_text(actor or f"uid {os.getuid()}"), host=_text(os.uname().nodename), commit=_text(commit))
+
+
+def _text(value: str) -> str:
+    """A name of the machine's, without the bytes of it that are no text and that no database would take."""
+    return os.fsencode(value).decode("utf-8", "replace")
 
 
 def _head(root: Path) -> str:

@@ -140,7 +140,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
     with standing("nothing of this run is applied."):
         # what only these need is not paid for by a run with nothing to do
         from pipeline.deploy.outside import run_outside
-        from pipeline.deploy.together import Step, run_together
+        from pipeline.deploy.together import run_together, steps_forward
 
         run.observer.starting(len(plan.pending))
         author = run.author()
@@ -153,7 +153,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
     try:
         for group in _groups(plan.pending):
             if group[0].forward.transactional:
-                run_together(opened.session, [Step.forward(file, author) for file in group], run.observer, count)
+                run_together(opened.session, steps_forward(group, author), run.observer, count)
             else:
                 unfinished = opened.history.unfinished.get(group[0].id)
                 count(group[0].id, run_outside(opened.session, group[0], author, unfinished))

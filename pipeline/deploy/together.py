@@ -30,6 +30,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0  # seconds
 _UNIQUE_VIOLATION = "23505"
 
 
+# An announcement makes the server send what it has to say, which costs up to 0.2 ms: among a thousand files every
+# twentieth says enough.
+_ANNOUNCEMENTS = 50
+
+
 @dataclass(frozen=True)
 class Step:
     """One file in one direction."""
@@ -39,14 +44,20 @@ class Step:
     sql: str
 
     @classmethod
-    def forward(cls, file: MigrationFile, author: Author) -> Step:
+    def forward(cls, file: MigrationFile, author: Author, *, announced: bool = True) -> Step:
         """The step that applies a file."""
-        return cls(file.id, file.forward, apply_sql(file, author))
+        return cls(file.id, file.forward, apply_sql(file, author, announced=announced))
 
     @classmethod
     def backward(cls, file: MigrationFile, script: Script, author: Author) -> Step:
         """The step that rolls a file back."""
         return cls(file.id, script, rollback_sql(file, script, author))
+
+
+def steps_forward(files: Sequence[MigrationFile], author: Author) -> list[Step]:
+    """The steps that apply these files; among many only some are announced."""
+    stride = 1 + len(files) // _ANNOUNCEMENTS
+    return [Step.forward(file, author, announced=index % stride == 0) for index, file in enumerate(files)]
 
 
 def run_together(

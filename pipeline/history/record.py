@@ -42,10 +42,13 @@ _OWN_SETTINGS = "RESET ALL;RESET SESSION AUTHORIZATION;RESET ROLE;"
 CLEAN = f"{_OWN_SETTINGS}DISCARD TEMP;DEALLOCATE ALL;"
 
 
-def apply_sql(file: MigrationFile, author: Author) -> str:
-    """BEGIN, the record, the file's text and its log row, COMMIT, and a clean session for the next file."""
+def apply_sql(file: MigrationFile, author: Author, *, announced: bool = True) -> str:
+    """BEGIN, the record, the file's text and its log row, COMMIT, and a clean session for the next file.
+
+    `announced`: the server says that it is at this file, and with that sends the answers of those before it.
+    """
     return _transaction(
-        file.id,
+        _announcement(file) if announced else "",
         file.forward,
         record=_record(file),
         log=_log(file, author, "apply", _measured_comment(file.checksum, author)),
@@ -55,7 +58,7 @@ def apply_sql(file: MigrationFile, author: Author) -> str:
 def rollback_sql(file: MigrationFile, backward: Script, author: Author) -> str:
     """As apply_sql, the other way."""
     return _transaction(
-        file.id,
+        _announcement(file),
         backward,
         record=f"DELETE FROM {SCHEMA}._yoyo_migration WHERE migration_hash = {literal(file.hash)}",
         log=_log(file, author, "rollback", literal("")),
@@ -94,13 +97,16 @@ def unmark_sql(file: MigrationFile, author: Author) -> str:
     )
 
 
-def _transaction(id_: str, script: Script, *, record: str, log: str) -> str:
+def _announcement(file: MigrationFile) -> str:
+    return f"RAISE INFO '%', {literal(file.id)} USING ERRCODE = '{RUNNING}'; "
+
+
+def _transaction(announcement: str, script: Script, *, record: str, log: str) -> str:
     limits = "".join(f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items())
     block = (
         "DECLARE started timestamptz := pg_catalog.clock_timestamp(); "
         "lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
-        f"BEGIN RAISE INFO '%', {literal(id_)} USING ERRCODE = '{RUNNING}'; "
-        f"EXECUTE {_dollar_quoted(script.text)}; "
+        f"BEGIN {announcement}EXECUTE {_dollar_quoted(script.text)}; "
         f"{_OWN_SETTINGS}{log}; END"
     )
     return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;{CLEAN}"

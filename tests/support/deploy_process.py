@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from pathlib import Path
 
-_WAIT = 60.0  # seconds
+_WAIT = 120.0  # seconds
 
 # A server that forks: each deploy starts in milliseconds, and from a process without threads.
 _context = multiprocessing.get_context("forkserver")
@@ -41,7 +41,7 @@ def _deploy(url: str, folder: str, lock_wait: float, results: Connection, start:
         start.wait(_WAIT)
     try:
         with as_exceptions():
-            report = apply(DatabaseURL.parse(url), read_folder(folder), patience=Patience(connect=10, lock=lock_wait))
+            report = apply(DatabaseURL.parse(url), read_folder(folder), patience=Patience(connect=90, lock=lock_wait))
         results.send(Outcome(tuple(each.id for each in report.applied)))
     except PipelineError as error:
         results.send(Outcome(error=str(error), exit_code=getattr(error, "exit_status", error.exit_code)))
