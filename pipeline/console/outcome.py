@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -17,8 +18,13 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
     """Turn what a verb raises into output and an exit code. With `as_json`, standard output gets one document for it."""
     try:
         yield
+        sys.stdout.flush()
     except PipelineError as error:
         _end(error, as_json=as_json)
+    except BrokenPipeError:
+        # the reader of our output has gone, as `head` does; what is left of it must not fail once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
     except Exception as error:
         psycopg = sys.modules.get("psycopg")  # loaded or not: an error of its own can only come when it is
         if psycopg is None or not isinstance(error, psycopg.Error):
@@ -32,8 +38,6 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None  # the reader of our output has gone, as `head` does
 
 
 def exit_code(error: PipelineError) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.deploy.observer import Observer
@@ -23,9 +24,10 @@ class Progress(Observer):
         """Nothing is open here."""
 
     def say(self, text: str) -> None:
-        """One line on standard error."""
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+        """One line on standard error. Where nobody reads any more, the work goes on in silence."""
+        with suppress(OSError):
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
 
     def note(self, text: str) -> None:
         self.say(f"note: {text}")
@@ -52,7 +54,7 @@ class LiveProgress(Progress):
         from rich.progress import Progress as Bar
 
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

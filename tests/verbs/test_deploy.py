@@ -154,6 +154,54 @@ def test_a_signal_ends_with_its_own_code(checkout: Checkout, superuser: Database
     assert "Traceback" not in stderr
 
 
+def started(checkout: Checkout, verb: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        checkout.command(verb),
+        cwd=checkout.path,
+        env=checkout.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_deploy_goes_on_to_its_end_when_nobody_reads_its_progress_any_more(
+    checkout: Checkout, superuser: Database
+) -> None:
+    with started(checkout, "deploy") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stderr.close()  # as `2>&1 | head -1` does
+        assert running.stdout.read().startswith("5 migrations applied, 0 already there: ")
+    assert running.returncode == 0
+    assert superuser.applied() == SAMPLE_IDS
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(checkout: Checkout) -> None:
+    checkout.write("0006_long", "SELECT 1;\n" + f"-- {'x' * 100}\n" * 5_000)
+    with started(checkout, "plan") as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()  # as `| head -1` does
+        assert running.stderr.read() == ""
+    assert running.returncode == 0
+
+
+def test_a_user_name_that_is_no_text_is_kept_as_far_as_it_is(checkout: Checkout, superuser: Database) -> None:
+    environment = {name.encode(): value.encode() for name, value in checkout.environment().items()}
+    answer = subprocess.run(
+        checkout.command("deploy"),
+        cwd=checkout.path,
+        env={**environment, b"USER": b"bj\xf6rn"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert superuser.value("SELECT DISTINCT username FROM migration_history._yoyo_log") == "bj\ufffdrn"
+
+
 def test_rollback_takes_back_what_is_behind_a_migration(checkout: Checkout, superuser: Database) -> None:
     for id_, undo in {
         "0005_pet_name": 'ALTER TABLE "Pet" DROP COLUMN name;',
