@@ -123,7 +123,9 @@ def _look(session: Session, *, lock: bool) -> tuple[Identity, History, bool]:
         history = parse_history([result.rows for result in results[1:]])
     except ServerError as error:
         if error.sqlstate != _UNDEFINED_TABLE or not error.results:
-            raise
+            from pipeline.deploy.failure import explain
+
+            raise explain(error, "the history could not be read", "Nothing was changed.") from error
         # no history yet; the lock, if got, is the session's and outlives the failed query
         results, history = list(error.results), History()
     got, *identity = results[0].rows[0]

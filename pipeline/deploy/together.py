@@ -119,13 +119,14 @@ class _Tally:
 
 
 def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    """The longest runs of steps that stay below BATCH_BYTES; a step that is larger alone goes alone."""
+    """The longest runs of steps that are at most BATCH_BYTES; a step that is larger alone goes alone."""
     start = size = 0
     for index, step in enumerate(steps):
-        size += len(step.sql)
+        bytes_ = len(step.sql.encode())
+        size += bytes_
         if size > BATCH_BYTES and index > start:
             yield steps[start:index]
-            start, size = index, len(step.sql)
+            start, size = index, bytes_
     yield steps[start:]
 
 

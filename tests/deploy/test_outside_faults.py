@@ -170,6 +170,17 @@ def test_a_role_without_rights_is_told_which_role_to_take(
     assert db.applied() == []
 
 
+def test_a_role_that_may_not_read_the_history_is_told_which_role_to_take(
+    migrated_sample: Database, superuser: Database, sample: FolderBuilder
+) -> None:
+    name = f"guest_{migrated_sample.url.database}"
+    superuser.run(f"CREATE ROLE {name} LOGIN PASSWORD 'guest'")
+    with pytest.raises(DatabaseFailed, match="the history could not be read: permission denied") as caught:
+        apply(migrated_sample.url.copy_with(user=name, password="guest"), sample.read())
+    assert "owner" in caught.value.remedy
+    superuser.run(f"DROP ROLE {name}")
+
+
 def test_a_lock_that_a_file_needs_is_tried_for_again_and_the_file_applied(db: Database, folder: FolderBuilder) -> None:
     db.run("CREATE TABLE busy ()")
     folder.write("0001_first", "CREATE TABLE first ();")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply
+from pipeline.deploy.together import BATCH_BYTES, Step, _batches
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
@@ -35,6 +36,28 @@ def test_files_from_zero_cost_two_queries_more_however_many_they_are(
         folder.write(f"{number:04}_t", f"CREATE TABLE t{number} (id int PRIMARY KEY);")
     assert counted(db, folder) == (NOTHING_PENDING + 2, 1)
     assert db.value("SELECT count(DISTINCT xmin::text) FROM migration_history._yoyo_migration") == files
+
+
+@pytest.mark.parametrize(
+    ("lengths", "queries"),
+    [
+        pytest.param([BATCH_BYTES // 2, BATCH_BYTES // 2], 1, id="exactly the limit"),
+        pytest.param([BATCH_BYTES // 2, BATCH_BYTES // 2 + 1], 2, id="one byte more"),
+        pytest.param([BATCH_BYTES * 2, 10, 10], 2, id="one that is larger alone"),
+    ],
+)
+def test_a_batch_is_at_most_a_mebibyte(folder: FolderBuilder, lengths: list[int], queries: int) -> None:
+    script = folder.write("0001_any", "SELECT 1;").read().files[0].forward
+    for character in ("x", "ä"):
+        width = len(character.encode())
+        steps = [Step("0001_any", script, character * (length // width) + "x" * (length % width)) for length in lengths]
+        assert len(list(_batches(steps))) == queries
+
+
+def test_files_that_are_more_than_one_batch_cost_a_query_for_each(db: Database, folder: FolderBuilder) -> None:
+    for number in (1, 2, 3):
+        folder.write(f"000{number}_large", f"-- {'x' * 700_000}\nCREATE TABLE t{number} ();")
+    assert counted(db, folder) == (NOTHING_PENDING + 1 + 3, 1)
 
 
 def test_one_file_on_top_costs_one_query_more(migrated_sample: Database, sample: FolderBuilder) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply, look
+from pipeline.errors import ConfigurationError
 from pipeline.migrations import make_plan
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
 
@@ -80,6 +81,15 @@ def test_a_mark_of_yoyos_has_no_checksum_and_the_next_deploy_takes_it_as_applied
     assert apply(migrated_sample.url, sample.read()).already == len(SAMPLE_IDS) + 1
     _, _, history = look(migrated_sample.url)
     assert history.applied["0006_more"].checksum == ""
+
+
+def test_tables_of_another_version_of_yoyo_are_not_touched(migrated_sample: Database, sample: FolderBuilder) -> None:
+    migrated_sample.run("INSERT INTO migration_history._yoyo_version VALUES (3, now())")
+    sample.write("0006_more", "CREATE TABLE more ();")
+    with pytest.raises(ConfigurationError, match="schema version 3") as caught:
+        apply(migrated_sample.url, sample.read())
+    assert caught.value.exit_code == 2
+    assert migrated_sample.applied() == SAMPLE_IDS
 
 
 def test_yoyo_makes_no_tables_of_its_own_beside_ours(migrated_sample: Database, sample: FolderBuilder) -> None:
