@@ -235,6 +235,8 @@ def test_every_session_has_the_settings_that_make_a_killed_deploy_harmless(db: D
     names = {
         "client_connection_check_interval": "200ms",
         "lock_timeout": "2s",
+        "statement_timeout": "15min",
+        "idle_in_transaction_session_timeout": "1min",
         "search_path": "public",
         "default_transaction_isolation": "read committed",
         "idle_session_timeout": "10min",

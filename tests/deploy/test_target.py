@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.deploy import apply, rollback
 from pipeline.deploy.target import Target
-from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
+from pipeline.errors import BehindPooler, ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
+from pipeline.postgres.session import Session
 from tests.support.sample import SAMPLE_IDS
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ def test_the_branch_of_the_stack_is_deployed_to_and_marked(
     apply(db.url, sample.read(), target=DEV)
     assert db.applied() == SAMPLE_IDS
     assert db.rows(MARKER) == [("dev", "br-dev")]
+
+
+def test_a_pid_that_neons_proxy_made_up_is_no_pooler_there_and_one_anywhere_else(
+    db: Database, superuser: Database, sample: FolderBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "backend_pid", property(lambda _: 1))  # no backend's
+    with pytest.raises(BehindPooler):
+        apply(db.url, sample.read())
+    become(superuser, "br-dev")
+    apply(db.url, sample.read(), target=DEV)
+    assert db.applied() == SAMPLE_IDS
 
 
 def test_an_up_to_date_deploy_leaves_the_marker_alone(db: Database, superuser: Database, sample: FolderBuilder) -> None:
