@@ -109,7 +109,10 @@ def test_a_rival_that_does_not_ask_for_the_lock_is_met_at_the_record_before_any_
 ) -> None:
     """As stock yoyo, or a file that gave the lock away: the record's primary key comes before the file's text."""
     apply(db.url, folder.write("0001_first", "CREATE TABLE first ();").read())
-    folder.write("0002_both", "-- pipeline: lock-timeout=50ms\nCREATE TABLE both_of_us ();")
+    db.run("CREATE SEQUENCE worked")  # what it counted stays counted when a transaction is undone
+    folder.write(
+        "0002_both", "-- pipeline: lock-timeout=50ms\nCREATE TABLE both_of_us (); SELECT nextval('public.worked');"
+    )
     with db.connect() as rival:
         rival.execute("BEGIN")
         rival.execute(
@@ -125,4 +128,5 @@ def test_a_rival_that_does_not_ask_for_the_lock_is_met_at_the_record_before_any_
         with pytest.raises(DatabaseFailed, match="0002_both was recorded by somebody else"):
             apply(db.url, folder.read(), observer=Committing())
     assert db.value("SELECT to_regclass('both_of_us')") is None
+    assert db.value("SELECT is_called FROM worked") is False
     assert apply(db.url, folder.read()).already == 2
