@@ -30,9 +30,7 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
         if psycopg is None or not isinstance(error, psycopg.Error):
             raise
         _end(
-            DatabaseFailed(
-                str(error).strip(), remedy="Nothing was changed by this verb, or its transaction was undone."
-            ),
+            DatabaseFailed(str(error).strip(), remedy="`./inv status` tells what is applied. Then run it again."),
             as_json=as_json,
         )
     except KeyboardInterrupt:

@@ -119,7 +119,7 @@ def _standing(chosen: Sequence[tuple[MigrationFile, Script]], gone: set[str] | N
 
 
 def _run_outside(session: Session, file: MigrationFile, script: Script, author: Author) -> None:
-    """The statement, then the record. A rerun after a crash between them finds the index gone already."""
+    """The statement, then the record. After a crash between them a rerun finds an index that was to be dropped gone already."""
     concurrent = script.concurrent
     assert concurrent is not None  # noqa: S101 - told to the type checker: the script is not transactional
     if concurrent.kind != "drop index" or find_index(session, concurrent) is not None:

@@ -92,7 +92,7 @@ class Session:
         """Send one query (of any number of statements) and return the results of all its statements.
 
         `on_result` sees each result as it arrives. An exception that a signal handler raises meanwhile cancels the query
-        on the server before it goes on.
+        on the server, and goes on when that has reported its end, or after five seconds.
 
         Raises:
             ServerError: a statement failed; what the ones before it had committed stands.
