@@ -65,7 +65,8 @@ class PostgresServer(ABC):
         source = template if isinstance(template, str) or template is None else template.database
         name = f"test_{next(self._numbers)}"
         with psycopg.connect(self.superuser.reveal(), autocommit=True) as connection:
-            statement = sql.SQL("CREATE DATABASE {} OWNER chat_owner TEMPLATE {}")
+            # copying files takes half the time of logging them; nothing here waits for the disk
+            statement = sql.SQL("CREATE DATABASE {} OWNER chat_owner TEMPLATE {} STRATEGY file_copy")
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(source or "template0")))
             if source:
                 _copy_what_belongs_to_the_database(connection, source, name)
