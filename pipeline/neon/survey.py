@@ -86,13 +86,13 @@ def _line(branch: Branch, names: dict[str, str], now: datetime) -> BranchLine:
 
 
 def _parents_first(branches: list[Branch]) -> list[Branch]:
-    """Order as a tree, siblings by age; a branch whose parent is not listed counts as a root."""
+    """Order as a tree, siblings by age and then by name; a branch whose parent is not listed counts as a root."""
     known = {branch.id for branch in branches}
     ordered: list[Branch] = []
 
     def add_children_of(parent: str | None) -> None:
         siblings = [b for b in branches if (b.parent_id if b.parent_id in known else None) == parent]
-        for branch in sorted(siblings, key=lambda b: b.created_at):
+        for branch in sorted(siblings, key=lambda b: (b.created_at, b.name)):
             ordered.append(branch)
             add_children_of(branch.id)
 
