@@ -6,7 +6,7 @@ stand in the way of the next. What cannot run in a transaction is really taken b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
@@ -14,17 +14,18 @@ from pipeline.check.fingerprint import Fingerprints
 from pipeline.lint.finding import Finding, about_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from chatdb.url import DatabaseURL
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.script import Script
 
 RULE = "rollback"
+T = TypeVar("T")
 
 
-def unproven_rollbacks(database: DatabaseURL, files: Sequence[MigrationFile]) -> list[Finding]:
-    """Apply the files to an empty database one by one, and find the rollbacks that do not lead back.
+def unproven_rollbacks(database: DatabaseURL, files: Iterable[MigrationFile]) -> list[Finding]:
+    """Apply the files one by one, and find the rollbacks that do not lead back. What stands before them is applied already.
 
     A migration that fails ends it.
     """
@@ -54,9 +55,7 @@ def _try(
         return
     try:
         if script.transactional:
-            with connection.transaction(force_rollback=True):
-                connection.execute(script.text.encode())
-                reached = prints.take()
+            reached = _reached(connection, prints, script)
         else:
             _run(connection, script)
             reached = prints.take()
@@ -79,6 +78,17 @@ def _try(
         )
 
 
+def _reached(connection: psycopg.Connection[Any], prints: Fingerprints, script: Script) -> str:
+    """The schema behind a rollback that is thrown away."""
+
+    def reach() -> str:
+        with connection.transaction(force_rollback=True):
+            connection.execute(script.text.encode())
+            return prints.take()
+
+    return _twice(reach)
+
+
 def _untried(file: MigrationFile, error: psycopg.Error) -> Finding:
     why = error.diag.message_primary or str(error).splitlines()[0]
     return about_file(
@@ -91,11 +101,24 @@ def _untried(file: MigrationFile, error: psycopg.Error) -> Finding:
 
 
 def _run(connection: psycopg.Connection[Any], script: Script) -> None:
-    if script.concurrent is not None:
-        connection.execute(script.concurrent.sql.encode())
+    concurrent = script.concurrent
+    if concurrent is not None:
+        _twice(lambda: connection.execute(concurrent.sql.encode()))
         return
-    with connection.transaction():
-        connection.execute(script.text.encode())
+
+    def run() -> None:
+        with connection.transaction():
+            connection.execute(script.text.encode())
+
+    _twice(run)
+
+
+def _twice(work: Callable[[], T]) -> T:
+    """Do it once more after "tuple concurrently updated": another shadow has changed the same role at this moment."""
+    try:
+        return work()
+    except psycopg.errors.InternalError_:
+        return work()
 
 
 def _line(script: Script, error: psycopg.Error) -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.migrations import Folder
 
+_INTERNAL_ERROR = "XX000"
+
 
 def replay(database: DatabaseURL, folder: Folder) -> None:
     """Apply every migration of the folder to an empty database, with the pipeline's own runner.
@@ -25,13 +27,23 @@ def replay(database: DatabaseURL, folder: Folder) -> None:
         InvalidPlan: a file is at fault, or fails on the schema that those before it build.
     """
     try:
-        apply(database, folder, target=Target(), verb="replay")
+        try:
+            apply(database, folder, target=Target(), verb="replay")
+        except PipelineError as error:
+            if not _met_another(error):
+                raise
+            apply(database, folder, target=Target(), verb="replay")  # goes on with the file that failed
     except PipelineError as error:
         if isinstance(error, InvalidPlan):
             raise
         raise InvalidPlan(
             f"the migrations do not run on an empty database: {error.message}", where=error.where, remedy=error.remedy
         ) from error
+
+
+def _met_another(error: PipelineError) -> bool:
+    """Whether it may be "tuple concurrently updated": a role or another thing of the server that all shadows share."""
+    return isinstance(error.__cause__, ServerError) and error.__cause__.sqlstate == _INTERNAL_ERROR
 
 
 def load(database: DatabaseURL, schema: Path) -> None:

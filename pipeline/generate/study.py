@@ -12,6 +12,7 @@ from pipeline.generate.dump import Deviation, Objects, deviations, read_objects
 from pipeline.generate.facts import Facts, read_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
@@ -47,15 +48,21 @@ def study(shadows: Shadows, folder: Folder, schema: Path) -> Study:
     Raises:
         InvalidPlan: a migration, or schema.sql, cannot be run.
     """
-    return study_into(shadows.create("current"), shadows.create("desired"), folder, schema)
-
-
-def study_into(current: DatabaseURL, desired: DatabaseURL, folder: Folder, schema: Path) -> Study:
-    """Build and read both sides in two databases that are empty. Raises as `study`."""
+    current = shadows.create("current")
 
     def build_current() -> Side:
         replay(current, folder)
         return read_side(current)
+
+    return study_beside(build_current, shadows.create("desired"), schema)
+
+
+def study_beside(build_current: Callable[[], Side], desired: DatabaseURL, schema: Path) -> Study:
+    """Build the current side as it is asked to, and beside it the other one in a database that is empty.
+
+    Raises:
+        InvalidPlan: schema.sql cannot be run; and what `build_current` raises.
+    """
 
     def build_desired() -> Side:
         load(desired, schema)

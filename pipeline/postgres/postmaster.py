@@ -31,6 +31,17 @@ def forget_stale(data: Path) -> None:
         (data / "postmaster.pid").unlink(missing_ok=True)
 
 
+def process_exists(pid: int) -> bool:
+    """Tell whether a process of this id exists, whatever it is and whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _lines(data: Path) -> list[str]:
     try:
         return [line.strip() for line in (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()]
@@ -40,20 +51,10 @@ def _lines(data: Path) -> list[str]:
 
 def _is_postmaster(lines: list[str]) -> bool:
     pid = lines[_PID]
-    if not pid.isdigit() or not _exists(int(pid)):
+    if not pid.isdigit() or not process_exists(int(pid)):
         return False
     # The path as it was at the start: the folder may have been moved since.
     return lines[_DATA] in _command_line(pid)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _command_line(pid: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from chatdb.url.parameters import quote_identifier as identifier
+
+__all__ = ["identifier", "literal"]
+
 
 def literal(text: str) -> str:
     """The text as an SQL string constant; standard_conforming_strings is on for every session of ours."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """The name in double quotes, so that it means just itself."""
-    return '"' + name.replace('"', '""') + '"'

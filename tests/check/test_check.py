@@ -95,6 +95,18 @@ def test_a_rollback_that_forgets_a_grant_is_found(repository: Repository) -> Non
     assert repository.found() == [("rollback", "0005_grant.rollback.sql", 1)]
 
 
+def test_what_a_wrong_rollback_takes_along_is_not_blamed_on_the_schema(repository: Repository) -> None:
+    index = 'CREATE INDEX CONCURRENTLY "Message_model_idx" ON "Message" ("model");'
+    repository.write("0005_index", f"-- transactional: false\n\n{index}", None)
+    (repository.migrations / "0005_index.rollback.sql").write_text(
+        '-- Undo: an index\n-- transactional: false\n\nDROP INDEX CONCURRENTLY "Message_threadId_createdAt_idx";\n'
+    )
+    repository.append_to_schema(index.replace("CONCURRENTLY ", ""))
+    rules = {(rule, name) for rule, name, _ in repository.found()}
+    assert ("rollback", "0005_index.rollback.sql") in rules
+    assert "schema" not in {rule for rule, _ in rules}
+
+
 def test_a_rollback_that_fails_is_found_at_its_line(repository: Repository) -> None:
     repository.write("0005_pinned", ADD, "SELECT 1;\nDROP TABLE nothing;")
     assert ("rollback", "0005_pinned.rollback.sql", 1) in [(rule, name, 1) for rule, name, _ in repository.found()]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from pipeline.postgres.postmaster import process_exists
 from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
-from tests.support.processes import is_alive
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def test_what_is_not_in_the_state_is_swept_away(another_emulator: Callable[..., 
     (emulator.data / "state.json").unlink()
     emulator.start()
 
-    assert not is_alive(pid)
+    assert not process_exists(pid)
     assert list((emulator.data / "branches").iterdir()) == []
 
 
@@ -115,4 +115,4 @@ def test_secrets_of_the_data_folder_are_for_its_owner_only(emulator: Emulator, s
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_alive(pid))
+    until(lambda: not process_exists(pid))

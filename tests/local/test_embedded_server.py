@@ -21,8 +21,8 @@ from pipeline.errors import ConfigurationError, DatabaseFailed
 from pipeline.postgres import postmaster
 from pipeline.postgres.binaries import installation
 from pipeline.postgres.embedded import EmbeddedServer
+from pipeline.postgres.postmaster import process_exists
 from pipeline.postgres.unprivileged import account_for_server, programs_for
-from tests.support.processes import is_alive
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def test_removed_it_leaves_no_process_and_no_file(embedded: EmbeddedServer) -> N
     record = embedded.start()
     pid = pid_of(record)
     embedded.destroy()
-    until(lambda: not is_alive(pid) or "postgres" not in Path(f"/proc/{pid}/cmdline").read_text())
+    until(lambda: not process_exists(pid) or "postgres" not in Path(f"/proc/{pid}/cmdline").read_text())
     assert not embedded.folder.exists()
     assert not record.place.exists()
     embedded.destroy()

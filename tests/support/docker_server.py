@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from chatdb.url import DatabaseURL
-from tests.support.processes import is_alive
+from pipeline.postgres.postmaster import process_exists
 from tests.support.server import FAST, PostgresServer
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _remove_orphans() -> None:
     for line in listed.stdout.splitlines():
         container, _, run = line.partition(" ")
         host, _, pid = run.rpartition("/")
-        if host == platform.node() and pid.isdigit() and not is_alive(int(pid)):
+        if host == platform.node() and pid.isdigit() and not process_exists(int(pid)):
             _docker("rm", "--force", "--volumes", container, seconds=60)
 
 

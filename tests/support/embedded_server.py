@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.postgres.embedded import EmbeddedServer
-from tests.support.processes import is_alive
+from pipeline.postgres.postmaster import process_exists
 from tests.support.server import FAST, PostgresServer
 
 if TYPE_CHECKING:
@@ -50,6 +50,6 @@ def start() -> EmbeddedTestServer:
 def _remove_orphans() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
         pid = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        if pid.isdigit() and folder.stat().st_uid == os.getuid() and not is_alive(int(pid)):
+        if pid.isdigit() and folder.stat().st_uid == os.getuid() and not process_exists(int(pid)):
             EmbeddedServer(folder / "server").destroy()
             shutil.rmtree(folder, ignore_errors=True)
