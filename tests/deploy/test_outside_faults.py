@@ -27,17 +27,22 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
-    from tests.support.server import PostgresServer
+    from tests.support.server import PostgresServer, RestartableServer
 
 
 @pytest.mark.parametrize("crash", [False, True])
 def test_a_server_that_restarts_in_the_middle_is_asked_what_is_applied(
-    db: Database, server: PostgresServer, folder: FolderBuilder, processes: Processes, crash: bool
+    database_that_lasts: DatabaseURL,
+    restartable_server: RestartableServer,
+    folder: FolderBuilder,
+    processes: Processes,
+    crash: bool,
 ) -> None:
+    db = Database(database_that_lasts)
     folder.write("0001_first", "CREATE TABLE first ();").write("0002_long", "CREATE TABLE t (); SELECT pg_sleep(300);")
     process = processes.start(db.url, folder.path)
     until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1)
-    server.restart(crash=crash)
+    restartable_server.restart(crash=crash)
     outcome = process.outcome()
     assert outcome is not None
     assert outcome.exit_code == 5
@@ -49,8 +54,9 @@ def test_a_server_that_restarts_in_the_middle_is_asked_what_is_applied(
 
 
 def test_a_server_that_stays_away_is_reported_with_what_is_known(
-    db: Database, server: PostgresServer, folder: FolderBuilder
+    database_that_lasts: DatabaseURL, restartable_server: RestartableServer, folder: FolderBuilder
 ) -> None:
+    db = Database(database_that_lasts)
     folder.write("0001_first", "CREATE TABLE first ();").write("0002_long", "SELECT pg_sleep(300);")
     failure: list[DatabaseFailed] = []
 
@@ -63,9 +69,9 @@ def test_a_server_that_stays_away_is_reported_with_what_is_known(
     running = threading.Thread(target=deploy)
     running.start()
     until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1)
-    server.stop(crash=True)
+    restartable_server.stop(crash=True)
     running.join(30)
-    server.start()
+    restartable_server.start()
     (error,) = failure
     assert "at least 1 of 2 applied in this run (through 0001_first)" in error.message
     assert "no new one could be had" in error.message

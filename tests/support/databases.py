@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatdb.url import DatabaseURL
-    from tests.support.server import PostgresServer
+    from tests.support.server import PostgresServer, RestartableServer
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -25,6 +25,14 @@ def database(server: PostgresServer) -> Iterator[DatabaseURL]:
     made = server.create_database()
     yield made
     server.drop_database(made)
+
+
+@pytest.fixture
+def database_that_lasts(restartable_server: RestartableServer) -> Iterator[DatabaseURL]:
+    """An empty one on a server that may be stopped and started again."""
+    made = restartable_server.create_database()
+    yield made
+    restartable_server.drop_database(made)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The session's server as a container, through testcontainers."""
+"""The session's server as a container, through testcontainers: with its data in memory, or on a volume that lasts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import psycopg
 
 from chatdb.url import DatabaseURL
 from pipeline.postgres.postmaster import process_exists
-from tests.support.server import FAST, PostgresServer
+from tests.support.server import FAST, PostgresServer, RestartableServer
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -27,6 +27,7 @@ IMAGE = "postgres:16-alpine"
 _PASSWORD = "postgres"
 _OWNER_PASSWORD = "chat_owner"
 _OWNER_SQL = Path(__file__).parents[2] / "pipeline" / "postgres" / "owner.sql"
+_DATA = "/var/lib/postgresql/data"
 _LABEL = "chat-database.test-run"  # host and process of the run that started the container
 _PORTS = range(20000, 32768)  # below those that outgoing connections are given
 
@@ -39,6 +40,17 @@ def is_possible() -> bool:
 
 def start() -> DockerTestServer:
     """Starts one, after the containers of test runs that were killed are gone."""
+    _prepare()
+    return DockerTestServer()
+
+
+def start_restartable() -> RestartableDockerTestServer:
+    """Starts one that may be stopped and started again. It takes longer to make databases."""
+    _prepare()
+    return RestartableDockerTestServer()
+
+
+def _prepare() -> None:
     # Read when testcontainers is imported. Inside a container it would otherwise guess the bridge's address.
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
     from testcontainers.core.config import testcontainers_config
@@ -49,33 +61,22 @@ def start() -> DockerTestServer:
         # Ryuk removes what a killed run leaves. Where its image cannot be had, the next run does.
         testcontainers_config.ryuk_disabled = True
     _remove_orphans()
-    return DockerTestServer()
 
 
 class DockerTestServer(PostgresServer):
     kind: Literal["docker", "embedded"] = "docker"
 
+    _in_memory = True
+
     def __init__(self) -> None:
         super().__init__()
-        self._container, port = _run_container()
+        self._container, port = _run_container(in_memory=self._in_memory)
         # The address is the engine's: not loopback when DOCKER_HOST is another machine.
         host = self._container.get_container_host_ip()
         place = DatabaseURL(host="127.0.0.1" if host == "localhost" else host, port=port)
         self.superuser = place.copy_with(user="postgres", password=_PASSWORD, database="postgres")
         self.owner = place.copy_with(user="chat_owner", password=_OWNER_PASSWORD, database="chat")
         self._wait()
-
-    def start(self) -> None:
-        self._container.get_wrapped_container().start()
-        self._wait()
-
-    def stop(self, *, crash: bool = False) -> None:
-        container = self._container.get_wrapped_container()
-        if crash:
-            container.kill()
-            container.wait()
-        else:
-            container.stop(timeout=30)
 
     def remove(self) -> None:
         self._container.stop()
@@ -94,7 +95,25 @@ class DockerTestServer(PostgresServer):
                 return
 
 
-def _run_container() -> tuple[PostgresContainer, int]:
+class RestartableDockerTestServer(DockerTestServer, RestartableServer):
+    """Its data is on the image's volume: a tmpfs is empty after a restart."""
+
+    _in_memory = False
+
+    def start(self) -> None:
+        self._container.get_wrapped_container().start()
+        self._wait()
+
+    def stop(self, *, crash: bool = False) -> None:
+        container = self._container.get_wrapped_container()
+        if crash:
+            container.kill()
+            container.wait()
+        else:
+            container.stop(timeout=30)
+
+
+def _run_container(*, in_memory: bool) -> tuple[PostgresContainer, int]:
     """The container, ready, and its port: chosen here, since Docker would choose another one at each restart."""
     from docker.errors import APIError
     from testcontainers.community.postgres import PostgresContainer
@@ -108,11 +127,12 @@ def _run_container() -> tuple[PostgresContainer, int]:
             .with_command(["postgres", *(part for item in FAST.items() for part in ("-c", "=".join(item)))])
             .with_kwargs(labels={_LABEL: f"{platform.node()}/{os.getpid()}"})
         )
+        if in_memory:
+            container.with_tmpfs_mount(_DATA)
         # On loopback alone, unless the engine is another machine's; with_bind_ports takes no address.
         here = os.environ.get("DOCKER_HOST", "unix:").startswith("unix:")
         container.ports["5432"] = ("127.0.0.1", port) if here else port  # type: ignore[assignment]
         try:
-            # Data is on a volume and not on tmpfs, which would be empty after a restart.
             container.start()
         except APIError as error:
             container.stop()

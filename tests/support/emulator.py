@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from tests.support.run_folders import make_folder, remove_left
 from tests.support.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _ROOT = Path(__file__).parents[2]
-_MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes the name
-_ROOM = 4 << 30
+_PREFIX = "neon-emulator"
 _UNFINISHED = {"scheduling", "running"}
 Json = dict[str, Any]
 
@@ -138,7 +136,8 @@ class Emulator:
 @pytest.fixture(scope="session")
 def emulator() -> Iterator[Emulator]:
     """The session's emulator; a test makes projects of its own in it."""
-    running = Emulator(_folder())
+    remove_left(_PREFIX, lambda folder: Emulator(folder).remove())
+    running = Emulator(make_folder(_PREFIX))
     running.start()
     yield running
     running.remove()
@@ -152,7 +151,7 @@ def another_emulator(emulator: Emulator) -> Iterator[Callable[..., Emulator]]:
         emulator.create_project()
 
     def start(*flags: str) -> Emulator:
-        data = _folder()
+        data = make_folder(_PREFIX)
         shared = [emulator.data / name for name in ("template", "superuser-password", "ca.pem", "ca.key")]
         subprocess.run(["cp", "-a", *shared, data], check=True)
         running = Emulator(data, *flags)
@@ -163,14 +162,3 @@ def another_emulator(emulator: Emulator) -> Iterator[Callable[..., Emulator]]:
     yield start
     for running in made:
         running.remove()
-
-
-def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=f"neon-emulator-{os.getpid()}-", dir=_memory()))
-    folder.chmod(0o755)  # as root, another account runs the servers
-    return folder
-
-
-def _memory() -> Path | None:
-    """A file system in memory with room to spare: copying a thousand files to a branch is three times as fast there."""
-    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None

@@ -1,7 +1,10 @@
 """`server`: a real PostgreSQL 16 for the session, in Docker where an engine answers, else embedded.
 
 Which one is an option, `--server=docker|embedded|auto`, or the variable CHAT_TEST_SERVER. Under pytest-xdist each
-worker has a server of its own, since a test may stop it and roles belong to the whole server.
+worker has a server of its own, since roles belong to the whole server. Its data is in memory where that can be: a test
+makes several databases of three hundred files each, and file systems on disk take most of the time for that.
+
+A test that stops its server takes `restartable_server`.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ FAST = {
     "fsync": "off",
     "full_page_writes": "off",
     "max_connections": "200",
-    "max_wal_size": "2GB",
+    "max_wal_size": "512MB",  # it is kept in memory
 }
 
 
@@ -42,19 +45,6 @@ class PostgresServer(ABC):
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-
-    @abstractmethod
-    def start(self) -> None:
-        """Starts it again at the same port, and waits until it accepts connections."""
-
-    @abstractmethod
-    def stop(self, *, crash: bool = False) -> None:
-        """Stops it; with `crash`, without a chance to write anything or to say goodbye."""
-
-    def restart(self, *, crash: bool = False) -> None:
-        """Stops and starts it. Databases and roles are kept."""
-        self.stop(crash=crash)
-        self.start()
 
     @abstractmethod
     def remove(self) -> None:
@@ -81,6 +71,23 @@ class PostgresServer(ABC):
     def as_superuser(self, database: DatabaseURL) -> DatabaseURL:
         """The superuser's URL to the same database."""
         return self.superuser.copy_with(database=database.database)
+
+
+class RestartableServer(PostgresServer):
+    """One whose databases and roles are still there when it comes back."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts it again at the same port, and waits until it accepts connections."""
+
+    @abstractmethod
+    def stop(self, *, crash: bool = False) -> None:
+        """Stops it; with `crash`, without a chance to write anything or to say goodbye."""
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stops and starts it."""
+        self.stop(crash=crash)
+        self.start()
 
 
 def _copy_what_belongs_to_the_database(connection: psycopg.Connection, source: str, name: str) -> None:
@@ -113,6 +120,19 @@ def pytest_report_header(config: pytest.Config) -> str:
 @pytest.fixture(scope="session")
 def server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     started = _start(_choose(pytestconfig.getoption("--server")))
+    yield started
+    started.remove()
+
+
+@pytest.fixture(scope="session")
+def restartable_server(server: PostgresServer) -> Iterator[RestartableServer]:
+    """The session's server if it keeps its data, else another one that does."""
+    if isinstance(server, RestartableServer):
+        yield server
+        return
+    from tests.support import docker_server
+
+    started = docker_server.start_restartable()
     yield started
     started.remove()
 

@@ -15,7 +15,7 @@ from chatdb.url import DatabaseURL
 from tests.support import docker_server
 
 if TYPE_CHECKING:
-    from tests.support.server import PostgresServer
+    from tests.support.server import PostgresServer, RestartableServer
 
 START_AND_DIE = """
 import os, signal, sys
@@ -56,12 +56,12 @@ def test_a_migrated_database_has_the_grants_that_templates_lose(migrated: Databa
 
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "crashed"])
 def test_what_was_committed_survives_a_restart_at_the_same_address(
-    server: PostgresServer, database: DatabaseURL, *, crash: bool
+    restartable_server: RestartableServer, database_that_lasts: DatabaseURL, *, crash: bool
 ) -> None:
-    with psycopg.connect(database.reveal()) as connection:
+    with psycopg.connect(database_that_lasts.reveal()) as connection:
         connection.execute("CREATE TABLE kept ()")
-    server.restart(crash=crash)
-    with psycopg.connect(database.reveal()) as connection:
+    restartable_server.restart(crash=crash)
+    with psycopg.connect(database_that_lasts.reveal()) as connection:
         connection.execute("SELECT FROM kept")
 
 
