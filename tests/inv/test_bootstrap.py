@@ -65,6 +65,16 @@ def test_the_checkout_and_the_generated_provider_can_be_imported_from_anywhere(u
     assert str(provider) in lines
 
 
+def test_an_upgraded_provider_is_known_by_its_new_version_from_the_next_run_on(used: Checkout) -> None:
+    project = used.root / "sdks" / "neon" / "pyproject.toml"
+    project.parent.mkdir(parents=True, exist_ok=True)
+    for version in ("0.15.0", "0.16.0"):
+        project.write_text(f'[project]\nname = "pulumi_neon"\nversion = "{version}"\n')
+        used.inv()
+        done = used.python("from importlib.metadata import version; print(version('pulumi_neon'))")
+        assert done.stdout == f"{version}\n", done.stderr
+
+
 def test_pulumis_dynamic_provider_finds_the_environment_beside_the_program(used: Checkout) -> None:
     link = used.root / "infra" / ".venv"
     assert link.is_symlink()
