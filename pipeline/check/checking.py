@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from pipeline.check.base import against_base, new_ids, read_base
 from pipeline.check.rollbacks import unproven_rollbacks
 from pipeline.errors import InvalidPlan
@@ -19,7 +17,7 @@ from pipeline.lint.finding import about_file
 from pipeline.migrations import read_folder
 from pipeline.migrations.files import text_faults
 from pipeline.migrations.sql_text import Unterminated, statements
-from pipeline.schema.er_diagram import er_diagram, with_diagram
+from pipeline.schema.er_diagram import redrawn
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from pipeline.generate.study import Side, Study
     from pipeline.migrations import Folder, MigrationFile
 
-_PAGE = "docs/schema.md"
 # How many of the migrations, the first ones, are the early half of the work: the later ones take longer, since there is
 # more schema to compare.
 _EARLY = 0.7
@@ -111,7 +108,7 @@ def _proofs(place: Place, folder: Folder) -> list[Finding]:
 
 def _about_study(place: Place, seen: Study) -> list[Finding]:
     wrong = deviations(seen.desired.objects, seen.current.objects, grants=False)
-    return [*_about_deviations(place.schema, wrong), *_about_diagram(place.root / _PAGE, seen.current.database)]
+    return [*_about_deviations(place.schema, wrong), *_about_diagram(place, seen.current.database)]
 
 
 def _about_deviations(schema: Path, wrong: Iterable[Deviation]) -> Iterable[Finding]:
@@ -147,21 +144,15 @@ def _lines_by_name(schema: Path) -> dict[str, int]:
     return lines
 
 
-def _about_diagram(page: Path, current: DatabaseURL) -> Iterable[Finding]:
-    if not page.is_file():
-        return
-    client = current.for_psycopg()
-    with psycopg.connect(client.dsn, **client.connect) as connection:
-        drawn = er_diagram(connection)
-    text = page.read_text(encoding="utf-8")
-    if with_diagram(text, drawn) != text:
-        line = text[: text.find("erDiagram")].count("\n") + 1
+def _about_diagram(place: Place, current: DatabaseURL) -> Iterable[Finding]:
+    if redrawn(place.page, current) is not None:
+        text = place.page.read_text(encoding="utf-8")
         yield about_file(
-            _PAGE,
+            place.page.relative_to(place.root).as_posix(),
             "diagram",
             "the ER diagram is not that of the migrations",
-            "On a migrated database: python -m pipeline.schema.er_diagram",
-            line=line,
+            "`./inv verify` draws it.",
+            line=text[: text.find("erDiagram")].count("\n") + 1,
         )
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.console.text import say
+from pipeline.console.text import counted, say
 from pipeline.errors import InvalidPlan
 from pipeline.lint.reporting import as_annotations, as_text
 
@@ -28,10 +28,14 @@ def show_checked(checked: Checked, form: Literal["text", "json", "github"]) -> N
     if checked.findings:
         say(as_annotations(checked.findings) if form == "github" else as_text(checked.findings))
     if form == "text" or not checked.findings:
-        say(f"{checked.migrations} migrations, {checked.linted} linted: {len(checked.findings)} findings")
+        say(f"{counted(checked.migrations)}, {checked.linted} linted: {_found(checked)}")
 
 
 def refuse_findings(checked: Checked) -> None:
     """Raise InvalidPlan where something was found."""
     if checked.findings:
-        raise InvalidPlan(f"{len(checked.findings)} findings", remedy="Each says what to do about it.")
+        raise InvalidPlan(_found(checked), remedy="Each says what to do about it.")
+
+
+def _found(checked: Checked) -> str:
+    return counted(len(checked.findings), "finding")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipeline.console.text import say, show_report
+from pipeline.console.text import counted, say, show_report
 from pipeline.errors import InvalidPlan
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def show_generated(generated: Generated) -> None:
         from pipeline.lint.reporting import as_text
 
         say(as_text(generated.findings))
+    _show_page(generated.page)
     if generated.report is not None:
         show_report(generated.report)
 
@@ -49,6 +50,12 @@ def show_verified(verified: Verified) -> None:
     """What was proven, forward and back."""
     for id_ in verified.proven:
         say(f"proven, forward and back: {id_}{' (no longer a draft)' if id_ in verified.were_drafts else ''}")
+    _show_page(verified.page)
+
+
+def _show_page(page: Path | None) -> None:
+    if page is not None:
+        say(f"the ER diagram of {page.parent.name}/{page.name} was drawn anew")
 
 
 def show_pushed(pushed: Pushed) -> None:
@@ -69,8 +76,8 @@ def show_comparison(comparison: Comparison) -> None:
             say(f"{'':11}  expected: {drift.expected}")
             say(f"{'':11}  found:    {drift.found}")
     pending = f", {len(comparison.pending)} pending" if comparison.pending else ""
-    verdict = f"{len(comparison.drift)} objects drifted" if comparison.drift else "no drift"
-    say(f"{comparison.server}: {verdict} ({comparison.applied} migrations applied{pending})")
+    verdict = _drifted(comparison) if comparison.drift else "no drift"
+    say(f"{comparison.server}: {verdict} ({counted(comparison.applied)} applied{pending})")
 
 
 def comparison_document(environment: str | None, comparison: Comparison) -> dict[str, Any]:
@@ -89,6 +96,10 @@ def refuse_drift(comparison: Comparison) -> None:
     """Raise InvalidPlan where there is drift."""
     if comparison.drift:
         raise InvalidPlan(
-            f"{comparison.server} is not what its migrations build: {len(comparison.drift)} objects drifted",
+            f"{comparison.server} is not what its migrations build: {_drifted(comparison)}",
             remedy="Bring the change into a migration, or take it back by hand; then look again.",
         )
+
+
+def _drifted(comparison: Comparison) -> str:
+    return f"{counted(len(comparison.drift), 'object')} drifted"

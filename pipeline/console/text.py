@@ -25,23 +25,23 @@ def show_report(report: Report) -> None:
     """The last line of a deploy or a local migration."""
     server = _server(report.server, report.identity)
     if report.applied:
-        say(f"{_count(len(report.applied))} applied, {report.already} already there: {server}")
+        say(f"{counted(len(report.applied))} applied, {report.already} already there: {server}")
     else:
-        say(f"nothing to do: {_count(report.already)} applied already: {server}")
+        say(f"nothing to do: {counted(report.already)} applied already: {server}")
     if report.activated:
         say(f"LOGIN and password set for {', '.join(report.activated)}")
 
 
 def show_rollback(report: Report) -> None:
     """The last line of a rollback."""
-    say(f"{_count(len(report.applied))} rolled back, {report.already} left: {_server(report.server, report.identity)}")
+    say(f"{counted(len(report.applied))} rolled back, {report.already} left: {_server(report.server, report.identity)}")
 
 
 def show_adoption(adoption: Adoption) -> None:
     """What a baseline recorded."""
     tool = f" (from {adoption.tool})" if adoption.tool else ""
     if adoption.recorded:
-        say(f"{_count(len(adoption.recorded))} recorded as applied{tool}: {adoption.server}")
+        say(f"{counted(len(adoption.recorded))} recorded as applied{tool}: {adoption.server}")
     else:
         say(f"nothing to record: every migration through that one is in the history: {adoption.server}")
 
@@ -55,7 +55,7 @@ def show_findings(findings: Iterable[Finding]) -> None:
 
 def show_plan(survey: Survey) -> None:
     """Each pending file with its SQL, in the order in which a deploy would run them."""
-    say(f"{_server(survey.server, survey.identity)}: {_count(len(survey.plan.pending))} to apply")
+    say(f"{_server(survey.server, survey.identity)}: {counted(len(survey.plan.pending))} to apply")
     for file in survey.plan.pending:
         _show_file(file)
 
@@ -96,5 +96,6 @@ def _server(address: str, identity: Identity) -> str:
     return f"{address} (PostgreSQL {identity.version_text}{neon})"
 
 
-def _count(number: int) -> str:
-    return f"{number} migration{'' if number == 1 else 's'}"
+def counted(number: int, noun: str = "migration") -> str:
+    """The number with its noun, in the plural where it is not one."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

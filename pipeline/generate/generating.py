@@ -13,6 +13,7 @@ from pipeline.generate.renames import probable_renames
 from pipeline.generate.study import study
 from pipeline.lint import lint, read_sources
 from pipeline.migrations import Folder, read_folder
+from pipeline.schema.er_diagram import redrawn
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class Generated:
     """What a generation did. No `files`: the migrations build schema.sql already.
 
     `losses` and `rollback_losses` say what going forward and back loses, `notes` what the differ wondered about, and
-    `findings` what `check` will ask about the new files. `report` is that of applying them, where that was asked for.
+    `findings` what `check` will ask about the new files. `page` is the one with the ER diagram, where it was drawn anew.
+    `report` is that of applying them, where that was asked for.
     """
 
     files: tuple[Path, ...] = ()
@@ -51,6 +53,7 @@ class Generated:
     rollback_losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    page: Path | None = None
     report: Report | None = None
 
 
@@ -68,19 +71,23 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
     name, wishes = check_name(name), wishes or Wishes()
     with generation_lock(place.state):
         refuse_drafts(place.migrations)
-        proposal = _proposal(name, place, wishes)
+        proposal, page = _proposal(name, place, wishes)
         files = put(place.migrations, _as_written(name, place, proposal))
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
     report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
+    if page is not None:
+        place.page.write_text(page, encoding="utf-8", newline="\n")
+    drawn = None if page is None else place.page
     if proposal is None:
-        return Generated(report=report)
+        return Generated(page=drawn, report=report)
     return Generated(
         tuple(files),
         proposal.losses,
         proposal.rollback_losses,
         proposal.notes,
         tuple(_findings(place.migrations, files)),
+        drawn,
         report,
     )
 
@@ -113,17 +120,17 @@ def refuse_drafts(folder: Path) -> None:
             )
 
 
-def _proposal(name: str, place: Place, wishes: Wishes) -> Proposal | None:
-    """The proposal, or None when there is nothing to do."""
+def _proposal(name: str, place: Place, wishes: Wishes) -> tuple[Proposal | None, str | None]:
+    """The proposal, or None when there is nothing to do; and the page with a new ER diagram, if it needs one."""
     with open_shadows(place.local, place.shadow) as shadows:
         seen = study(shadows, read_folder(place.migrations), place.schema)
         if not seen.deviations:
-            return None
+            return None, redrawn(place.page, seen.current.database)
         proposal = propose(name, place, shadows, seen, wishes)
         if proposal.problems:
             hints = probable_renames(seen.current.facts, seen.desired.facts)
-            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints])
-        return proposal
+            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints]), None
+        return proposal, redrawn(place.page, seen.desired.database)
 
 
 def _as_written(name: str, place: Place, proposal: Proposal | None) -> list[NewMigration]:

@@ -34,6 +34,11 @@ class Place:
         return self.root / "migrations"
 
     @property
+    def page(self) -> Path:
+        """The page with the ER diagram."""
+        return self.root / "docs" / "schema.md"
+
+    @property
     def state(self) -> Path:
         """The git-ignored folder of this checkout."""
         return self.root / ".local"

@@ -12,6 +12,7 @@ from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.study import study
 from pipeline.migrations import Folder, read_folder
+from pipeline.schema.er_diagram import redrawn
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verified:
-    """The migrations that were proven, and those of them that were drafts until now."""
+    """The migrations that were proven, those of them that were drafts until now, and the page that was drawn anew."""
 
     proven: tuple[str, ...]
     were_drafts: tuple[str, ...]
+    page: Path | None = None
 
 
 def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
     """Prove migrations that stand at the end of the folder, forward and back, and take the draft's mark off.
 
     `ids` names them (by id or number); left out, they are the drafts and all that stand behind the first of them, or the
-    last migration where there is no draft.
+    last migration where there is no draft. The ER diagram is drawn anew.
 
     Raises:
         InvalidPlan: they are not proven; the message says what misses. Nothing was changed.
@@ -58,13 +60,17 @@ def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
                 before=seen.current.objects,
                 desired=seen.desired.objects,
             )
+            page = redrawn(place.page, seen.desired.database)
         if not verdict.is_proven:
             raise InvalidPlan(
                 "it is not proven:\n" + "\n".join(verdict.problems),
                 where=chosen[0].path,
                 remedy="Correct it and run `./inv verify` again.",
             )
-        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)))
+        if page is not None:
+            place.page.write_text(page, encoding="utf-8", newline="\n")
+        drawn = None if page is None else place.page
+        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), drawn)
 
 
 def _chosen(folder: Folder, ids: Sequence[str]) -> list[MigrationFile]:

@@ -1,17 +1,9 @@
-"""The tables of a database as a Mermaid entity-relationship diagram, and the page that shows it.
-
-The diagram in docs/schema.md is written by this module, and a test keeps it equal to the migrated database:
-
-    DATABASE_URL="$(./inv url --show)" .venv/bin/python -m pipeline.schema.er_diagram
-"""
+"""The tables of a database as a Mermaid entity-relationship diagram, and a page that shows it."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -20,8 +12,9 @@ from pipeline.schema.catalog import HISTORY_SCHEMAS, HISTORY_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
+    from chatdb.url import DatabaseURL
 
 # A column with its keys: P(rimary), F(oreign), U(nique by itself).
 _COLUMNS = """
@@ -95,16 +88,19 @@ def er_diagram(
     return "\n".join(lines) + "\n"
 
 
-def with_diagram(page: str, diagram: str) -> str:
-    """Return the page with its diagram replaced.
+def redrawn(page: Path, database: DatabaseURL) -> str | None:
+    """Give the page's text with the diagram of this database; None when it shows that already, or has no diagram.
 
-    Raises:
-        ValueError: the page has no block of Mermaid that begins with `erDiagram`.
+    A diagram is a block of Mermaid that begins with `erDiagram`.
     """
-    replaced, count = _BLOCK.subn(lambda _: f"```mermaid\n{diagram}```\n", page, count=1)
-    if not count:
-        raise ValueError("the page has no erDiagram to replace")
-    return replaced
+    if not page.is_file():
+        return None
+    client = database.for_psycopg()
+    with psycopg.connect(client.dsn, **client.connect) as connection:
+        drawn = er_diagram(connection)
+    text = page.read_text(encoding="utf-8")
+    new = _BLOCK.sub(lambda _: f"```mermaid\n{drawn}```\n", text, count=1)
+    return None if new == text else new
 
 
 def _key_first(column: _Column) -> tuple[bool, bool, str]:
@@ -115,14 +111,3 @@ def _drawn(column: _Column) -> str:
     # Mermaid takes no blanks in a type, and parentheses and brackets only behind letters.
     short = re.sub(r"^timestamp(\(\d\))? with time zone", r"timestamptz\1", column.type).replace(" ", "_")
     return " ".join(filter(None, [short, column.name, column.keys, "" if column.required else '"may be null"']))
-
-
-def _main() -> int:
-    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
-        diagram = er_diagram(connection)
-    PAGE.write_text(with_diagram(PAGE.read_text(encoding="utf-8"), diagram), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

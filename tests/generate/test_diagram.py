@@ -1,0 +1,71 @@
+"""The ER diagram of docs/schema.md follows the migrations, and only those that are proven."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.errors import InvalidPlan
+from pipeline.generate.generating import DraftLeft, generate, generate_empty
+from pipeline.generate.verifying import verify
+from tests.generate.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.generate.conftest import Checkout
+
+ADD, DROP = 'ALTER TABLE "Message" ADD COLUMN "pinned" boolean;', 'ALTER TABLE "Message" DROP COLUMN "pinned";'
+
+
+@pytest.fixture
+def page(checkout: Checkout) -> Path:
+    """The page as it is in the repository."""
+    checkout.place.page.parent.mkdir()
+    shutil.copy(REPOSITORY / "docs" / "schema.md", checkout.place.page)
+    return checkout.place.page
+
+
+def with_column(checkout: Checkout, column: str) -> None:
+    text = checkout.place.schema.read_text()
+    checkout.edit(text.replace('    "metaJson"   jsonb,', f'    "metaJson"   jsonb,\n    {column},'))
+
+
+def test_it_is_drawn_with_the_migration(checkout: Checkout, page: Path) -> None:
+    before = page.read_text()
+    with_column(checkout, '"pinned" boolean')
+    assert generate("pinned", checkout.place, run=checkout.run).page == page
+    lines = page.read_text().splitlines()
+    assert [line for line in lines if line not in before.splitlines()] == ['        boolean pinned "may be null"']
+
+
+def test_it_is_drawn_where_there_is_no_difference_but_an_old_diagram(checkout: Checkout, page: Path) -> None:
+    now = page.read_text()
+    assert generate("nothing", checkout.place).page is None
+    page.write_text(now.replace("jsonb metaJson", "jsonb other"))
+    assert generate("nothing", checkout.place).page == page
+    assert page.read_text() == now
+
+
+def test_a_draft_leaves_it_until_it_is_verified(checkout: Checkout, page: Path) -> None:
+    before = page.read_text()
+    with_column(checkout, '"pinned" boolean')
+    (draft,) = generate_empty("pinned", checkout.place)
+    with pytest.raises(InvalidPlan, match="no statement"):
+        verify(checkout.place)
+    assert page.read_text() == before
+    for path, sql in ((draft, ADD), (draft.with_name("0005_pinned.rollback.sql"), DROP)):
+        path.write_text(f"{path.read_text()}{sql}\n")
+    assert verify(checkout.place).page == page
+    assert "boolean pinned" in page.read_text()
+
+
+def test_what_fails_on_the_rows_that_are_there_leaves_it(checkout: Checkout, page: Path) -> None:
+    before = page.read_text()
+    checkout.rows("""INSERT INTO "User" ("id", "name") VALUES ('1', 'twice'), ('2', 'twice') RETURNING "id" """)
+    checkout.append('CREATE UNIQUE INDEX "User_name_key" ON "User" ("name");')
+    with pytest.raises(DraftLeft):
+        generate("unique_name", checkout.place, run=checkout.run)
+    assert page.read_text() == before
