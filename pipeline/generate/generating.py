@@ -13,7 +13,7 @@ from pipeline.generate.renames import probable_renames
 from pipeline.generate.study import study
 from pipeline.lint import lint, read_sources
 from pipeline.migrations import Folder, read_folder
-from pipeline.schema.er_diagram import redrawn
+from pipeline.schema.er_diagram import redrawn, write_page
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
     report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
-    if page is not None:
-        place.page.write_text(page, encoding="utf-8", newline="\n")
-    drawn = None if page is None else place.page
+    drawn = write_page(place.page, page)
     if proposal is None:
         return Generated(page=drawn, report=report)
     return Generated(

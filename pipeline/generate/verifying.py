@@ -12,7 +12,7 @@ from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.study import study
 from pipeline.migrations import Folder, read_folder
-from pipeline.schema.er_diagram import redrawn
+from pipeline.schema.er_diagram import redrawn, write_page
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -67,10 +67,7 @@ def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
                 where=chosen[0].path,
                 remedy="Correct it and run `./inv verify` again.",
             )
-        if page is not None:
-            place.page.write_text(page, encoding="utf-8", newline="\n")
-        drawn = None if page is None else place.page
-        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), drawn)
+        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), write_page(place.page, page))
 
 
 def _chosen(folder: Folder, ids: Sequence[str]) -> list[MigrationFile]:

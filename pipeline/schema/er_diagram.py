@@ -103,6 +103,14 @@ def redrawn(page: Path, database: DatabaseURL) -> str | None:
     return None if new == text else new
 
 
+def write_page(page: Path, text: str | None) -> Path | None:
+    """Write what `redrawn` gave, and give the page if it was written."""
+    if text is None:
+        return None
+    page.write_text(text, encoding="utf-8", newline="\n")
+    return page
+
+
 def _key_first(column: _Column) -> tuple[bool, bool, str]:
     return ("PK" not in column.keys, "FK" not in column.keys, column.name)
 
