@@ -12,6 +12,7 @@ import psycopg
 
 from pipeline.check.fingerprint import Fingerprints
 from pipeline.lint.finding import Finding, about_file
+from pipeline.postgres.connect import conninfo_with_settings, without_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,9 +30,7 @@ def unproven_rollbacks(database: DatabaseURL, files: Iterable[MigrationFile]) ->
 
     A migration that fails ends it.
     """
-    client = database.for_psycopg()
-    with psycopg.connect(client.dsn, autocommit=True, **client.connect) as connection:
-        connection.execute("SET search_path = public")
+    with _connect(database) as connection:
         prints = Fingerprints(connection)
         found: list[Finding] = []
         before = prints.take()
@@ -43,8 +42,16 @@ def unproven_rollbacks(database: DatabaseURL, files: Iterable[MigrationFile]) ->
                 break
             after = prints.take()
             found += _try(connection, prints, file, before)
-            before = after
+            really_undone = file.backward is not None and not file.backward.transactional
+            before = prints.take() if really_undone else after
         return found
+
+
+def _connect(database: DatabaseURL) -> psycopg.Connection[Any]:
+    """A session with the settings of the one that deploys; to compile the fingerprint would take longer than to run it."""
+    conninfo = conninfo_with_settings(database, application_name="chat-database check", jit="off")
+    with without_variables():
+        return psycopg.connect(conninfo, autocommit=True)
 
 
 def _try(
@@ -83,7 +90,7 @@ def _reached(connection: psycopg.Connection[Any], prints: Fingerprints, script: 
 
     def reach() -> str:
         with connection.transaction(force_rollback=True):
-            connection.execute(script.text.encode())
+            _execute(connection, script.text)
             return prints.take()
 
     return _twice(reach)
@@ -103,14 +110,19 @@ def _untried(file: MigrationFile, error: psycopg.Error) -> Finding:
 def _run(connection: psycopg.Connection[Any], script: Script) -> None:
     concurrent = script.concurrent
     if concurrent is not None:
-        _twice(lambda: connection.execute(concurrent.sql.encode()))
+        _twice(lambda: _execute(connection, concurrent.sql))
         return
 
     def run() -> None:
         with connection.transaction():
-            connection.execute(script.text.encode())
+            _execute(connection, script.text)
 
     _twice(run)
+
+
+def _execute(connection: psycopg.Connection[Any], sql: str) -> None:
+    connection.execute("RESET ALL")  # as the runner does: a file's SET ends with it
+    connection.execute(sql.encode())
 
 
 def _twice(work: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import select
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,13 +16,13 @@ from pipeline.postgres.libpq import OperationalError, conninfo_to_dict, make_con
 from pipeline.postgres.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from chatdb.url import DatabaseURL
 
 # They come in the start-up packet and not as SET: RESET ALL between two files returns to them, and a pooler, which could
 # not keep them, refuses them.
-SETTINGS: Mapping[str, str] = {
+SETTINGS: dict[str, str] = {
     "search_path": "public",
     "default_transaction_isolation": "read committed",
     "lock_timeout": "2s",
@@ -41,6 +42,7 @@ SETTINGS: Mapping[str, str] = {
 
 # libpq sends these as settings of their own, which the server takes after, and so instead of, those above.
 _SENT_BY_LIBPQ = ("PGTZ", "PGDATESTYLE", "PGGEQO")
+_ENVIRONMENT = threading.Lock()
 
 # A statement may be silent for hours, and networks forget connections that are silent for minutes: without these, nobody
 # would ever learn that the server, or the way to it, is gone.
@@ -80,12 +82,12 @@ def open_session(url: DatabaseURL, *, application_name: str, wait: float = 30.0)
         ConfigurationError: the URL cannot be used.
         ConnectFailed: the server refused, or did not answer in time.
     """
-    conninfo = _conninfo(url, application_name)
+    conninfo = conninfo_with_settings(url, application_name=application_name)
     started = time.monotonic()
     pause = _FIRST_PAUSE
     while True:
         try:
-            with _without_variables():
+            with without_variables():
                 return Session(_connect(conninfo, started + wait), shown_as=where(url))
         except OperationalError as error:
             waited = time.monotonic() - started
@@ -103,7 +105,12 @@ def where(url: DatabaseURL) -> str:
     return f"{url.host}{port}/{url.database or ''}"
 
 
-def _conninfo(url: DatabaseURL, application_name: str) -> str:
+def conninfo_with_settings(url: DatabaseURL, *, application_name: str, **more: str) -> str:
+    """What libpq is given for a session of ours: with SETTINGS, and `more` settings.
+
+    Raises:
+        ConfigurationError: the URL cannot be used.
+    """
     rendered = url.for_psycopg()
     given = conninfo_to_dict(rendered.dsn, **{key: str(value) for key, value in rendered.connect.items() if value})
     schema = dict(url.params).get("schema", "public")
@@ -117,7 +124,7 @@ def _conninfo(url: DatabaseURL, application_name: str) -> str:
             "the URL's options set a neon.… setting: who the server is, it says itself",
             remedy="Remove that setting from the URL's options.",
         )
-    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in SETTINGS.items())
+    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in (SETTINGS | more).items())
     given["options"] = f"{given.get('options') or ''} {options}".strip()
     given["application_name"] = application_name
     given["client_encoding"] = SETTINGS["client_encoding"]  # else PGCLIENTENCODING, or the URL's, would come after ours
@@ -125,13 +132,17 @@ def _conninfo(url: DatabaseURL, application_name: str) -> str:
 
 
 @contextmanager
-def _without_variables() -> Iterator[None]:
-    """While inside, libpq does not see the environment's variables that would replace a setting of ours."""
-    hidden = {name: os.environ.pop(name) for name in _SENT_BY_LIBPQ if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
+def without_variables() -> Iterator[None]:
+    """While inside, libpq does not see the environment's variables that would replace a setting of ours.
+
+    One thread at a time: the environment is the process's.
+    """
+    with _ENVIRONMENT:
+        hidden = {name: os.environ.pop(name) for name in _SENT_BY_LIBPQ if name in os.environ}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
 
 
 def _escaped(value: str) -> str:

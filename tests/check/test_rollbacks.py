@@ -34,6 +34,10 @@ _CHANGES = {
     "replica_identity": ("ALTER TABLE t REPLICA IDENTITY FULL;", "ALTER TABLE t REPLICA IDENTITY DEFAULT;"),
     "row_security": ("ALTER TABLE t ENABLE ROW LEVEL SECURITY;", "ALTER TABLE t DISABLE ROW LEVEL SECURITY;"),
     "policy": ("CREATE POLICY p ON t USING (true);", "DROP POLICY p ON t;"),
+    "policy_turned_round": (
+        "DROP POLICY guard ON t; CREATE POLICY guard ON t FOR UPDATE USING (id > 0);",
+        "DROP POLICY guard ON t; CREATE POLICY guard ON t FOR UPDATE WITH CHECK (id > 0);",
+    ),
     "index": ("CREATE INDEX i ON t (n);", "DROP INDEX i;"),
     "index_options": ("ALTER INDEX t_s SET (fillfactor = 70);", "ALTER INDEX t_s RESET (fillfactor);"),
     "key_options": ("ALTER INDEX t_pkey SET (fillfactor = 70);", "ALTER INDEX t_pkey RESET (fillfactor);"),
@@ -70,15 +74,22 @@ _CHANGES = {
     ),
     "trigger_off": ("ALTER TABLE t DISABLE TRIGGER t_touch;", "ALTER TABLE t ENABLE TRIGGER t_touch;"),
     "rule": ("CREATE RULE l AS ON DELETE TO t DO INSTEAD NOTHING;", "DROP RULE l ON t;"),
+    "rule_off": ("ALTER TABLE child DISABLE RULE no_delete;", "ALTER TABLE child ENABLE RULE no_delete;"),
     "enum": ("CREATE TYPE a AS ENUM ('b');", "DROP TYPE a;"),
     "domain": ("CREATE DOMAIN a AS int CHECK (VALUE > 0);", "DROP DOMAIN a;"),
+    "domain_collation": (
+        'DROP DOMAIN word; CREATE DOMAIN word AS text COLLATE "C";',
+        "DROP DOMAIN word; CREATE DOMAIN word AS text;",
+    ),
     "composite": ("CREATE TYPE a AS (b int);", "DROP TYPE a;"),
     "range": ("CREATE TYPE a AS RANGE (subtype = time);", "DROP TYPE a;"),
     "sequence": ("CREATE SEQUENCE a;", "DROP SEQUENCE a;"),
     "sequence_step": ("ALTER SEQUENCE numbers INCREMENT 5;", "ALTER SEQUENCE numbers INCREMENT 1;"),
+    "sequence_owner": ("ALTER SEQUENCE numbers OWNED BY t.n;", "ALTER SEQUENCE numbers OWNED BY NONE;"),
     "inheritance": ("ALTER TABLE child INHERIT t;", "ALTER TABLE child NO INHERIT t;"),
     "statistics": ("CREATE STATISTICS a ON n, s FROM t;", "DROP STATISTICS a;"),
     "statistics_target": ("ALTER TABLE t ALTER n SET STATISTICS 500;", "ALTER TABLE t ALTER n SET STATISTICS -1;"),
+    "statistics_kept": ("ALTER STATISTICS pair SET STATISTICS 500;", "ALTER STATISTICS pair SET STATISTICS -1;"),
     "schema": ("CREATE SCHEMA a;", "DROP SCHEMA a;"),
     "operator": (
         "CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);",
@@ -86,10 +97,18 @@ _CHANGES = {
     ),
     "collation": ("CREATE COLLATION a (provider = libc, locale = 'C');", "DROP COLLATION a;"),
     "text_search": ("CREATE TEXT SEARCH CONFIGURATION a (COPY = simple);", "DROP TEXT SEARCH CONFIGURATION a;"),
+    "text_search_mapping": (
+        "ALTER TEXT SEARCH CONFIGURATION plain ALTER MAPPING FOR word WITH english_stem;",
+        "ALTER TEXT SEARCH CONFIGURATION plain ALTER MAPPING FOR word WITH simple;",
+    ),
     "dictionary": ("CREATE TEXT SEARCH DICTIONARY a (TEMPLATE = simple);", "DROP TEXT SEARCH DICTIONARY a;"),
     "conversion": ("CREATE CONVERSION a FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;", "DROP CONVERSION a;"),
     "cast": ("CREATE CAST (mood AS numbered) WITH INOUT;", "DROP CAST (mood AS numbered);"),
     "publication": ("CREATE PUBLICATION a;", "DROP PUBLICATION a;"),
+    "publication_options": (
+        "ALTER PUBLICATION ours SET (publish = 'insert');",
+        "ALTER PUBLICATION ours SET (publish = 'insert, update, delete, truncate');",
+    ),
     "published_table": ("ALTER PUBLICATION ours ADD TABLE t;", "ALTER PUBLICATION ours DROP TABLE t;"),
     "comment": ("COMMENT ON COLUMN t.n IS 'a number';", "COMMENT ON COLUMN t.n IS NULL;"),
     "comment_on_schema": (
@@ -99,6 +118,10 @@ _CHANGES = {
     "grant": ("GRANT SELECT ON t TO PUBLIC;", "REVOKE SELECT ON t FROM PUBLIC;"),
     "column_grant": ("GRANT SELECT (n) ON t TO PUBLIC;", "REVOKE SELECT (n) ON t FROM PUBLIC;"),
     "schema_grant": ("GRANT CREATE ON SCHEMA public TO PUBLIC;", "REVOKE CREATE ON SCHEMA public FROM PUBLIC;"),
+    "setting": (
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 8192', current_database()); END $$;",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET work_mem', current_database()); END $$;",
+    ),
     "default_grant": (
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;",
         "ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM PUBLIC;",
@@ -116,7 +139,35 @@ CREATE SEQUENCE numbers;
 CREATE TYPE mood AS ENUM ('good');
 CREATE TYPE numbered AS ENUM ('one');
 CREATE PUBLICATION ours;
+CREATE POLICY guard ON t FOR UPDATE WITH CHECK (id > 0);
+CREATE RULE no_delete AS ON DELETE TO child DO INSTEAD NOTHING;
+CREATE DOMAIN word AS text;
+CREATE STATISTICS pair ON n, s FROM t;
+CREATE TEXT SEARCH CONFIGURATION plain (COPY = simple);
 """
+# (what stands there, what takes it away, what brings it back in another order or with another number)
+_SAME = {
+    "column grants": (
+        "CREATE TABLE t (n int); GRANT SELECT (n) ON t TO pg_monitor; GRANT SELECT (n) ON t TO pg_read_all_data;",
+        "REVOKE SELECT (n) ON t FROM pg_monitor;",
+        "GRANT SELECT (n) ON t TO pg_monitor;",
+    ),
+    "default grants": (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor, pg_read_all_data;",
+        "ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM pg_monitor;",
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor;",
+    ),
+    "default grants in a schema": (
+        "CREATE SCHEMA a; ALTER DEFAULT PRIVILEGES IN SCHEMA a GRANT SELECT ON TABLES TO PUBLIC;",
+        "DROP SCHEMA a;",
+        "CREATE SCHEMA a; ALTER DEFAULT PRIVILEGES IN SCHEMA a GRANT SELECT ON TABLES TO PUBLIC;",
+    ),
+    "a column with a collation": (
+        "CREATE COLLATION a (provider = libc, locale = 'C'); CREATE TABLE t (s text COLLATE a);",
+        "DROP TABLE t; DROP COLLATION a;",
+        "CREATE COLLATION a (provider = libc, locale = 'C'); CREATE TABLE t (s text COLLATE a);",
+    ),
+}
 
 
 def folder(root: Path, changes: list[tuple[str, str, str]]) -> tuple[MigrationFile, ...]:
@@ -147,6 +198,47 @@ def test_a_rollback_that_forgets_is_found_whatever_it_forgets(tmp_path: Path, da
         changes += [(name, forward, "SELECT 1;"), (f"no_{name}", backward, "SELECT 1;")]
     expected = ["ground", *(f"{prefix}{name}" for name in _CHANGES for prefix in ("", "no_"))]
     assert names(tmp_path, changes, database) == expected
+
+
+@pytest.mark.parametrize("kind", _SAME)
+def test_the_same_in_another_order_or_with_another_number_is_the_same(
+    tmp_path: Path, database: DatabaseURL, kind: str
+) -> None:
+    ground, forward, backward = _SAME[kind]
+    assert names(tmp_path, [("ground", ground, "SELECT 1;"), ("change", forward, backward)], database) == ["ground"]
+
+
+def test_a_wrong_rollback_that_was_really_run_is_not_blamed_on_the_next(tmp_path: Path, database: DatabaseURL) -> None:
+    outside = "-- transactional: false\n"
+    changes = [
+        ("table", "CREATE TABLE t (id int, n int); CREATE INDEX o ON t (id);", "DROP TABLE t;"),
+        ("index", f"{outside}CREATE INDEX CONCURRENTLY i ON t (n);", f"{outside}DROP INDEX CONCURRENTLY o;"),
+        ("column", "ALTER TABLE t ADD COLUMN c int;", "ALTER TABLE t DROP COLUMN c;"),
+    ]
+    found = unproven_rollbacks(database, folder(tmp_path, changes))
+    assert [finding.path.rpartition("/")[2] for finding in found] == ["0002_index.rollback.sql"]
+
+
+def test_a_setting_that_a_file_leaves_ends_with_it_as_in_a_deploy(tmp_path: Path, database: DatabaseURL) -> None:
+    changes = [
+        ("schema", "CREATE SCHEMA app; SET search_path = app, public;", "DROP SCHEMA app;"),
+        ("table", "CREATE TABLE late (id int);", "DROP TABLE public.late; SET search_path = app;"),
+    ]
+    assert names(tmp_path, changes, database) == []
+    with psycopg.connect(database.reveal()) as connection:
+        assert connection.execute("SELECT to_regclass('public.late') IS NOT NULL").fetchone() == (True,)
+
+
+def test_times_are_read_as_in_a_deploy(tmp_path: Path, database: DatabaseURL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGTZ", "America/New_York")
+    with psycopg.connect(database.reveal(), autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {database.database} SET timezone = 'Europe/Zurich'")
+    changes = [("table", "CREATE TABLE t (at timestamptz DEFAULT '2024-01-01');", "DROP TABLE t;")]
+    assert names(tmp_path, changes, database) == []
+    with psycopg.connect(database.reveal()) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        found = connection.execute("SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef").fetchall()
+    assert found == [("'2024-01-01 00:00:00+00'::timestamp with time zone",)]
 
 
 @pytest.mark.parametrize("builds", ["runner", "prover"])
