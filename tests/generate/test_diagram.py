@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.errors import InvalidPlan
-from pipeline.generate.generating import DraftLeft, generate, generate_empty
+from pipeline.errors import InvalidPlan, TimedOut
+from pipeline.generate.generating import generate, generate_empty
 from pipeline.generate.verifying import verify
 from tests.generate.conftest import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.deploy.run import Report
+    from pipeline.migrations import Folder
     from tests.generate.conftest import Checkout
 
 ADD, DROP = 'ALTER TABLE "Message" ADD COLUMN "pinned" boolean;', 'ALTER TABLE "Message" DROP COLUMN "pinned";'
@@ -62,10 +64,12 @@ def test_a_draft_leaves_it_until_it_is_verified(checkout: Checkout, page: Path) 
     assert "boolean pinned" in page.read_text()
 
 
-def test_what_fails_on_the_rows_that_are_there_leaves_it(checkout: Checkout, page: Path) -> None:
-    before = page.read_text()
-    checkout.rows("""INSERT INTO "User" ("id", "name") VALUES ('1', 'twice'), ('2', 'twice') RETURNING "id" """)
-    checkout.append('CREATE UNIQUE INDEX "User_name_key" ON "User" ("name");')
-    with pytest.raises(DraftLeft):
-        generate("unique_name", checkout.place, run=checkout.run)
-    assert page.read_text() == before
+def test_it_stands_beside_the_files_whatever_becomes_of_the_deploy(checkout: Checkout, page: Path) -> None:
+    def too_slow(_: Folder) -> Report:
+        raise TimedOut("the lock was not free")
+
+    with_column(checkout, '"pinned" boolean')
+    with pytest.raises(TimedOut):
+        generate("pinned", checkout.place, run=too_slow)
+    assert "0005_pinned.sql" in checkout.names()
+    assert "boolean pinned" in page.read_text()

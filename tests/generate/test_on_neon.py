@@ -67,7 +67,7 @@ def test_without_a_pg_dump_that_speaks_tls_it_says_so(
     branch: DatabaseURL, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ConfigurationError, match="speaks TLS") as caught:
+    with pytest.raises(ConfigurationError, match="SSL support is not compiled in") as caught:
         generate("change", replace(checkout.place, shadow=branch))
     assert "client programs" in caught.value.remedy
 

@@ -39,6 +39,8 @@ process.stdout.write(
 );
 
 async function read(settings) {
+  const { verifyName, ...ssl } = settings.ssl || {};
+  if (settings.ssl) settings.ssl = verifyName ? ssl : { ...ssl, checkServerIdentity: () => undefined };
   const pool = new pg.Pool({ ...settings, max: 1 });
   try {
     const result = await extract(pool);
