@@ -90,7 +90,14 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
         proxy = Proxy(web_socket.getsockname()[1], certificates.context(API_HOST))
         app = build(control, secrets["api-key"], secrets["admin-token"], faults, proxy.abort)
         config = uvicorn.Config(
-            app, http="h11", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
+            app,
+            http="h11",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            # longer than clients keep an idle connection, or one that sends at that moment gets no answer
+            timeout_keep_alive=75,
         )
         port = await proxy.open(settings.port)  # first, since it fails when another program has the port
         await _resume(control)
