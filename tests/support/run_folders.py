@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +31,26 @@ def make_folder(prefix: str) -> Path:
 
 
 def remove_left(prefix: str, remove: Callable[[Path], None]) -> None:
-    """Remove the folders of processes that are gone, each with `remove`; of several test runs, one does it at a time."""
-    with (Path(tempfile.gettempdir()) / f"{prefix}.lock").open("w") as lock:
+    """Remove the folders of processes that are gone, each with `remove`; of several test runs, one does it at a time.
+
+    One that cannot be removed is told of, and left: there may be servers that run on it.
+    """
+    with (Path(tempfile.gettempdir()) / f"{prefix}.{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for folder in (
-            found for place in (Path(tempfile.gettempdir()), _MEMORY) for found in place.glob(f"{prefix}-*-*")
-        ):
-            pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
-            if pid.isdigit() and folder.stat().st_uid == os.getuid() and not process_exists(int(pid)):
-                remove(folder)
+        for place in (Path(tempfile.gettempdir()), _MEMORY):
+            for folder in place.glob(f"{prefix}-*-*"):
+                if _is_left(folder, prefix):
+                    try:
+                        remove(folder)
+                    except Exception as error:  # noqa: BLE001 - whatever an older version wrote into it
+                        print(f"{folder} of a killed test run could not be removed: {error!r}", file=sys.stderr)
+
+
+def _is_left(folder: Path, prefix: str) -> bool:
+    pid = folder.name.removeprefix(f"{prefix}-").partition("-")[0]
+    if not pid.isdigit() or process_exists(int(pid)):
+        return False
+    try:
+        return folder.stat().st_uid == os.getuid()
+    except FileNotFoundError:
+        return False
