@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -38,36 +37,25 @@ def test_a_direct_connection_is_shown_a_pid_that_is_not_its_own(shared: Json) ->
 
 
 def test_a_cancel_request_reaches_its_own_session_only(shared: Json) -> None:
-    with psycopg.connect(uri(shared)) as victim, psycopg.connect(uri(shared)) as bystander:
-        began = threading.Event()
-        seen: list[str] = []
-
-        def sleep(connection: psycopg.Connection[Any], seconds: float) -> None:
-            began.set()
-            try:
-                connection.execute("SELECT pg_sleep(%s)", [seconds])
-                seen.append("slept")
-            except psycopg.errors.QueryCanceled:
-                seen.append("cancelled")
-
-        other = threading.Thread(target=sleep, args=(bystander, 1.5))
-        other.start()
-        thread = threading.Thread(target=sleep, args=(victim, 60))
-        thread.start()
-        with psycopg.connect(uri(shared)) as watch:
-            until(
-                lambda: (
-                    watch.execute(
-                        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"
-                    ).fetchone()
-                    == (2,)
-                )
-            )
+    # both wait for a lock, so that only a cancellation, or its holder, ends their statements
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+    with (
+        psycopg.connect(uri(shared), autocommit=True) as holder,
+        psycopg.connect(uri(shared)) as victim,
+        psycopg.connect(uri(shared)) as bystander,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        holder.execute("SELECT pg_advisory_lock(1)")
+        cancelled, other = (
+            pool.submit(connection.execute, "SELECT pg_advisory_lock(1)") for connection in (victim, bystander)
+        )
+        until(lambda: holder.execute(waiting).fetchone() == (2,))
         victim.cancel_safe()
-        thread.join(10)
-        other.join(10)
-
-    assert seen == ["cancelled", "slept"]
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            cancelled.result(30)
+        assert holder.execute(waiting).fetchone() == (1,)
+        holder.execute("SELECT pg_advisory_unlock(1)")
+        other.result(30)
 
 
 def test_both_tls_and_plain_text_open_the_door(emulator: Emulator, shared: Json) -> None:
