@@ -186,9 +186,10 @@ def test_prod_converges_after_a_password_that_could_not_be_read(workspace: Works
 
 def test_a_project_that_fell_out_of_the_state_is_not_made_twice(prod: Workspace) -> None:
     project = prod.outputs("prod")["project_id"]
-    # the provider takes any 404 of a refresh for "the project is gone"
+    # the provider takes any 404 of a refresh for "the project is gone"; another resource, refreshed beside it, asks the same
+    urn = prod.resources("prod")["neon:index/project:Project"]["urn"]
     prod.emulator.fault(route=REVEAL, status=404)
-    prod.pulumi("refresh", "--yes", "--skip-preview", "--stack", "prod")
+    prod.pulumi("refresh", "--yes", "--skip-preview", "--stack", "prod", "--target", urn)
     assert "neon:index/project:Project" not in prod.resources("prod")
     assert f"pulumi config set projectId {project}" in prod.failed_up("prod")
     prod.set("prod", projectId=project)
