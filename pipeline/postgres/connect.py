@@ -16,13 +16,13 @@ from pipeline.postgres.libpq import OperationalError, conninfo_to_dict, make_con
 from pipeline.postgres.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from chatdb.url import DatabaseURL
 
 # They come in the start-up packet and not as SET: RESET ALL between two files returns to them, and a pooler, which could
 # not keep them, refuses them.
-SETTINGS: dict[str, str] = {
+SETTINGS: Mapping[str, str] = {
     "search_path": "public",
     "default_transaction_isolation": "read committed",
     "lock_timeout": "2s",
@@ -124,7 +124,7 @@ def conninfo_with_settings(url: DatabaseURL, *, application_name: str, **more: s
             "the URL's options set a neon.… setting: who the server is, it says itself",
             remedy="Remove that setting from the URL's options.",
         )
-    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in (SETTINGS | more).items())
+    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in {**SETTINGS, **more}.items())
     given["options"] = f"{given.get('options') or ''} {options}".strip()
     given["application_name"] = application_name
     given["client_encoding"] = SETTINGS["client_encoding"]  # else PGCLIENTENCODING, or the URL's, would come after ours

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import psycopg_binary
@@ -21,18 +21,14 @@ from pipeline.postgres.binaries import find_binary
 from tests.emulator.urls import uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.generate.conftest import Checkout
     from tests.support.emulator import Emulator
 
 
 @pytest.fixture
-def branch(emulator: Emulator) -> Iterator[DatabaseURL]:
+def branch(project: dict[str, Any]) -> DatabaseURL:
     """An empty database of a branch, as its owner."""
-    made = emulator.create_project()
-    yield DatabaseURL.parse(uri(made))
-    emulator.delete_project(made["project"]["id"])
+    return DatabaseURL.parse(uri(project))
 
 
 def test_drift_is_found_through_the_owners_url(branch: DatabaseURL, checkout: Checkout) -> None:

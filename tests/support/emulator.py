@@ -144,6 +144,14 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
+def project(emulator: Emulator) -> Iterator[Json]:
+    """A project of the test's own: the answer to its creation."""
+    made = emulator.create_project()
+    yield made
+    emulator.delete_project(made["project"]["id"])
+
+
+@pytest.fixture
 def another_emulator(emulator: Emulator) -> Iterator[Callable[..., Emulator]]:
     """Start an emulator of the test's own, with flags; it begins with the session's template."""
     made: list[Emulator] = []
