@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, MigrationFailed
 from pipeline.migrations.sql_text import line_of
+from pipeline.postgres.lock import find_holder
 
 if TYPE_CHECKING:
     from pipeline.migrations.script import Script
-    from pipeline.postgres.session import ServerError
+    from pipeline.postgres.session import ServerError, Session
 
 _REMEDIES = {
     "25006": "The server is read-only. Deploy to the primary, or when maintenance is over.",
@@ -33,6 +34,15 @@ def explain_file(error: ServerError, script: Script) -> MigrationFailed:
         f"{error.message}{context}",
         where=_where(error, script),
         remedy=_REMEDIES.get(error.sqlstate, "") or _remedy(error),
+    )
+
+
+def lock_given_away(session: Session, path: str) -> DatabaseFailed:
+    """A statement outside a transaction gave the deploy's lock away, and a rival took it before the file at `path`."""
+    return DatabaseFailed(
+        f"a file before it gave the deploy's lock away, and {find_holder(session) or 'another deploy'} has it now",
+        where=path,
+        remedy="Run it again: it waits for that one. An advisory lock of a file's own is for pg_advisory_xact_lock().",
     )
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.failure import explain_file
+from pipeline.deploy.failure import explain_file, lock_given_away
 from pipeline.deploy.leftovers import expected_index, find_index, reindex_leftovers, reindex_leftovers_sql
 from pipeline.errors import DatabaseFailed, PipelineError, TimedOut
 from pipeline.history.reading import parse_comment
 from pipeline.history.record import CLEAN, mark_sql, started_sql
-from pipeline.postgres.lock import TRY, find_holder
+from pipeline.postgres.lock import TRY
 from pipeline.postgres.quoting import literal
 from pipeline.postgres.session import ServerError
 
@@ -84,16 +84,12 @@ def _concurrent(file: MigrationFile) -> Concurrent:
 
 
 def _hold_the_lock(session: Session, file: MigrationFile) -> None:
-    """Make sure of the lock once more: a file of this run may have given it away, as pg_advisory_unlock_all() does.
+    """Make sure of the lock once more: a statement outside a transaction may have given it away, in an index's function.
 
     A rival could take the index that we build for one that a killed run left, and drop it.
     """
     if session.run(f"SELECT {TRY}")[0].rows[0][0] != "t":
-        raise DatabaseFailed(
-            f"a file before it gave the deploy's lock away, and {find_holder(session) or 'another deploy'} has it now",
-            where=file.path,
-            remedy="Run it again: it waits for that one. An advisory lock of a file's own is for pg_advisory_xact_lock().",
-        )
+        raise lock_given_away(session, file.path)
 
 
 def _start(session: Session, file: MigrationFile, author: Author, concurrent: Concurrent) -> dict[str, str]:

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.failure import explain_file
+from pipeline.deploy.failure import explain_file, lock_given_away
 from pipeline.errors import DatabaseFailed, TimedOut
-from pipeline.history.record import CLEAN, apply_sql, rollback_sql
+from pipeline.history.record import CLEAN, LOCK_LOST, apply_sql, rollback_sql
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def run_together(
             # what was prepared stays prepared in a transaction that is undone
             session.run(("ROLLBACK;" if session.in_transaction else "") + CLEAN)
             step = steps[done] if done < len(steps) else steps[-1]
+            if error.sqlstate == LOCK_LOST:
+                raise lock_given_away(session, step.script.path) from error
             if error.sqlstate not in _TRY_AGAIN:
                 raise _failed(error, step) from error
             if refused != done:

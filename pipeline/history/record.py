@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.history.tables import SCHEMA
+from pipeline.postgres.lock import KEY, TRY
 from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
@@ -37,13 +38,33 @@ class Author:
 # query ends, but sends them with any INFO: so this is what lets the client see the commits of the files before.
 RUNNING = "MG001"
 
-# Between two files: settings, roles, temporary tables and prepared statements of the last one are gone, whatever it did.
-_OWN_SETTINGS = "RESET ALL;RESET SESSION AUTHORIZATION;RESET ROLE;"
-CLEAN = f"{_OWN_SETTINGS}DISCARD TEMP;DEALLOCATE ALL;"
+# What makes a session as new, as DISCARD ALL would: that is refused in a transaction, and would give the deploy's lock
+# away. Settings and roles come first, so that a deferred trigger runs as it would at COMMIT; then the deferred triggers,
+# so that nothing of the file's own runs any more once the rest is gone.
+_FORGET = (
+    "RESET ALL;RESET SESSION AUTHORIZATION;RESET ROLE;SET CONSTRAINTS ALL IMMEDIATE;"
+    "CLOSE ALL;UNLISTEN *;RESET ALL;RESET SESSION AUTHORIZATION;RESET ROLE;"
+    "DISCARD TEMP;DISCARD SEQUENCES;DEALLOCATE ALL"
+)
+# pg_advisory_unlock_all() takes the deploy's lock too: the transaction keeps it meanwhile, so that no rival gets it.
+_LOCKS = (
+    f"PERFORM pg_catalog.pg_try_advisory_xact_lock({KEY}); PERFORM pg_catalog.pg_advisory_unlock_all(); PERFORM {TRY}; "
+)
+_FORGET_ALL = f"EXECUTE {literal(_FORGET)}; {_LOCKS}"
+
+# Behind a file that failed, and behind a statement outside a transaction: a session as new, with the deploy's lock alone.
+CLEAN = f"DO $clean$ BEGIN {_FORGET_ALL}END $clean$;"
+
+# The SQLSTATE of a file that was not begun, because a rival has the deploy's lock.
+LOCK_LOST = "MG002"
+_KEEP_LOCK = (
+    f"IF NOT pg_catalog.pg_try_advisory_xact_lock({KEY}) THEN "
+    f"RAISE EXCEPTION 'somebody else has the lock of the deploy' USING ERRCODE = '{LOCK_LOST}'; END IF; "
+)
 
 
 def apply_sql(file: MigrationFile, author: Author, *, announced: bool = True) -> str:
-    """BEGIN, the record, the file's text and its log row, COMMIT, and a clean session for the next file.
+    """BEGIN, the record, the file's text, a clean session for the next file, the log row, COMMIT.
 
     `announced`: the server says that it is at this file, and with that sends the answers of those before it.
     """
@@ -106,10 +127,10 @@ def _transaction(announcement: str, script: Script, *, record: str, log: str) ->
     block = (
         "DECLARE started timestamptz := pg_catalog.clock_timestamp(); "
         "lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
-        f"BEGIN {announcement}EXECUTE {_dollar_quoted(script.text)}; "
-        f"{_OWN_SETTINGS}{log}; END"
+        f"BEGIN {_KEEP_LOCK}{announcement}EXECUTE {_dollar_quoted(script.text)}; "
+        f"{_FORGET_ALL}{log}; END"
     )
-    return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;{CLEAN}"
+    return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;"
 
 
 def _record(file: MigrationFile) -> str:

@@ -91,6 +91,32 @@ def test_a_text_runs_as_it_is_and_the_next_file_is_recorded(db: Database, folder
     assert db.value("SELECT to_regclass('t') IS NOT NULL AND to_regclass('u') IS NOT NULL") is True
 
 
+OTHER_LOCKS = (
+    "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() "
+    "AND (objsubid, objid) IN ((1, 7), (2, 8))"
+)
+LATE = (
+    "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON watched DEFERRABLE INITIALLY DEFERRED "
+    "FOR EACH ROW EXECUTE FUNCTION leave_things(); INSERT INTO watched VALUES (1)"
+)
+WATCHED = """
+CREATE TABLE watched (a int);
+CREATE FUNCTION leave_things() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('search_path', 'pg_catalog', false), pg_advisory_lock(7);
+    CREATE TEMPORARY TABLE leak ();
+    RETURN NULL;
+END $$;
+CREATE FUNCTION has_a_last_value() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM lastval();
+    RETURN true;
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+    RETURN false;
+END $$;
+"""
+
+
 @pytest.mark.parametrize(
     ("leak", "probe"),
     [
@@ -101,12 +127,19 @@ def test_a_text_runs_as_it_is_and_the_next_file_is_recorded(db: Database, folder
         ("SET lock_timeout = 0", "SELECT 1 WHERE current_setting('lock_timeout') <> '2s'"),
         ("PREPARE leak AS SELECT 1", "SELECT 1 FROM pg_prepared_statements"),
         ("SET client_min_messages = error", "SELECT 1 WHERE current_setting('client_min_messages') <> 'notice'"),
+        ("DECLARE leak CURSOR WITH HOLD FOR SELECT 1", "SELECT 1 FROM pg_cursors WHERE name = 'leak'"),
+        ("LISTEN leak", "SELECT 1 FROM pg_listening_channels()"),
+        ("SELECT pg_advisory_lock(7), pg_advisory_lock(7), pg_advisory_lock_shared(7, 8)", OTHER_LOCKS),
+        ("CREATE SEQUENCE s; SELECT nextval('s')", "SELECT 1 WHERE public.has_a_last_value()"),
+        (LATE, f"SELECT 1 WHERE current_setting('search_path') <> 'public' UNION ALL {OTHER_LOCKS}"),
+        (LATE, "SELECT 1 WHERE to_regclass('pg_temp.leak') IS NOT NULL"),
     ],
 )
 def test_what_a_file_sets_ends_with_the_file(
     db: Database, folder: FolderBuilder, leak: str, probe: str, superuser: Database
 ) -> None:
     superuser.run("GRANT pg_read_all_stats TO chat_owner")
+    db.run(WATCHED)
     folder.write("0001_leak", f"{leak};")
     folder.write("0002_probe", f"DO $$ BEGIN IF EXISTS ({probe}) THEN RAISE 'it leaked'; END IF; END $$;")
     apply(db.url, folder.read())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from pipeline.deploy.observer import Observer
 from pipeline.errors import DatabaseFailed, MigrationFailed, TimedOut
 from pipeline.history.record import Author, started_sql
 from pipeline.postgres.connect import open_session
-from pipeline.postgres.lock import TRY
+from pipeline.postgres.lock import KEY, TRY
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -315,20 +316,57 @@ def test_leftovers_on_a_partition_are_found(table: Database, superuser: Database
         apply(table.url, folder.read())
 
 
-def test_a_lock_that_a_file_gave_away_and_a_rival_took_stops_the_deploy_before_it_builds(
-    db: Database, folder: FolderBuilder
-) -> None:
-    folder.write("0001_t", f"{TABLE} SELECT pg_advisory_unlock_all();")
-    folder.write("0002_i", f"{NOT_TRANSACTIONAL}{INDEX};")
+def test_a_file_cannot_give_the_deploys_lock_away(db: Database, folder: FolderBuilder) -> None:
+    folder.write("0001_t", f"{TABLE} SELECT pg_advisory_unlock_all();").write("0002_u", "CREATE TABLE u ();")
+    folder.write("0003_i", f"{NOT_TRANSACTIONAL}{INDEX};")
     with open_session(db.url, application_name="a rival") as rival:
+        got: list[object] = []
 
-        class Taking(Observer):
+        class Trying(Observer):
             def applied(self, migration: str, milliseconds: int | None) -> None:
-                assert (migration, milliseconds is None) == ("0001_t", False)
-                until(lambda: rival.run(f"SELECT {TRY}")[0].rows == (("t",),))
+                assert (migration[:4] < "0004", milliseconds is None) == (True, False)
+                if migration != "0003_i":  # between two files, and before the last good-bye
+                    got.append(rival.run(f"SELECT {TRY}")[0].rows[0][0])
+
+        apply(db.url, folder.read(), observer=Trying())
+    assert got == ["f", "f"]
+
+
+GIVES_THE_LOCK_AWAY = f"""
+CREATE TABLE t (a int);
+INSERT INTO t VALUES (1);
+CREATE FUNCTION give_away(a int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_unlock_all();
+    WHILE NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid() AND granted
+                       AND classid::bigint << 32 | objid::bigint = {KEY})
+    LOOP
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RETURN a;
+END $$;
+"""
+
+
+@pytest.mark.parametrize(
+    "next_file", ["CREATE TABLE u ();", f"{NOT_TRANSACTIONAL}CREATE INDEX CONCURRENTLY u ON t (a);"]
+)
+def test_a_lock_that_a_statement_gave_away_and_a_rival_took_stops_the_deploy_before_the_next_file(
+    db: Database, folder: FolderBuilder, next_file: str
+) -> None:
+    folder.write("0001_t", GIVES_THE_LOCK_AWAY)
+    folder.write("0002_i", f"{NOT_TRANSACTIONAL}CREATE INDEX CONCURRENTLY i ON t (public.give_away(a));")
+    folder.write("0003_u", next_file)
+    with open_session(db.url, application_name="a rival") as rival:
+        taking = threading.Thread(target=lambda: until(lambda: rival.run(f"SELECT {TRY}")[0].rows == (("t",),)))
+
+        class Racing(Observer):
+            def starting(self, pending: int) -> None:
+                assert pending == 3
+                taking.start()
 
         with pytest.raises(DatabaseFailed, match="gave the deploy's lock away, and a rival") as caught:
-            apply(db.url, folder.read(), observer=Taking())
-    assert "1 of 2 applied in this run (through 0001_t)" in caught.value.message
-    assert db.value("SELECT to_regclass('\"T_b_idx\"')") is None
-    assert [each.id for each in apply(db.url, folder.read()).applied] == ["0002_i"]
+            apply(db.url, folder.read(), observer=Racing())
+        taking.join()
+    assert "2 of 3 applied in this run (through 0002_i)" in caught.value.message
+    assert db.value("SELECT to_regclass('u')") is None
