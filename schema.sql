@@ -65,6 +65,10 @@ CREATE TABLE "VerificationToken" (
 
 -- Conversations ----------------------------------------------------------------------------------------------------
 
+-- Two clients share these tables, and a value that only one of them can read breaks the other's look at a whole thread.
+-- So instants are of the years 1 to 9999 (Python knows no others; the bounds are seconds since 1970, which read the same
+-- in every time zone), and a list of keys is a plain list without nulls.
+
 CREATE TABLE "Thread" (
     "id"              uuid NOT NULL DEFAULT gen_random_uuid(),
     "createdAt"       timestamptz(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -72,6 +76,9 @@ CREATE TABLE "Thread" (
     "model"           text,
     "activeScopeKeys" text[] NOT NULL DEFAULT ARRAY[]::text[],
     CONSTRAINT "Thread_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "Thread_createdAt_check" CHECK ("createdAt" >= to_timestamp(-62135596800) AND "createdAt" < to_timestamp(253402300800)),
+    CONSTRAINT "Thread_activeScopeKeys_check"
+        CHECK (coalesce(array_ndims("activeScopeKeys"), 1) = 1 AND array_position("activeScopeKeys", NULL) IS NULL),
     CONSTRAINT "Thread_userId_fkey" FOREIGN KEY ("userId") REFERENCES "User" ("id")
         ON DELETE CASCADE ON UPDATE CASCADE
 );
@@ -95,7 +102,8 @@ CREATE TABLE "Message" (
     CONSTRAINT "Message_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "Message_threadId_fkey" FOREIGN KEY ("threadId") REFERENCES "Thread" ("id")
         ON DELETE CASCADE ON UPDATE CASCADE,
-    CONSTRAINT "Message_role_check" CHECK ("role" IN ('human', 'ai', 'tool', 'system'))
+    CONSTRAINT "Message_role_check" CHECK ("role" IN ('human', 'ai', 'tool', 'system')),
+    CONSTRAINT "Message_createdAt_check" CHECK ("createdAt" >= to_timestamp(-62135596800) AND "createdAt" < to_timestamp(253402300800))
 );
 
 -- The history of a thread, in order, without a sort.
@@ -110,7 +118,8 @@ CREATE TABLE "ScopeConsent" (
     "createdAt" timestamptz(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     CONSTRAINT "ScopeConsent_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "ScopeConsent_threadId_fkey" FOREIGN KEY ("threadId") REFERENCES "Thread" ("id")
-        ON DELETE CASCADE ON UPDATE CASCADE
+        ON DELETE CASCADE ON UPDATE CASCADE,
+    CONSTRAINT "ScopeConsent_createdAt_check" CHECK ("createdAt" >= to_timestamp(-62135596800) AND "createdAt" < to_timestamp(253402300800))
 );
 
 -- The newest row of a scope, without a sort.

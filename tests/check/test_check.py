@@ -79,60 +79,60 @@ def test_a_schema_ahead_of_the_migrations_is_found_at_its_line(repository: Repos
 
 
 def test_a_migration_ahead_of_the_schema_is_found(repository: Repository) -> None:
-    repository.write("0005_pinned", ADD, DROP)
+    repository.write("0007_pinned", ADD, DROP)
     rules = [rule for rule, _, _ in repository.found()]
     assert "schema" in rules
     assert "diagram" in rules
 
 
 def test_a_rollback_that_does_not_lead_back_is_found(repository: Repository) -> None:
-    repository.write("0005_pinned", f"{ADD}\nCREATE TYPE \"Mood\" AS ENUM ('a');", DROP)
-    assert ("rollback", "0005_pinned.rollback.sql", 1) in repository.found()
+    repository.write("0007_pinned", f"{ADD}\nCREATE TYPE \"Mood\" AS ENUM ('a');", DROP)
+    assert ("rollback", "0007_pinned.rollback.sql", 1) in repository.found()
 
 
 def test_a_rollback_that_forgets_a_grant_is_found(repository: Repository) -> None:
-    repository.write("0005_grant", 'GRANT DELETE ON "ScopeConsent" TO server;', "SELECT 1;")
-    assert repository.found() == [("rollback", "0005_grant.rollback.sql", 1)]
+    repository.write("0007_grant", 'GRANT DELETE ON "ScopeConsent" TO server;', "SELECT 1;")
+    assert repository.found() == [("rollback", "0007_grant.rollback.sql", 1)]
 
 
 def test_what_a_wrong_rollback_takes_along_is_not_blamed_on_the_schema(repository: Repository) -> None:
     index = 'CREATE INDEX CONCURRENTLY "Message_model_idx" ON "Message" ("model");'
-    repository.write("0005_index", f"-- transactional: false\n\n{index}", None)
-    (repository.migrations / "0005_index.rollback.sql").write_text(
+    repository.write("0007_index", f"-- transactional: false\n\n{index}", None)
+    (repository.migrations / "0007_index.rollback.sql").write_text(
         '-- Undo: an index\n-- transactional: false\n\nDROP INDEX CONCURRENTLY "Message_threadId_createdAt_idx";\n'
     )
     repository.append_to_schema(index.replace("CONCURRENTLY ", ""))
     rules = {(rule, name) for rule, name, _ in repository.found()}
-    assert ("rollback", "0005_index.rollback.sql") in rules
+    assert ("rollback", "0007_index.rollback.sql") in rules
     assert "schema" not in {rule for rule, _ in rules}
 
 
 def test_a_rollback_that_fails_is_found_at_its_line(repository: Repository) -> None:
-    repository.write("0005_pinned", ADD, "SELECT 1;\nDROP TABLE nothing;")
-    assert ("rollback", "0005_pinned.rollback.sql", 1) in [(rule, name, 1) for rule, name, _ in repository.found()]
+    repository.write("0007_pinned", ADD, "SELECT 1;\nDROP TABLE nothing;")
+    assert ("rollback", "0007_pinned.rollback.sql", 1) in [(rule, name, 1) for rule, name, _ in repository.found()]
 
 
 def test_a_missing_rollback_is_found(repository: Repository) -> None:
-    repository.write("0005_grant", 'GRANT DELETE ON "ScopeConsent" TO server;', None)
-    assert repository.found() == [("missing-rollback", "0005_grant.sql", 1)]
+    repository.write("0007_grant", 'GRANT DELETE ON "ScopeConsent" TO server;', None)
+    assert repository.found() == [("missing-rollback", "0007_grant.sql", 1)]
 
 
 def test_a_migration_that_fails_is_found(repository: Repository) -> None:
-    repository.write("0005_pinned", f"{ADD}\nSELECT nonsense;", DROP)
-    assert ("malformed", "0005_pinned.sql") in [(rule, name) for rule, name, _ in repository.found()]
+    repository.write("0007_pinned", f"{ADD}\nSELECT nonsense;", DROP)
+    assert ("malformed", "0007_pinned.sql") in [(rule, name) for rule, name, _ in repository.found()]
 
 
 def test_a_malformed_file_is_found(repository: Repository) -> None:
-    repository.write("0005_pinned", "BEGIN;\nSELECT 1;\nCOMMIT;", DROP)
+    repository.write("0007_pinned", "BEGIN;\nSELECT 1;\nCOMMIT;", DROP)
     (repository.migrations / "5_bad.sql").write_text("SELECT 1;")
     found = repository.found()
-    assert ("malformed", "0005_pinned.sql", 3) in found
+    assert ("malformed", "0007_pinned.sql", 3) in found
     assert ("malformed", "5_bad.sql", 1) in found
 
 
 def test_a_draft_is_found(repository: Repository) -> None:
-    (repository.migrations / "0005_pinned.sql").write_text(f"-- Pinned\n-- pipeline: draft\n\n{ADD}\n")
-    assert ("malformed", "0005_pinned.sql", 2) in repository.found()
+    (repository.migrations / "0007_pinned.sql").write_text(f"-- Pinned\n-- pipeline: draft\n\n{ADD}\n")
+    assert ("malformed", "0007_pinned.sql", 2) in repository.found()
 
 
 def test_an_edited_file_of_the_base_is_found(repository: Repository) -> None:
@@ -154,27 +154,27 @@ def test_a_removed_file_of_the_base_is_found(repository: Repository) -> None:
 
 def test_a_number_that_the_base_took_meanwhile_is_found(repository: Repository) -> None:
     repository.write(
-        "0005_mine", 'GRANT DELETE ON "ScopeConsent" TO server;', 'REVOKE DELETE ON "ScopeConsent" FROM server;'
+        "0007_mine", 'GRANT DELETE ON "ScopeConsent" TO server;', 'REVOKE DELETE ON "ScopeConsent" FROM server;'
     )
     repository.commit()
     repository.git("checkout", "-q", "main")
     repository.write(
-        "0005_theirs", 'GRANT DELETE ON "ScopeConsent" TO server;', 'REVOKE DELETE ON "ScopeConsent" FROM server;'
+        "0007_theirs", 'GRANT DELETE ON "ScopeConsent" TO server;', 'REVOKE DELETE ON "ScopeConsent" FROM server;'
     )
     repository.commit()
     repository.git("checkout", "-q", "change")
-    assert repository.found() == [("number", "0005_mine.sql", 1)]
+    assert repository.found() == [("number", "0007_mine.sql", 1)]
 
 
 def test_two_files_of_one_number_are_found(repository: Repository) -> None:
-    for name in ("0005_one", "0005_two"):
+    for name in ("0007_one", "0007_two"):
         repository.write(name, "SELECT 1;", "SELECT 1;")
     assert "malformed" in [rule for rule, _, _ in repository.found()]
 
 
 def test_lint_reads_new_files_and_not_those_of_the_base(repository: Repository) -> None:
     bad = 'CREATE INDEX "x" ON "Message" ("model");'
-    repository.write("0005_index", bad, 'DROP INDEX "x";')
+    repository.write("0007_index", bad, 'DROP INDEX "x";')
     repository.append_to_schema(bad)
     assert [rule for rule, _, _ in repository.found()] == ["require-concurrent-index-creation"]
     repository.commit()
@@ -200,8 +200,8 @@ def test_two_hundred_migrations_are_checked_in_seconds(
 ) -> None:
     """Each proven forward and back: tables, columns, indexes (some CONCURRENTLY), checks."""
     schema = []
-    for number in range(5, 201):
-        table, step = divmod(number - 5, 4)
+    for number in range(7, 201):
+        table, step = divmod(number - 7, 4)
         id_ = f"{number:04d}_step"
         if step == 0:
             key = f'CONSTRAINT "T{table}_pkey" PRIMARY KEY ("id")'

@@ -42,8 +42,8 @@ def test_a_draft_that_is_finished_is_proven_and_becomes_a_migration(checkout: Ch
     path = with_pinned(checkout)
     finish(path, ADD, DROP)
     verified = verify(checkout.place)
-    assert verified.were_drafts == verified.proven == ("0005_pinned",)
-    assert path.read_text() == f"-- Pinned\n-- depends: 0004_runtime_roles\n\n{ADD}\n"
+    assert verified.were_drafts == verified.proven == ("0007_pinned",)
+    assert path.read_text() == f"-- Pinned\n-- depends: 0006_what_both_clients_can_read_validate\n\n{ADD}\n"
     apply(checkout.local, read_folder(checkout.place.migrations))
 
 
@@ -52,7 +52,7 @@ def test_a_draft_that_is_finished_is_proven_and_becomes_a_migration(checkout: Ch
     [
         ("", "", "no statement"),
         ('ALTER TABLE "Message" ADD COLUMN "pinned" text;', DROP, "changed: table Message"),
-        (ADD, "SELECT 1;", "rollback of 0005_pinned does not lead back"),
+        (ADD, "SELECT 1;", "rollback of 0007_pinned does not lead back"),
         (ADD, "DROP TABLE nothing;", "does not exist"),
         (f'{ADD} REVOKE SELECT ON "Message" FROM server;', DROP, "grants are not what they were"),
     ],
@@ -66,8 +66,11 @@ def test_a_draft_that_is_not_right_stays_one(checkout: Checkout, forward: str, b
 
 
 def test_without_a_draft_the_last_migration_is_proven(checkout: Checkout) -> None:
-    assert verify(checkout.place).proven == ("0004_runtime_roles",)
-    assert verify(checkout.place, ["0003"]).proven == ("0003_scope_consents", "0004_runtime_roles")
+    assert verify(checkout.place).proven == ("0006_what_both_clients_can_read_validate",)
+    assert verify(checkout.place, ["0005"]).proven == (
+        "0005_what_both_clients_can_read",
+        "0006_what_both_clients_can_read_validate",
+    )
     with pytest.raises(UsageError, match="no migration 0009"):
         verify(checkout.place, ["0009"])
 
@@ -92,11 +95,11 @@ def test_push_loses_nothing_without_leave(checkout: Checkout) -> None:
 
 def test_a_database_as_its_migrations_left_it_has_no_drift(checkout: Checkout) -> None:
     comparison = compare(checkout.local, checkout.place)
-    assert (comparison.applied, comparison.pending, comparison.drift) == (4, (), ())
+    assert (comparison.applied, comparison.pending, comparison.drift) == (6, (), ())
 
 
 def test_drift_is_told_object_by_object_and_a_pending_migration_is_none(checkout: Checkout) -> None:
-    (checkout.place.migrations / "0005_pinned.sql").write_text(f"-- Pinned\n\n{ADD}\n")
+    (checkout.place.migrations / "0007_pinned.sql").write_text(f"-- Pinned\n\n{ADD}\n")
     with psycopg.connect(checkout.local.reveal()) as connection:
         connection.execute(
             'DROP INDEX "Message_threadId_createdAt_idx"; CREATE TABLE by_hand (id int); '
@@ -104,7 +107,7 @@ def test_drift_is_told_object_by_object_and_a_pending_migration_is_none(checkout
         )
     comparison = compare(checkout.local, checkout.place)
     verdicts = {(each.verdict, each.kind) for each in comparison.drift}
-    assert comparison.pending == ("0005_pinned",)
+    assert comparison.pending == ("0007_pinned",)
     assert {("missing", "index"), ("unexpected", "table"), ("changed", "column")} <= verdicts
     assert any(
         ("ScopeConsent" in each.name and each.verdict == "changed") or each.kind == "privilege"
@@ -113,7 +116,7 @@ def test_drift_is_told_object_by_object_and_a_pending_migration_is_none(checkout
 
 
 def test_a_migration_that_only_the_database_has_stops_the_comparison(checkout: Checkout) -> None:
-    for path in checkout.place.migrations.glob("0004*"):
+    for path in checkout.place.migrations.glob("0006*"):
         path.unlink()
-    with pytest.raises(InvalidPlan, match="0004_runtime_roles"):
+    with pytest.raises(InvalidPlan, match="0006_what_both_clients_can_read_validate"):
         compare(checkout.local, checkout.place)

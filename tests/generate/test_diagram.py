@@ -58,7 +58,7 @@ def test_a_draft_leaves_it_until_it_is_verified(checkout: Checkout, page: Path) 
     with pytest.raises(InvalidPlan, match="no statement"):
         verify(checkout.place)
     assert page.read_text() == before
-    for path, sql in ((draft, ADD), (draft.with_name("0005_pinned.rollback.sql"), DROP)):
+    for path, sql in ((draft, ADD), (draft.with_name("0007_pinned.rollback.sql"), DROP)):
         path.write_text(f"{path.read_text()}{sql}\n")
     assert verify(checkout.place).page == page
     assert "boolean pinned" in page.read_text()
@@ -71,5 +71,5 @@ def test_it_stands_beside_the_files_whatever_becomes_of_the_deploy(checkout: Che
     with_column(checkout, '"pinned" boolean')
     with pytest.raises(TimedOut):
         generate("pinned", checkout.place, run=too_slow)
-    assert "0005_pinned.sql" in checkout.names()
+    assert "0007_pinned.sql" in checkout.names()
     assert "boolean pinned" in page.read_text()

@@ -64,9 +64,9 @@ def test_another_machine_is_refused_without_connecting(
 def test_a_migration_is_generated_and_recorded_with_its_author(as_local: Checkout) -> None:
     as_local.append('CREATE TABLE "Tag" (id int PRIMARY KEY);')
     _, made = migrate_by_name(as_local.root, "tags", Wishes(), observer=Observer())
-    assert [path.name for path in made.files] == ["0005_tags.sql"]
+    assert [path.name for path in made.files] == ["0007_tags.sql"]
     _, comparison = diff(as_local.root, "local", observer=Observer())
-    assert (comparison.applied, comparison.drift) == (5, ())
+    assert (comparison.applied, comparison.drift) == (7, ())
 
 
 def test_a_shadow_url_that_cannot_be_read_is_named(as_local: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ CREATE INDEX "Reaction_messageId_idx" ON "Reaction" ("messageId");
 INDEX = 'CREATE INDEX "Message_model_idx" ON "Message" ("model");'
 
 
-def texts(checkout: Checkout, pattern: str = "0005*") -> dict[str, str]:
+def texts(checkout: Checkout, pattern: str = "0007*") -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(checkout.place.migrations.glob(pattern))}
 
 
@@ -56,19 +56,19 @@ def test_a_new_column_is_one_file_and_is_applied(checkout: Checkout) -> None:
     )
     made = generate("Add message pinned", checkout.place, run=checkout.run)
     assert texts(checkout) == {
-        "0005_add_message_pinned.sql": "-- Add message pinned\n-- depends: 0004_runtime_roles\n\n"
+        "0007_add_message_pinned.sql": "-- Add message pinned\n-- depends: 0006_what_both_clients_can_read_validate\n\n"
         'ALTER TABLE "Message" ADD COLUMN "pinned" boolean NOT NULL DEFAULT false;\n',
-        "0005_add_message_pinned.rollback.sql": "-- Undo: add message pinned\n--\n"
+        "0007_add_message_pinned.rollback.sql": "-- Undo: add message pinned\n--\n"
         '-- Loses: column "Message"."pinned" with its contents.\n\nALTER TABLE "Message" DROP COLUMN "pinned";\n',
     }
     assert made.report is not None
-    assert [each.id for each in made.report.applied] == ["0005_add_message_pinned"]
+    assert [each.id for each in made.report.applied] == ["0007_add_message_pinned"]
 
 
 def test_a_new_table_is_in_the_developers_words_and_granted(checkout: Checkout) -> None:
     checkout.append(REACTION)
     generate("reactions", checkout.place, run=checkout.run)
-    text = texts(checkout)["0005_reactions.sql"]
+    text = texts(checkout)["0007_reactions.sql"]
     assert REACTION.split("\n", 2)[2].split(";", maxsplit=1)[0] in text
     assert 'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "Reaction" TO server, ai_service;' in text
     assert checkout.rows("SELECT has_table_privilege('ai_service', '\"Reaction\"', 'INSERT')") == [(True,)]
@@ -77,7 +77,7 @@ def test_a_new_table_is_in_the_developers_words_and_granted(checkout: Checkout) 
 def test_an_index_on_a_table_in_use_is_built_concurrently_in_a_file_of_its_own(checkout: Checkout) -> None:
     checkout.append(f"{REACTION}\n{INDEX}")
     made = generate("reactions", checkout.place, run=checkout.run)
-    assert [path.name for path in made.files] == ["0005_reactions.sql", "0006_reactions_index.sql"]
+    assert [path.name for path in made.files] == ["0007_reactions.sql", "0008_reactions_index.sql"]
     assert "-- transactional: false" in made.files[1].read_text()
     assert 'CREATE INDEX CONCURRENTLY "Message_model_idx"' in made.files[1].read_text()
 
@@ -116,7 +116,7 @@ def test_the_same_edit_gives_the_same_bytes(checkout: Checkout, tmp_path_factory
         generate("change", place)
     written = [{path.name: path.read_bytes() for path in place.migrations.iterdir()} for place in places]
     assert written[0] == written[1]
-    assert len(written[0]) == 8 + 2 * 3
+    assert len(written[0]) == 12 + 2 * 3
 
 
 def test_lost_rows_are_listed_and_need_leave(checkout: Checkout) -> None:
@@ -220,7 +220,7 @@ def test_a_draft_says_what_is_missing_and_stops_every_deploy(checkout: Checkout)
     place = replace(checkout.place, chosen_differ=Sabotaged(SABOTAGE["it forgets a step"]))
     with pytest.raises(DraftLeft, match=r"schema is not that of schema\.sql"):
         generate("change", place)
-    assert "-- ! " in texts(checkout)["0005_change.sql"]
+    assert "-- ! " in texts(checkout)["0007_change.sql"]
     with pytest.raises(InvalidPlan, match="draft"):
         apply(checkout.local, read_folder(checkout.place.migrations))
     with pytest.raises(InvalidPlan, match="draft"):
@@ -229,7 +229,7 @@ def test_a_draft_says_what_is_missing_and_stops_every_deploy(checkout: Checkout)
 
 def test_an_empty_file_is_a_draft(checkout: Checkout) -> None:
     (path,) = generate_empty("by hand", checkout.place)
-    assert path.name == "0005_by_hand.sql"
+    assert path.name == "0007_by_hand.sql"
     assert "-- pipeline: draft" in path.read_text()
 
 

@@ -53,7 +53,7 @@ def test_the_page_about_bad_migrations_finds_where_a_restore_would_go_back_to(da
         ).fetchone()
 
     newest = rows[0]
-    assert newest[:4] == ("0004_runtime_roles", "apply", "the deployer", "a host")
+    assert newest[:4] == ("0006_what_both_clients_can_read_validate", "apply", "the deployer", "a host")
     assert newest[6] == "0123456789abcdef0123456789abcdef01234567"
     assert newest[7].isdecimal()
     assert in_order == (True,)

@@ -60,11 +60,11 @@ def _apply(database: DatabaseURL, folder: Path, through: str) -> None:
 def test_both_releases_of_a_service_work_at_every_step(
     database: DatabaseURL, example: Path, service: Callable[..., Any]
 ) -> None:
-    _apply(database, example, "0004")
+    _apply(database, example, "0006")
     thread = service("server", 'INSERT INTO "Thread" DEFAULT VALUES RETURNING "id"')
     ancient = service("server", OLD, thread, "tool", "", "ancient")
 
-    _apply(database, example, "0005")
+    _apply(database, example, "0007")
     by_old = service("server", OLD, thread, "tool", "", "by old")
     by_new = service("ai_service", NEW, thread, "tool", "", "by new")
     nameless = service("ai_service", OLD, thread, "human", "", None)
@@ -73,7 +73,7 @@ def test_both_releases_of_a_service_work_at_every_step(
     renamed_by_new = service("server", OLD, thread, "tool", "", "x")
     service("server", """UPDATE "Message" SET "toolName" = 'new update' WHERE "id" = %s RETURNING 1""", renamed_by_new)
 
-    _apply(database, example, "0006")
+    _apply(database, example, "0008")
     expected = {
         ancient: "ancient",
         by_old: "by old",
@@ -86,7 +86,7 @@ def test_both_releases_of_a_service_work_at_every_step(
         assert service("server", 'SELECT "name" FROM "Message" WHERE "id" = %s', id_) == name
         assert service("ai_service", 'SELECT "toolName" FROM "Message" WHERE "id" = %s', id_) == name
 
-    _apply(database, example, "0007")
+    _apply(database, example, "0009")
     for id_, name in expected.items():
         assert service("ai_service", 'SELECT "toolName" FROM "Message" WHERE "id" = %s', id_) == name
     service("server", NEW, thread, "tool", "", "after")
@@ -95,12 +95,12 @@ def test_both_releases_of_a_service_work_at_every_step(
 def test_every_step_can_be_undone_on_a_laptop(database: DatabaseURL, example: Path) -> None:
     folder = read_folder(example)
     catalogs = {}
-    for through in ("0004", "0005", "0006", "0007"):
+    for through in ("0006", "0007", "0008", "0009"):
         _apply(database, example, through)
         with psycopg.connect(database.reveal()) as connection:
             catalogs[through] = read_catalog(connection)
 
-    for through in ("0006", "0005", "0004"):
+    for through in ("0008", "0007", "0006"):
         rollback(database, folder, to=through)
         with psycopg.connect(database.reveal()) as connection:
             assert read_catalog(connection).differences(catalogs[through]) == []

@@ -83,18 +83,33 @@ def _cascades(column: str, parent: str) -> str:
     return f'FOREIGN KEY ("{column}") REFERENCES public."{parent}"(id) ON UPDATE CASCADE ON DELETE CASCADE'
 
 
+# The years 1 to 9999, in seconds since 1970.
+READABLE = (
+    "CHECK (((\"createdAt\" >= to_timestamp(('-62135596800'::bigint)::double precision)) "
+    "AND (\"createdAt\" < to_timestamp(('253402300800'::bigint)::double precision))))"
+)
+
 # Named as Prisma names them: <table>_pkey, <table>_<column>_fkey. Prisma has no checks, so that name is PostgreSQL's.
 CONSTRAINTS = {
-    "Thread": {"Thread_pkey": "PRIMARY KEY (id)", "Thread_userId_fkey": _cascades("userId", "User")},
+    "Thread": {
+        "Thread_pkey": "PRIMARY KEY (id)",
+        "Thread_userId_fkey": _cascades("userId", "User"),
+        "Thread_createdAt_check": READABLE,
+        "Thread_activeScopeKeys_check":
+            'CHECK (((COALESCE(array_ndims("activeScopeKeys"), 1) = 1) '
+            'AND (array_position("activeScopeKeys", NULL::text) IS NULL)))',
+    },
     "Message": {
         "Message_pkey": "PRIMARY KEY (id)",
         "Message_threadId_fkey": _cascades("threadId", "Thread"),
         "Message_role_check":
             "CHECK ((role = ANY (ARRAY['human'::text, 'ai'::text, 'tool'::text, 'system'::text])))",
+        "Message_createdAt_check": READABLE,
     },
     "ScopeConsent": {
         "ScopeConsent_pkey": "PRIMARY KEY (id)",
         "ScopeConsent_threadId_fkey": _cascades("threadId", "Thread"),
+        "ScopeConsent_createdAt_check": READABLE,
     },
     "User": {"User_pkey": "PRIMARY KEY (id)"},
     "Account": {
