@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from chatdb.url.invalid import InvalidDatabaseURL
 from chatdb.url.parameters import Parameters, is_behind_pooler, quote_identifier, take_neon_options
 from chatdb.url.settings import ClientSettings
-from chatdb.url.tls import take_tls
+from chatdb.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
 
 TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from chatdb.url.value import DatabaseURL
 
-_SAME = ("application_name", "target_session_attrs", "timezone", "passfile", "sslcrl", "krbsrvname")
+_SAME = ("application_name", "target_session_attrs", "timezone", "passfile", "krbsrvname")
+_OF_TLS = ("sslcrl", "ssl_min_protocol_version", "ssl_max_protocol_version")
+_IMPOSSIBLE = {
+    "gssencmode": is_required,
+    "require_auth": always,
+    "requirepeer": always,
+    "sslcertmode": is_required,
+    "sslcrldir": always,
+}
 
 
 def for_asyncpg(url: DatabaseURL) -> ClientSettings:
     """Render for asyncpg.connect (dsn, connect), asyncpg.create_pool (pool) and Pool.acquire (acquire)."""
+    refuse_what_would_be_lost(url, "asyncpg", _IMPOSSIBLE, instead="use psycopg, or take it out for this client")
     parameters = Parameters(url)
     pooler = is_behind_pooler(url)
-    tls = take_tls(url, parameters)
+    tls = take_tls(url, parameters, binds_channels=False) | dict(parameters.take_all(_OF_TLS))
     connect = _connect(parameters, pooler=pooler)
     if tls.get("sslrootcert") == "system":
-        # asyncpg would read a file of that name.
-        connect["ssl"] = _system_trust()
-        tls = {name: value for name, value in tls.items() if name not in {"sslmode", "sslrootcert"}}
+        # asyncpg would read a file of that name: so the URL alone, without this argument, fails, and never goes without.
+        connect["ssl"] = _system_trust(tls)
     query = [*tls.items(), *parameters.take_all(_SAME)]
+    if parameters.take("sslnegotiation") == "direct":
+        query.append(("sslnegotiation", "direct"))
     options = take_neon_options(parameters, pooler=pooler)
     if options:
         query.append(("options", options))
@@ -79,7 +91,23 @@ def _pool(parameters: Parameters) -> dict[str, Any]:
     return {"max_size": limit, "min_size": 0}  # its default of 10 may be more than the limit
 
 
-def _system_trust() -> object:
-    import ssl  # costs 15 ms, for the one spelling that needs it
+def _system_trust(tls: Mapping[str, str]) -> object:
+    """Make a context that trusts the system's CAs. Beside one, asyncpg reads no other TLS parameter of the URL."""
+    import ssl  # costs 15 ms, for the spellings that need it
 
-    return ssl.create_default_context()
+    context = ssl.create_default_context()
+    try:
+        if "sslcert" in tls:
+            context.load_cert_chain(tls["sslcert"], tls["sslkey"], tls.get("sslpassword", ""))
+        if "sslcrl" in tls:
+            context.load_verify_locations(cafile=tls["sslcrl"])
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    except OSError:
+        raise InvalidDatabaseURL("the file of sslcert, sslkey or sslcrl cannot be read") from None
+    for bound in ("minimum", "maximum"):
+        version = tls.get(f"ssl_{bound[:3]}_protocol_version")
+        if version:
+            setattr(context, f"{bound}_version", getattr(ssl.TLSVersion, version.replace(".", "_")))
+    if ssl.HAS_ALPN:
+        context.set_alpn_protocols(["postgresql"])  # sslnegotiation=direct is refused without it
+    return context

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from chatdb.url.invalid import InvalidDatabaseURL
+from chatdb.url.protection import check_protection
 
 TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# libpq's values of sslmode with node-postgres's no-verify, and Prisma's of sslaccept.
-_CHOICES = {
-    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full", "no-verify"),
-    "sslaccept": ("strict", "accept_invalid_certs"),
-}
 _WHOLE_NUMBERS = ("connection_limit", "pool_timeout", "connect_timeout", "socket_timeout", "statement_cache_size")
+_LARGEST = 2**31 - 1  # what libpq's numbers and the timers of every client hold
 _SECRET_WORDS = ("password", "secret", "token", "api_key")
 _SECRET_NAMES = frozenset({"scram_client_key", "scram_server_key"})
 
@@ -52,13 +49,20 @@ def check_parameters(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str],
     for name, value in checked:
         check_text(name)
         check_text(value)
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise InvalidDatabaseURL(f"{name} is not one of {', '.join(_CHOICES[name])}")
-        if name in _WHOLE_NUMBERS and not (value.isascii() and value.isdigit()):
-            raise InvalidDatabaseURL(f"{name} is not a whole number")
+        if name in _WHOLE_NUMBERS and to_whole_number(value) is None:
+            raise InvalidDatabaseURL(f"{name} is not a whole number up to {_LARGEST}")
     if len({name for name, _ in checked}) < len(checked):
         raise InvalidDatabaseURL("a parameter is given twice")
+    check_protection(checked)
     return checked
+
+
+def to_whole_number(text: str) -> int | None:
+    """Read a number of ASCII digits; None for anything else, and beyond 2^31 - 1. int() refuses more than 4,300 digits."""
+    digits = text.lstrip("0") or text[-1:]
+    if not (text.isascii() and text.isdigit()) or len(digits) > len(str(_LARGEST)) or int(digits) > _LARGEST:
+        return None
+    return int(digits)
 
 
 def shown_value(name: str, value: str) -> str:

@@ -31,6 +31,7 @@ _SAME = (
     "replication",
     "gssencmode",
     "sslnegotiation",
+    "sslcertmode",
     "sslcompression",
     "sslcrl",
     "sslcrldir",
@@ -92,7 +93,7 @@ def for_yoyo(url: DatabaseURL) -> ClientSettings:
 
 
 def _query(url: DatabaseURL, parameters: Parameters, *, schema: str | None, pooler: bool) -> list[tuple[str, str]]:
-    query = [*take_tls(url, parameters).items(), *parameters.take_all(_SAME)]
+    query = [*take_tls(url, parameters, binds_channels=True).items(), *parameters.take_all(_SAME)]
     options = _options(parameters, schema=schema, pooler=pooler)
     return [*query, ("options", options)] if options else query
 

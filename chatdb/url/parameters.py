@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chatdb.url.value import DatabaseURL
+
+
+# What Neon's proxy takes for itself and does not pass on: https://neon.com/docs/connect/connection-errors
+_NEONS = ("endpoint=", "project=", "neon_")
 
 
 class Parameters:
@@ -49,12 +55,20 @@ def is_behind_pooler(url: DatabaseURL) -> bool:
 
 
 def take_neon_options(parameters: Parameters, *, pooler: bool) -> str | None:
-    """Hand out `options`; through a pooler only Neon's own (`endpoint=…`), since `-c …` is refused there."""
+    """Hand out `options`; through a pooler only Neon's own words in it (`endpoint=…`), since `-c …` is refused there."""
     options = parameters.take("options")
-    if options and pooler and not options.startswith(("endpoint=", "project=")):
+    if not options or not pooler:
+        return options
+    words = _split_options(options)
+    kept = [word for word in words if word.startswith(_NEONS)]
+    if len(kept) < len(words):
         parameters.leave_out("options")
-        return None
-    return options
+    return " ".join(kept) or None
+
+
+def _split_options(options: str) -> list[str]:
+    """Split where the server does: at white space that has no backslash before it (postgres.c, pg_split_opts)."""
+    return re.findall(r"(?:\\.|[^\s\\])+", options, re.ASCII | re.DOTALL)
 
 
 def quote_identifier(name: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
+from chatdb.url.protection import ON
 from chatdb.url.settings import ClientSettings
-from chatdb.url.tls import take_tls
+from chatdb.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
 
 TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 # node-postgres reads the database's name with decodeURI, which leaves these as they are. Of its kind are also ? and #,
 # which cannot stand raw: a database with one of them in its name is out of its reach.
 _NEVER_DECODED = ";/:@&=+$,"
+_IMPOSSIBLE = {
+    "gssencmode": is_required,
+    "require_auth": always,
+    "requirepeer": always,
+    "ssl_min_protocol_version": lambda version: version == "TLSv1.3",  # Node's own least is TLS 1.2
+    "sslcertmode": is_required,
+    "sslcrl": always,
+    "sslcrldir": always,
+}
+_LONGEST_TIMER = 2**31 - 1  # milliseconds; Node makes one of 1 ms of anything longer
 
 
 def for_prisma(url: DatabaseURL) -> ClientSettings:
@@ -23,6 +34,7 @@ def for_prisma(url: DatabaseURL) -> ClientSettings:
 
     `schema` stays in the URL for Prisma's command line and goes to the adapter as an option, which is where it counts.
     """
+    refuse_what_would_be_lost(url, "node-postgres", _IMPOSSIBLE, instead="take it out for this client")
     parameters = Parameters(url)
     query = _tls(url, parameters) + parameters.take_all(("application_name", "fallback_application_name"))
     options = take_neon_options(parameters, pooler=is_behind_pooler(url))
@@ -51,14 +63,14 @@ def _pool(parameters: Parameters) -> dict[str, Any]:
     for name, option in (("connect_timeout", "connectionTimeoutMillis"), ("socket_timeout", "query_timeout")):
         seconds = parameters.take_number(name)
         if seconds is not None:
-            pool[option] = seconds * 1000
+            pool[option] = min(seconds * 1000, _LONGEST_TIMER)
     return pool
 
 
 def _tls(url: DatabaseURL, parameters: Parameters) -> list[tuple[str, str]]:
     """Say in node-postgres's words what libpq means: its bare `require` verifies, and no sslmode is no TLS at all."""
-    verifying = (url.get("ssl") or "").lower() == "true" and url.get("sslmode") is None  # a bare ssl=true does, in Node
-    tls = take_tls(url, parameters)
+    verifying = (url.get("ssl") or "").lower() in ON and url.get("sslmode") is None  # a bare ssl=true does, in Node
+    tls = take_tls(url, parameters, binds_channels=False)
     mode, root = tls.pop("sslmode", None), tls.pop("sslrootcert", None)
     if tls.pop("sslpassword", None):
         parameters.leave_out("sslpassword")
@@ -75,4 +87,6 @@ def _tls(url: DatabaseURL, parameters: Parameters) -> list[tuple[str, str]]:
         query = [("sslmode", "verify-full")]  # Node brings the public CAs, and Neon's certificate is signed by one
     else:
         query = [("uselibpqcompat", "true"), ("sslmode", mode)]
-    return query + ([("sslrootcert", root)] if root else []) + list(tls.items())
+    query += [("sslrootcert", root)] if root else []
+    query += tls.items()
+    return query + parameters.take_all(("sslnegotiation",))

@@ -25,6 +25,9 @@ SCHEMES = frozenset(
 PRISMA_SCHEMES = frozenset({"prisma", "prisma+postgres"})
 
 
+_QUOTES = ("'", '"', "`", "\u2018", "\u2019", "\u201c", "\u201d")
+
+
 def split(text: str) -> tuple[dict[str, str | None], list[tuple[str, str]]]:
     """Take a connection string apart: user, password, host, port and database by name, and the parameters, decoded."""
     authority, path, query = _split_outer(_without_scheme(text.strip()))
@@ -67,6 +70,7 @@ def encode_query(pairs: list[tuple[str, str]]) -> str:
 
 
 def _without_scheme(text: str) -> str:
+    _refuse_wrapping(text)
     scheme, separator, rest = text.partition("://")
     if not separator:
         raise InvalidDatabaseURL("not a connection URL; write postgresql://user:password@host:5432/database")
@@ -82,6 +86,24 @@ def _without_scheme(text: str) -> str:
     if "#" in rest:
         raise InvalidDatabaseURL("a # stands raw in it (in the password?); write %23")
     return rest
+
+
+def _refuse_wrapping(text: str) -> None:
+    """Name what a URL was copied with: quotes that nobody took off, a command, a line of an env file."""
+    first = text.partition("://")[0].lower()
+    if text.startswith(_QUOTES):
+        raise InvalidDatabaseURL(
+            "a quote stands before it: take the quotes off (docker --env-file and systemd-like readers keep them)"
+        )
+    if first.split()[:1] == ["psql"]:
+        raise InvalidDatabaseURL("it is a psql command; give only the URL, without psql and without quotes")
+    if "=" in first.partition("postgres")[0]:
+        raise InvalidDatabaseURL(
+            "not a connection URL but an assignment (a line of an env file, or libpq's host=… user=…); "
+            "give only the URL, without a name and quotes"
+        )
+    if first.startswith("jdbc:"):
+        raise InvalidDatabaseURL("it is a JDBC URL; write postgresql://user:password@host:5432/database")
 
 
 def _split_outer(rest: str) -> tuple[str, str, str]:

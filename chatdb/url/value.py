@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from chatdb.url import asyncpg, libpq, prisma
-from chatdb.url.checks import check_host, check_parameters, check_port, check_text, shown_value
+from chatdb.url.checks import check_host, check_parameters, check_port, check_text, shown_value, to_whole_number
 from chatdb.url.invalid import InvalidDatabaseURL
 from chatdb.url.text import encode, encode_query, split
 
@@ -241,7 +241,7 @@ def _to_port(text: str | None) -> int | None:
         raise InvalidDatabaseURL(
             "the port is not a number; if the password holds : / ? # or @, write it percent-encoded"
         )
-    return int(text)
+    return to_whole_number(text) or 0  # 0 for what no port can be: check_port says so
 
 
 def _is_local(host: str) -> bool:

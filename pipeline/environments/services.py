@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.environments.clients import render
 from pipeline.environments.resolving import LOCAL, resolve
 from pipeline.environments.stack import SERVICES, read_stack, service_lines
 from pipeline.errors import UsageError
@@ -20,14 +21,14 @@ def env_lines(root: Path, name: str, service: str, *, tell: Callable[[str], None
 
     Raises:
         UsageError: there is no such service.
-        ConfigurationError: there is no such stack.
+        ConfigurationError: there is no such stack, or the URL is not for this service's client.
     """
     if service not in SERVICES:
         raise UsageError(f"there is no service {service!r}", remedy=f"Services: {', '.join(SERVICES)}.")
     if name != LOCAL:
         return service_lines(read_stack(name, root), service)
     url = resolve(LOCAL, root=root, tell=tell).url
-    rendered = url.for_prisma() if service == "server" else url.for_asyncpg()
+    rendered = render(url, "prisma" if service == "server" else "asyncpg")
     return [
         f"# {service} on the local database, as its owner: it may do more here than elsewhere",
         f'DATABASE_URL="{rendered.dsn}"',

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.environments import resolve
+from pipeline.environments.clients import render
 from pipeline.errors import UsageError
 from pipeline.history.tables import SCHEMA
 
@@ -38,7 +39,7 @@ def url(
 
     Raises:
         UsageError: there is no such client.
-        ConfigurationError, NotLocal, DatabaseFailed: as `resolve`.
+        ConfigurationError, NotLocal, DatabaseFailed: as `resolve`, and as `render`.
     """
     if client is not None and client not in CLIENTS:
         raise UsageError(f"there is no rendering for {client}", remedy=f"--for takes {', '.join(CLIENTS)}.")
@@ -54,12 +55,7 @@ def settings_for(client: str, database: DatabaseURL) -> ClientSettings:
     if client == "yoyo":
         # Without it, `yoyo list` would make tables of its own in public instead of reading ours.
         return database.copy_merge_params({"schema": SCHEMA}).for_yoyo()
-    renderings: dict[str, Callable[[], ClientSettings]] = {
-        "asyncpg": database.for_asyncpg,
-        "prisma": database.for_prisma,
-        "psycopg": database.for_psycopg,
-    }
-    return renderings[client]()
+    return render(database, client)
 
 
 def _notes(settings: ClientSettings) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ def test_a_sockets_folder_connects(node: Node, database: DatabaseURL) -> None:
     [
         ({"sslmode": "require"}, True),
         ({"sslmode": "no-verify"}, True),
+        ({"ssl": "require"}, True),
         ({"sslmode": "verify-full", "sslrootcert": "CA"}, True),
         ({"sslmode": "verify-ca", "sslrootcert": "CA"}, True),
         ({"sslcert": "CA"}, True),
@@ -83,6 +84,8 @@ def test_a_sockets_folder_connects(node: Node, database: DatabaseURL) -> None:
         ({"sslmode": "disable"}, False),
         ({"sslmode": "verify-full"}, "refused"),
         ({"ssl": "true"}, "refused"),
+        ({"ssl": "verify-full"}, "refused"),
+        ({"channel_binding": "require"}, "refused"),
         ({"sslaccept": "strict"}, "refused"),
         ({"sslmode": "verify-full", "sslrootcert": "OTHER"}, "refused"),
         ({"sslcert": "OTHER"}, "refused"),

@@ -111,6 +111,15 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
     "sslmode=verify-full": (same("sslmode=verify-full"),) * 4,
     "sslmode=no-verify": (same("sslmode=require"),) * 3 + (same("uselibpqcompat=true&sslmode=require"),),
     "ssl=true": (same("sslmode=require"),) * 3 + (same("sslmode=verify-full"),),
+    "ssl=disable": (same("sslmode=disable"),) * 4,
+    "ssl=prefer": (same("sslmode=prefer"),) * 3 + (same("uselibpqcompat=true&sslmode=require"),),
+    "ssl=require": (same("sslmode=require"),) * 3 + (same("uselibpqcompat=true&sslmode=require"),),
+    "ssl=no-verify": (same("sslmode=require"),) * 3 + (same("uselibpqcompat=true&sslmode=require"),),
+    "ssl=verify-ca": (same("sslmode=verify-ca"),) * 3 + (same("sslmode=verify-full"),),
+    "ssl=verify-full": (same("sslmode=verify-full"),) * 4,
+    "ssl=verify-full&sslmode=prefer": (same("sslmode=verify-full"),) * 4,
+    "uselibpqcompat=true&sslmode=require": (same("sslmode=require"),) * 3
+    + (same("uselibpqcompat=true&sslmode=require"),),
     "ssl=false": (NOTHING,) * 4,
     "sslaccept=accept_invalid_certs": (NOTHING,) * 4,
     "sslmode=require&sslaccept=accept_invalid_certs&sslcert=/ca.pem": (
@@ -120,7 +129,6 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
         Gets("uselibpqcompat=true&sslmode=require", left_out=("sslcert",)),
     ),
     "sslaccept=strict&sslcert=/ca.pem": (same("sslmode=verify-full&sslrootcert=/ca.pem"),) * 4,
-    "sslmode=disable&sslaccept=strict": (same("sslmode=disable"),) * 4,
     "sslcert=/ca.pem": (same("sslmode=require&sslrootcert=/ca.pem"),) * 3
     + (same("uselibpqcompat=true&sslmode=require&sslrootcert=/ca.pem"),),
     "sslmode=require&sslcert=/ca.pem": (same("sslmode=require&sslrootcert=/ca.pem"),) * 3
@@ -133,15 +141,22 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
         *(Gets("sslmode=require&sslrootcert=/ca.pem", left_out=("sslcert",)),) * 3,
         Gets("uselibpqcompat=true&sslmode=require&sslrootcert=/ca.pem", left_out=("sslcert",)),
     ),
-    "sslkey=/k.pem": (left_out("sslkey"),) * 4,
+    "sslcert=/c.pem&sslkey=/k.pem": (same("sslmode=require&sslcert=/c.pem&sslkey=/k.pem"),) * 3
+    + (same("uselibpqcompat=true&sslmode=require&sslcert=/c.pem&sslkey=/k.pem"),),
     "sslmode=verify-ca&sslrootcert=/ca.pem": (same("sslmode=verify-ca&sslrootcert=/ca.pem"),) * 3
     + (same("uselibpqcompat=true&sslmode=verify-ca&sslrootcert=/ca.pem"),),
-    "sslidentity=/id.p12&sslpassword=x": (left_out("sslidentity", "sslpassword"),) * 4,
-    "channel_binding=require": (
+    "channel_binding=prefer": (
         left_out("channel_binding"),
-        same("channel_binding=require"),
-        same("channel_binding=require"),
+        same("channel_binding=prefer"),
+        same("channel_binding=prefer"),
         left_out("channel_binding"),
+    ),
+    # Neither can bind channels: they check the certificate in full.
+    "channel_binding=require&sslrootcert=/ca.pem": (
+        Gets("sslmode=verify-full&sslrootcert=/ca.pem", left_out=("channel_binding",)),
+        same("sslmode=require&sslrootcert=/ca.pem&channel_binding=require"),
+        same("sslmode=require&sslrootcert=/ca.pem&channel_binding=require"),
+        Gets("sslmode=verify-full&sslrootcert=/ca.pem", left_out=("channel_binding",)),
     ),
     "options=-c%20work_mem%3D8MB": (same("options=-c%20work_mem%3D8MB"),) * 4,
     "options=endpoint%3Dep-calm-1": (same("options=endpoint%3Dep-calm-1"),) * 4,
@@ -169,10 +184,22 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
         left_out("target_session_attrs"),
     ),
     "keepalives_idle=30&gssencmode=disable&sslnegotiation=direct": (
-        left_out("keepalives_idle", "gssencmode", "sslnegotiation"),
-        same("keepalives_idle=30&gssencmode=disable&sslnegotiation=direct"),
-        same("keepalives_idle=30&gssencmode=disable&sslnegotiation=direct"),
-        left_out("keepalives_idle", "gssencmode", "sslnegotiation"),
+        Gets("sslmode=require&sslnegotiation=direct", left_out=("keepalives_idle", "gssencmode")),
+        same("sslmode=require&keepalives_idle=30&gssencmode=disable&sslnegotiation=direct"),
+        same("sslmode=require&keepalives_idle=30&gssencmode=disable&sslnegotiation=direct"),
+        Gets("uselibpqcompat=true&sslmode=require&sslnegotiation=direct", left_out=("keepalives_idle", "gssencmode")),
+    ),
+    "ssl_min_protocol_version=TLSv1.2": (
+        same("sslmode=require&ssl_min_protocol_version=TLSv1.2"),
+        same("sslmode=require&ssl_min_protocol_version=TLSv1.2"),
+        same("sslmode=require&ssl_min_protocol_version=TLSv1.2"),
+        Gets("uselibpqcompat=true&sslmode=require", left_out=("ssl_min_protocol_version",)),
+    ),
+    "connect_timeout=2147483647": (
+        Gets(connect={"timeout": 2147483647}),
+        same("connect_timeout=2147483647"),
+        same("connect_timeout=2147483647"),
+        Gets(pool={"connectionTimeoutMillis": 2147483647}),
     ),
     "service=production": (left_out("service"),) * 4,
     "anything=else": (left_out("anything"),) * 4,
@@ -194,6 +221,19 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
         Gets("options=endpoint%3Dep-calm-1", {"prepare_threshold": None}),
         Gets("options=endpoint%3Dep-calm-1", left_out=("pgbouncer",)),
         same("options=endpoint%3Dep-calm-1"),
+    ),
+    "pgbouncer=true&options=endpoint%3Dep-calm-1%20-c%20search_path%3Dfoo": (
+        Gets("options=endpoint%3Dep-calm-1", {"statement_cache_size": 0}, left_out=("options",)),
+        Gets("options=endpoint%3Dep-calm-1", {"prepare_threshold": None}, left_out=("options",)),
+        Gets("options=endpoint%3Dep-calm-1", left_out=("pgbouncer", "options")),
+        Gets("options=endpoint%3Dep-calm-1", left_out=("options",)),
+    ),
+    # A backslash keeps the space in one word, as the server reads it.
+    "pgbouncer=true&options=-c%20a.b%3Dx%5C%20project%3Dno%20%20neon_lsn:0/2%20project%3Dep-calm-1": (
+        Gets("options=neon_lsn%3A0/2%20project%3Dep-calm-1", {"statement_cache_size": 0}, left_out=("options",)),
+        Gets("options=neon_lsn%3A0/2%20project%3Dep-calm-1", {"prepare_threshold": None}, left_out=("options",)),
+        Gets("options=neon_lsn%3A0/2%20project%3Dep-calm-1", left_out=("pgbouncer", "options")),
+        Gets("options=neon_lsn%3A0/2%20project%3Dep-calm-1", left_out=("options",)),
     ),
 }
 
@@ -222,7 +262,7 @@ def test_the_systems_certificates_verify_in_full(parameters: str) -> None:
         assert getattr(url, f"for_{client}")().dsn.endswith("/d?sslmode=verify-full&sslrootcert=system")
     assert url.for_prisma().dsn.endswith("/d?sslmode=verify-full")
     asyncpg = url.for_asyncpg()
-    assert asyncpg.dsn.endswith("/d")
+    assert asyncpg.dsn.endswith("/d?sslmode=verify-full&sslrootcert=system")  # alone it fails, and never goes without
     assert asyncpg.connect["ssl"].verify_mode is ssl.CERT_REQUIRED
     assert asyncpg.connect["ssl"].check_hostname
 
@@ -238,8 +278,11 @@ def test_what_neon_hands_out_works_as_it_is() -> None:
     text = "postgresql://u:p@ep-calm-1-pooler.eu.aws.neon.tech/d?sslmode=require&channel_binding=require"
     url = DatabaseURL.parse(text)
     host = "ep-calm-1-pooler.eu.aws.neon.tech"
-    assert url.for_asyncpg().dsn == f"postgresql://u:p@{host}/d?sslmode=require"
-    assert dict(url.for_asyncpg().connect) == {"statement_cache_size": 0}
+    # asyncpg binds no channels: it checks the certificate, which is signed by a public CA.
+    assert url.for_asyncpg().dsn == f"postgresql://u:p@{host}/d?sslmode=verify-full&sslrootcert=system"
+    connect = dict(url.for_asyncpg().connect)
+    assert connect.pop("ssl").check_hostname
+    assert connect == {"statement_cache_size": 0}
     assert url.for_psycopg().dsn == f"postgresql://u:p@{host}/d?sslmode=require&channel_binding=require"
     assert dict(url.for_psycopg().connect) == {"prepare_threshold": None}
     assert url.for_prisma().dsn == f"postgresql://u:p@{host}/d?sslmode=verify-full"

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import psycopg
@@ -19,6 +19,7 @@ from psycopg import sql
 from yoyo import get_backend
 
 from chatdb.url import DatabaseURL
+from tests.chatdb.url.asking import CLIENTS, ask
 from tests.chatdb.url.forwarding import forwarded
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from tests.support.server import PostgresServer
 
-CLIENTS = ("psycopg", "asyncpg", "yoyo")
 PASSWORD = "p@:/?#[]%&=+ é%41'\"\\"
 
 
@@ -36,31 +36,6 @@ def database(server: PostgresServer) -> Iterator[DatabaseURL]:
     made = server.create_database()
     yield made
     server.drop_database(made)
-
-
-def ask(url: DatabaseURL, client: str, question: str) -> Any:
-    """The first value of a query's answer, through what the URL becomes for this client."""
-    if client == "psycopg":
-        settings = url.for_psycopg()
-        with psycopg.connect(settings.dsn, **settings.connect) as connection:
-            row = connection.execute(question.encode()).fetchone()
-            return row[0] if row else None
-    if client == "yoyo":
-        backend = get_backend(url.for_yoyo().dsn)
-        try:
-            return backend.execute(question).fetchone()[0]
-        finally:
-            backend.connection.close()
-    return asyncio.run(_ask_asyncpg(url, question))
-
-
-async def _ask_asyncpg(url: DatabaseURL, question: str) -> Any:
-    settings = url.for_asyncpg()
-    connection = await asyncpg.connect(settings.dsn, **settings.connect)
-    try:
-        return await connection.fetchval(question)
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -192,6 +167,11 @@ def encrypted(url: DatabaseURL, client: str) -> bool:
         {"sslmode": "require", "channel_binding": "prefer"},
         {"sslmode": "no-verify"},
         {"ssl": "true"},
+        {"ssl": "require"},
+        {"ssl": "require", "sslmode": "prefer"},
+        {"ssl": "verify-full", "sslrootcert": "CA"},
+        {"ssl": "verify-ca", "sslrootcert": "CA"},
+        {"ssl_min_protocol_version": "TLSv1.2"},
         {"sslcert": "CA"},  # taken as it stands, libpq would connect without TLS, and say nothing
         {"sslcert": "CA", "sslmode": "require"},
         {"sslcert": "CA", "sslaccept": "strict"},
@@ -215,8 +195,11 @@ def test_tls_is_used_when_it_was_asked_for(
     [
         {"sslcert": "OTHER"},
         {"sslmode": "verify-full", "sslrootcert": "OTHER"},
+        {"ssl": "verify-full", "sslrootcert": "OTHER"},
+        {"ssl": "verify-ca", "sslrootcert": "OTHER"},
         {"sslaccept": "strict"},
         {"sslrootcert": "system"},
+        {"sslmode": "require", "uselibpqcompat": "false"},
     ],
     ids=str,
 )
@@ -228,3 +211,10 @@ def test_a_certificate_of_another_authority_is_refused(
     given = {name: str(other) if value == "OTHER" else value for name, value in parameters.items()}
     with pytest.raises((psycopg.OperationalError, OSError), match=r"(?i)certificate"):
         encrypted(secured[0].copy_merge_params(given), client)
+
+
+def test_a_client_that_binds_no_channels_checks_the_certificate_instead(secured: tuple[DatabaseURL, Path]) -> None:
+    url = secured[0].copy_merge_params({"sslmode": "require", "channel_binding": "require"})
+    with pytest.raises(OSError, match="certificate"):
+        encrypted(url, "asyncpg")
+    assert encrypted(url.copy_merge_params({"sslrootcert": str(secured[1])}), "asyncpg")

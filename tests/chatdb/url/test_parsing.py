@@ -92,6 +92,20 @@ REFUSED = [
     ("postgresql://h/d?sslaccept=secret", "sslaccept is not one of"),
     ("postgresql://h/d?connection_limit=secret", "connection_limit is not a whole number"),
     ("postgresql://h/d?pool_timeout=-1", "pool_timeout is not a whole number"),
+    ("postgresql://h/d?connect_timeout=2147483648", "connect_timeout is not a whole number up to 2147483647"),
+    (f"postgresql://h/d?socket_timeout={'9' * 5000}", "socket_timeout is not a whole number"),
+    (f"postgresql://u:secret@h:{'1' * 5000}/d", "65535"),
+    (f"postgresql://u:secret@h/d?port={'1' * 5000}", "65535"),
+    ("'postgresql://u:secret@h/d'", "docker --env-file"),
+    ('"postgresql://u:secret@h/d"', "quote"),
+    ("\u201cpostgresql://u:secret@h/d\u201d", "quote"),
+    ("psql 'postgresql://u:secret@h/d?sslmode=require'", "psql command"),
+    ("psql postgresql://u:secret@h/d", "psql command"),
+    ("psql -h h -U u", "psql command"),
+    ("DATABASE_URL=postgresql://u:secret@h/d", "assignment"),
+    ('export DATABASE_URL="postgresql://u:secret@h/d"', "assignment"),
+    ("host=h user=u password=secret", "assignment"),
+    ("jdbc:postgresql://h/d?user=u&password=secret", "JDBC"),
 ]
 
 
