@@ -10,6 +10,7 @@ _SERVER = {
     "server.neon_project_id": "null where the server is not a Neon compute",
     "server.neon_branch_id": "as above",
     "server.neon_endpoint_id": "as above",
+    "server.standby": "whether it is a standby, which shows what it has received so far",
 }
 _FAULTS = {
     "faults": "why a deploy would refuse; empty when it would not",

@@ -70,6 +70,7 @@ def server_document(server: str, identity: Identity) -> Document:
         "neon_project_id": identity.project_id or None,
         "neon_branch_id": identity.branch_id or None,
         "neon_endpoint_id": identity.endpoint_id or None,
+        "standby": identity.in_recovery,
     }
 
 

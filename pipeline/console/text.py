@@ -93,7 +93,8 @@ def _show_file(file: MigrationFile) -> None:
 
 def _server(address: str, identity: Identity) -> str:
     neon = f", Neon branch {identity.branch_id}" if identity.branch_id else ""
-    return f"{address} (PostgreSQL {identity.version_text}{neon})"
+    standby = ", a standby" if identity.in_recovery else ""
+    return f"{address} (PostgreSQL {identity.version_text}{neon}{standby})"
 
 
 def counted(number: int, noun: str = "migration") -> str:

@@ -108,12 +108,15 @@ def look(
     patience: Patience | None = None,
     observer: Observer | None = None,
 ) -> tuple[str, Identity, History]:
-    """Read a server's identity and history without the lock, and check that it is the one that was meant. Raises as apply."""
+    """Read a server's identity and history without the lock, and check that it is the one that was meant.
+
+    A standby answers too: with what it has received so far. Raises as apply.
+    """
     opened = open_reading(
         url, application="chat-database look", patience=patience or Patience(), observer=observer or Observer()
     )
     with opened.session:
-        check_target(target or Target(), opened.identity, opened.history, opened.session.shown_as)
+        check_target(target or Target(), opened.identity, opened.history, opened.session.shown_as, writes=False)
     return opened.session.shown_as, opened.identity, opened.history
 
 

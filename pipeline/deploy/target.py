@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DatabaseFailed, NotLocal, Refused, WrongTarget
+from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.quoting import literal
 
@@ -32,13 +32,14 @@ class Target:
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def check_target(target: Target, identity: Identity, history: History, shown: str) -> None:
-    """Compare what was meant with who answered.
+def check_target(target: Target, identity: Identity, history: History, shown: str, *, writes: bool = True) -> None:
+    """Compare what was meant with who answered; for a verb that only looks (not `writes`), a standby will do.
 
     Raises:
         NotLocal: a local-only verb reached a Neon compute.
         WrongTarget: the server is another branch than the stack's, or another environment by its own marker.
         Refused: the database has the history of another tool, which nobody adopted yet.
+        ConfigurationError: the session's triggers and foreign keys are switched off.
         DatabaseFailed: the server is a standby.
     """
     if target.local_only and identity.is_neon:
@@ -46,11 +47,8 @@ def check_target(target: Target, identity: Identity, history: History, shown: st
             f"{shown} leads to the Neon branch {identity.branch_id or '(unnamed)'}, which is not local",
             remedy="Nothing was changed. `./inv deploy --env …` applies committed migrations there.",
         )
-    if identity.in_recovery:
-        raise DatabaseFailed(
-            f"{shown} is in recovery (a standby, or a server that is still starting): it takes no writes",
-            remedy="Nothing was changed. Connect to the primary.",
-        )
+    if writes:
+        _check_writable(identity, shown)
     _check_branch(target, identity, shown)
     _check_marker(target, identity, history)
     if identity.other_history and not history.exists:
@@ -73,6 +71,22 @@ def marker_sql(target: Target, history: History) -> str:
         "ON CONFLICT (only_row) DO UPDATE SET environment = excluded.environment, branch_id = excluded.branch_id, "
         "marked_at = pg_catalog.clock_timestamp();"
     )
+
+
+def _check_writable(identity: Identity, shown: str) -> None:
+    if identity.in_recovery:
+        raise DatabaseFailed(
+            f"{shown} is in recovery (a standby, or a server that is still starting): it takes no writes",
+            remedy="Nothing was changed. Connect to the primary.",
+        )
+    # Only a superuser may set it, so it cannot be among what a session of ours brings along.
+    if identity.replication_role == "replica":
+        raise ConfigurationError(
+            f"session_replication_role is replica in every session of {identity.user} at {shown}: files would run with "
+            "their triggers and foreign keys switched off",
+            remedy="Nothing was changed. As a superuser, where it was set: ALTER ROLE … or ALTER DATABASE … RESET "
+            "session_replication_role.",
+        )
 
 
 def _check_branch(target: Target, identity: Identity, shown: str) -> None:

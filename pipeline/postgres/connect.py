@@ -21,23 +21,51 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
 
 # They come in the start-up packet and not as SET: RESET ALL between two files returns to them, and a pooler, which could
-# not keep them, refuses them.
+# not keep them, refuses them. The second half is every setting that a role or a database may bring along and that changes
+# what a file means or what it stores, in PostgreSQL 14 to 18; the values are those of a fresh server. A test goes through
+# the server's own list.
 SETTINGS: Mapping[str, str] = {
-    "search_path": "public",
-    "default_transaction_isolation": "read committed",
     "lock_timeout": "2s",
     "statement_timeout": "15min",
     "idle_session_timeout": "10min",
     "idle_in_transaction_session_timeout": "1min",
     # a killed client's statement stops within this time instead of running, and committing, to its end
     "client_connection_check_interval": "200ms",
-    "standard_conforming_strings": "on",
     "client_encoding": "UTF8",
     "client_min_messages": "notice",
-    "DateStyle": "ISO",
+    "exit_on_error": "off",
+    # how text is read
+    "search_path": "public",
+    "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
     "TimeZone": "UTC",
-    "default_tablespace": "",
+    "timezone_abbreviations": "Default",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "default_text_search_config": "pg_catalog.english",
+    # how values become text
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "quote_all_identifiers": "off",
+    "xmlbinary": "base64",
+    # what statements do
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "row_security": "on",
+    "gin_fuzzy_search_limit": "0",
     "check_function_bodies": "on",
+    "plpgsql.check_asserts": "on",
+    "plpgsql.extra_errors": "none",
+    # what new objects are like
+    "default_tablespace": "",
+    "default_table_access_method": "heap",
+    "password_encryption": "scram-sha-256",
 }
 
 # libpq sends these as settings of their own, which the server takes after, and so instead of, those above.
@@ -60,8 +88,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries
 _REFUSED = re.compile(r"connection refused|no such file or directory", re.IGNORECASE)
 _TRANSIENT = re.compile(
     r"starting up|shutting down|not yet accepting connections|server closed the connection unexpectedly|"
-    r"timeout expired|connection reset|too many clients|remaining connection slots|compute is not ready|"
-    r"could not receive data|in recovery mode|broken pipe|ssl syscall error",
+    r"timeout expired|connection reset|too many (clients|connections)|remaining connection slots|compute is not ready|"
+    r"could not receive data|in recovery mode|broken pipe|ssl syscall error|terminating connection due to",
     re.IGNORECASE,
 )
 _POOLER = re.compile(r"unsupported startup parameter", re.IGNORECASE)

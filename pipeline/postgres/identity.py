@@ -24,6 +24,7 @@ COLUMNS = ", ".join(
         "pg_catalog.current_setting('server_version_num')",
         "current_user",
         "pg_catalog.current_database()",
+        "pg_catalog.current_setting('session_replication_role')",
         *(f"pg_catalog.to_regclass('{name}')" for name in _OTHER_HISTORIES),
     ]
 )
@@ -45,6 +46,7 @@ class Identity:
     version: int  # as 160014
     user: str
     database: str
+    replication_role: str  # "replica" where somebody switched triggers and foreign keys off
     other_history: str  # a table of another migration tool, as "_prisma_migrations", or empty
 
     @property
@@ -60,7 +62,7 @@ class Identity:
 
 def parse_identity(row: Sequence[str | None]) -> Identity:
     """The Identity of a row of COLUMNS."""
-    _, project, branch, endpoint, recovery, read_only, version, user, database, *others = row
+    _, project, branch, endpoint, recovery, read_only, version, user, database, replication_role, *others = row
     return Identity(
         project_id=project or "",
         branch_id=branch or "",
@@ -70,5 +72,6 @@ def parse_identity(row: Sequence[str | None]) -> Identity:
         version=int(version or 0),
         user=user or "",
         database=database or "",
+        replication_role=replication_role or "",
         other_history=next((name for name in others if name), ""),
     )

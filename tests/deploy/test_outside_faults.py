@@ -15,7 +15,10 @@ import pytest
 from pipeline.deploy import apply, together
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience
+from pipeline.deploy.survey import survey
+from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, TimedOut
+from pipeline.postgres.connect import open_session
 from pipeline.postgres.embedded import EmbeddedServer
 from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import SAMPLE_IDS, Database
@@ -142,6 +145,32 @@ def test_a_wrong_password_is_not_tried_twice_and_not_shown(db: Database, sample:
     assert "mistyped-and-secret" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
 
 
+@pytest.mark.parametrize("limited", ["ROLE chat_limited", "DATABASE {database}"])
+def test_a_connection_limit_that_is_reached_is_waited_for(db: Database, superuser: Database, limited: str) -> None:
+    superuser.run("CREATE ROLE chat_limited LOGIN PASSWORD 'limited'")
+    url = db.url.copy_with(user="chat_limited", password="limited")
+    limited = limited.format(database=db.url.database)
+    try:
+        superuser.run(f"ALTER {limited} CONNECTION LIMIT 1")
+        with open_session(url, application_name="the first") as first:
+            with pytest.raises(DatabaseFailed, match="too many connections") as caught:
+                open_session(url, application_name="impatient", wait=0.3)
+            assert "Nothing was changed" in caught.value.remedy
+            with CountingProxy(db.url.host, db.url.port or 5432) as proxy:
+
+                def end_the_first() -> None:
+                    until(lambda: proxy.connections >= 2)
+                    first.close()
+
+                ending = threading.Thread(target=end_the_first)
+                ending.start()
+                open_session(url.copy_with(host="127.0.0.1", port=proxy.port), application_name="patient").close()
+                ending.join()
+    finally:
+        superuser.run(f"ALTER {limited} CONNECTION LIMIT -1")
+        superuser.run("DROP ROLE chat_limited")
+
+
 def test_a_read_only_database_takes_nothing(db: Database, server: PostgresServer, sample: FolderBuilder) -> None:
     superuser = Database(server.superuser)
     superuser.run(f"ALTER DATABASE {db.url.database} SET default_transaction_read_only = on")
@@ -222,7 +251,9 @@ def test_a_lock_that_never_comes_is_given_up_with_exit_code_6(
     assert "1 of 2 applied in this run (through 0001_first); nothing of 0002_waits is." in caught.value.message
 
 
-def test_a_standby_is_refused(sample: FolderBuilder, standby: DatabaseURL) -> None:
+def test_a_standby_is_looked_at_and_not_deployed_to(sample: FolderBuilder, standby: DatabaseURL) -> None:
+    seen = survey(standby, sample.read(), target=Target(), observer=Observer())
+    assert (seen.identity.in_recovery, [file.id for file in seen.plan.pending]) == (True, SAMPLE_IDS)
     with pytest.raises(DatabaseFailed, match="is in recovery") as caught:
         apply(standby, sample.read())
     assert caught.value.exit_code == 5

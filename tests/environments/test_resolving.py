@@ -120,7 +120,14 @@ def test_any_setting_of_neon_makes_a_server_not_local(setting: str) -> None:
 
     def identity(**ids: str) -> Identity:
         return Identity(
-            **ids, in_recovery=False, read_only=False, version=160014, user="ada", database="chat", other_history=""
+            **ids,
+            in_recovery=False,
+            read_only=False,
+            version=160014,
+            user="ada",
+            database="chat",
+            replication_role="origin",
+            other_history="",
         )
 
     require_not_neon(here, identity(**plain), "reset")
