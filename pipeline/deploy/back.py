@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.failure import explain_file
-from pipeline.deploy.leftovers import find_index
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience, open_locked
-from pipeline.deploy.outside import limits_sql
+from pipeline.deploy.outside import undo_outside
 from pipeline.deploy.run import AppliedNow, Report, ask
 from pipeline.deploy.signals import RERUN, SignalReceived
 from pipeline.deploy.target import Target, check_target
+from pipeline.deploy.tidying import may_have_left
 from pipeline.deploy.together import Step, run_together
 from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationFileError, PipelineError, UsageError
-from pipeline.history.record import CLEAN, Author, unmark_sql
-from pipeline.postgres.session import ConnectionLost, ServerError
+from pipeline.history.record import Author
+from pipeline.postgres.session import ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.migrations import Applied, Folder, MigrationFile
     from pipeline.migrations.script import Script
-    from pipeline.postgres.session import Session
 
 
 def rollback(
@@ -62,18 +60,19 @@ def rollback(
                 if script.transactional:
                     run_together(opened.session, [Step.backward(file, script, written_by)], observer, count)
                 else:
-                    _run_outside(opened.session, file, script, written_by)
+                    undo_outside(opened.session, file, script, written_by, observer)
                     count(file.id, None)
         except ConnectionLost as lost:
             # the last answer may be lost and not the work
             raise DatabaseFailed(
-                f"{lost.message}\nat least {_standing(chosen, {each.id for each in done})}", remedy=RERUN
+                f"{lost.message}\nat least {_standing(chosen, {each.id for each in done}, left=_worst(chosen, done))}",
+                remedy=RERUN,
             ) from lost
         except SignalReceived as signal:
             applied = ask(opened.session)
             gone = None if applied is None else {file.id for file, _ in chosen if file.id not in applied}
             raise Interrupted(
-                f"interrupted; {_standing(chosen, gone)}", signal_number=signal.number, remedy=RERUN
+                f"interrupted; {_standing(chosen, gone, left=signal.left)}", signal_number=signal.number, remedy=RERUN
             ) from None
         except PipelineError as error:
             error.message = f"{error.message}\n{_standing(chosen, {each.id for each in done})}"
@@ -111,21 +110,15 @@ def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[tup
     return chosen
 
 
-def _standing(chosen: Sequence[tuple[MigrationFile, Script]], gone: set[str] | None) -> str:
-    """One sentence about what of a rollback is done."""
+def _worst(chosen: Sequence[tuple[MigrationFile, Script]], done: Sequence[AppliedNow]) -> str:
+    """What the file may have left that was at work when the connection was lost."""
+    concurrent = chosen[len(done)][1].concurrent if len(done) < len(chosen) else None
+    return "" if concurrent is None else may_have_left(concurrent)
+
+
+def _standing(chosen: Sequence[tuple[MigrationFile, Script]], gone: set[str] | None, *, left: str | None = None) -> str:
+    """One sentence about what of a rollback is done, and one about what a file outside a transaction has `left`."""
+    about_left = f"\n{left}" if left else ""
     if gone is None:
-        return "what of this run is rolled back is not known: `./inv status` tells."
-    return f"{len(gone)} of {len(chosen)} rolled back in this run."
-
-
-def _run_outside(session: Session, file: MigrationFile, script: Script, author: Author) -> None:
-    """The statement, then the record. After a crash between them a rerun finds an index that was to be dropped gone already."""
-    concurrent = script.concurrent
-    assert concurrent is not None  # noqa: S101 - told to the type checker: the script is not transactional
-    if concurrent.kind != "drop index" or find_index(session, concurrent) is not None:
-        session.run(limits_sql(script))
-        try:
-            session.run(concurrent.sql)
-        except ServerError as error:
-            raise explain_file(error, script) from error
-    session.run(unmark_sql(file, author) + CLEAN)
+        return f"what of this run is rolled back is not known: `./inv status` tells.{about_left}"
+    return f"{len(gone)} of {len(chosen)} rolled back in this run.{about_left}"

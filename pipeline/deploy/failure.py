@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DatabaseFailed, MigrationFailed
+from pipeline.errors import DatabaseFailed, MigrationFailed, TimedOut
+from pipeline.migrations.out_of_place import remedy_at_run_time
 from pipeline.migrations.sql_text import line_of
 from pipeline.postgres.lock import find_holder
 
@@ -46,6 +47,16 @@ def lock_given_away(session: Session, path: str) -> DatabaseFailed:
     )
 
 
+def gave_up(error: ServerError, path: str, waited: float) -> TimedOut:
+    """The file at `path` did not get a lock that it needs, tried for so many seconds."""
+    return TimedOut(
+        f"it did not get a lock that it needs within {waited:.0f} s, tried many times: {error.message}",
+        where=path,
+        remedy="Nothing of it is applied. Find what holds the lock (pg_stat_activity: long transactions), or deploy at a "
+        "quieter time, or set `-- pipeline: lock-timeout=…` in the file.",
+    )
+
+
 def _where(error: ServerError, script: Script) -> str:
     position = error.fields.get("internal_position", "")
     if position.isdigit() and error.fields.get("internal_query") == script.text:
@@ -59,6 +70,6 @@ def _hint(error: ServerError) -> str:
 
 
 def _remedy(error: ServerError) -> str:
-    if error.sqlstate == _NOT_IN_A_TRANSACTION or "cannot be executed from a function" in error.message:
-        return "Put the statement into a file of its own with `-- transactional: false`."
+    if error.sqlstate == _NOT_IN_A_TRANSACTION:
+        return remedy_at_run_time(error.fields.get("message", ""))
     return "Correct the file (it was not applied, so it may be edited), and run it again."

@@ -159,12 +159,12 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
                 run_together(opened.session, steps_forward(group, author), run.observer, count)
             else:
                 unfinished = opened.history.unfinished.get(group[0].id)
-                count(group[0].id, run_outside(opened.session, group[0], author, unfinished))
+                count(group[0].id, run_outside(opened.session, group[0], author, unfinished, run.observer))
     except ConnectionLost as lost:
         return _after_loss(run, plan, done, lost)
     except SignalReceived as signal:
         raise Interrupted(
-            f"interrupted; {_standing(plan, ask(opened.session))}",
+            f"interrupted; {_standing(plan, ask(opened.session), left=signal.left)}",
             signal_number=signal.number,
             remedy=RERUN,
         ) from None
@@ -191,6 +191,9 @@ def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLo
     try:
         run.observer.note(f"{lost.message}; asking on a new connection what is applied")
         again = _open(run)
+        with again.session:
+            applied = again.history.applied
+            left = _look_after_loss(plan, again)
     except SignalReceived as signal:
         raise Interrupted(
             f"interrupted after {lost.message}; {_standing(plan, confirmed, at_least=True)}",
@@ -203,14 +206,22 @@ def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLo
             f"{_standing(plan, confirmed, at_least=True)}",
             remedy="Run it again when the server answers: it asks first, and goes on from there.",
         ) from lost
-    with again.session:
-        applied = again.history.applied
     if all(file.id in applied for file in plan.pending):
         times = {each.id: each.milliseconds for each in done}
         for file in plan.pending[len(done) :]:
             run.observer.applied(file.id, applied[file.id].duration_ms)
         return [AppliedNow(file.id, times.get(file.id, applied[file.id].duration_ms)) for file in plan.pending]
-    raise DatabaseFailed(f"{lost.message}\n{_standing(plan, set(applied))}", remedy=RERUN) from lost
+    raise DatabaseFailed(f"{lost.message}\n{_standing(plan, set(applied), left=left)}", remedy=RERUN) from lost
+
+
+def _look_after_loss(plan: Plan, again: Opened) -> str | None:
+    """What the file left that was at work, when it runs outside a transaction; None for one in a transaction."""
+    file = next((file for file in plan.pending if file.id not in again.history.applied), None)
+    if file is None or file.forward.transactional:
+        return None
+    from pipeline.deploy.outside import look_after_loss
+
+    return look_after_loss(again.session, file, again.history.unfinished.get(file.id))
 
 
 def ask(session: Session) -> set[str] | None:
@@ -223,19 +234,28 @@ def ask(session: Session) -> set[str] | None:
         return None
 
 
-def _standing(plan: Plan, applied: set[str] | None, *, at_least: bool = False) -> str:
-    """One sentence about what of a plan is applied."""
+def _standing(plan: Plan, applied: set[str] | None, *, at_least: bool = False, left: str | None = None) -> str:
+    """One sentence about what of a plan is applied, and one about what a file outside a transaction has `left`."""
+    about_left = f"\n{left}" if left else ""
     if applied is None:
-        return "what of this run is applied is not known: `./inv status` tells."
+        return f"what of this run is applied is not known: `./inv status` tells.{about_left}"
     done = [file.id for file in plan.pending if file.id in applied]
-    left = [file for file in plan.pending if file.id not in applied]
+    missing = [file for file in plan.pending if file.id not in applied]
     head = f"{len(done)} of {len(plan.pending)} applied in this run"
     if at_least:
         head = f"at least {head}"
     if done:
         head += f" (through {done[-1]})"
-    if not left or at_least:
+    if not missing:
         return f"{head}."
-    if left[0].forward.transactional:
-        return f"{head}; nothing of {left[0].id} is."
-    return f"{head}; {left[0].id} is not, and the next run looks at what it may have left."
+    concurrent = missing[0].forward.concurrent
+    if at_least:
+        from pipeline.deploy.tidying import may_have_left
+
+        worst = may_have_left(concurrent) if concurrent is not None else ""
+        return f"{head}.\n{worst}".rstrip()
+    if concurrent is None:
+        return f"{head}; nothing of {missing[0].id} is."
+    if left == "":
+        return f"{head}; {missing[0].id} is not, and it left nothing behind."
+    return f"{head}; {missing[0].id} is not, and the next run looks at what it may have left.{about_left}"

@@ -19,7 +19,12 @@ RERUN = "Run it again: it goes on where this one stopped."
 
 
 class SignalReceived(BaseException):
-    """SIGINT or SIGTERM. Not an Exception: nothing but the run itself may take it for a failure of its own."""
+    """SIGINT or SIGTERM. Not an Exception: nothing but the run itself may take it for a failure of its own.
+
+    `left` is what a statement outside a transaction left when it was cancelled: "" for nothing, None where nobody looked.
+    """
+
+    left: str | None = None
 
     def __init__(self, number: int) -> None:
         super().__init__(f"signal {number}")

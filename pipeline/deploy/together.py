@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.failure import explain_file, lock_given_away
-from pipeline.errors import DatabaseFailed, TimedOut
+from pipeline.deploy.failure import explain_file, gave_up, lock_given_away
+from pipeline.deploy.retrying import RETRY_FOR, TRY_AGAIN, Retries
+from pipeline.errors import DatabaseFailed
 from pipeline.history.record import CLEAN, LOCK_LOST, apply_sql, rollback_sql
 from pipeline.postgres.session import ServerError
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 1 << 20
 
-# lock_not_available, deadlock_detected, serialization_failure: nothing of the file is applied, and it may be tried again.
-_TRY_AGAIN = frozenset({"55P03", "40P01", "40001"})
-_RETRY_FOR = 120.0  # seconds, from the first refusal of one file
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0  # seconds
 _UNIQUE_VIOLATION = "23505"
 
 
@@ -66,7 +62,7 @@ def run_together(
     observer: Observer,
     committed: Callable[[str, int | None], None],
     *,
-    retry_for: float = _RETRY_FOR,
+    retry_for: float = RETRY_FOR,
 ) -> None:
     """Run the steps in order. `committed` is told of each one and of its milliseconds as its COMMIT is answered.
 
@@ -76,7 +72,7 @@ def run_together(
         ConnectionLost: the connection ended; what was committed last is not known.
     """
     done = 0
-    pause, give_up, refused = _FIRST_PAUSE, 0.0, -1
+    retries, refused = Retries(retry_for), -1
     while done < len(steps):
         batch = next(_batches(steps[done:]))
         tally = _Tally(batch, committed)
@@ -90,16 +86,15 @@ def run_together(
             step = steps[done] if done < len(steps) else steps[-1]
             if error.sqlstate == LOCK_LOST:
                 raise lock_given_away(session, step.script.path) from error
-            if error.sqlstate not in _TRY_AGAIN:
+            if error.sqlstate not in TRY_AGAIN:
                 raise _failed(error, step) from error
             if refused != done:
-                pause, give_up, refused = _FIRST_PAUSE, time.monotonic() + retry_for, done
-            if time.monotonic() + pause > give_up:
-                raise _gave_up(error, step, retry_for) from error
-            seconds = random.uniform(pause / 2, pause)  # noqa: S311 - jitter, not a secret
+                retries, refused = Retries(retry_for), done
+            seconds = retries.next_pause()
+            if seconds is None:
+                raise gave_up(error, step.script.path, retry_for) from error
             observer.retrying(step.id, error.fields.get("message", ""), seconds)
             time.sleep(seconds)
-            pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 class _Tally:
@@ -139,12 +134,3 @@ def _failed(error: ServerError, step: Step) -> DatabaseFailed:
             remedy="Is stock yoyo, or a file that gives locks away, at work on the same database? Run it again.",
         )
     return explain_file(error, step.script)
-
-
-def _gave_up(error: ServerError, step: Step, waited: float) -> TimedOut:
-    return TimedOut(
-        f"it did not get a lock that it needs within {waited:.0f} s, tried many times: {error.message}",
-        where=step.script.path,
-        remedy="Nothing of it is applied. Find what holds the lock (pg_stat_activity: long transactions), or deploy at a "
-        "quieter time, or set `-- pipeline: lock-timeout=…` in the file.",
-    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.lint.finding import Finding
+from pipeline.migrations.out_of_place import OF_ITS_OWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,14 @@ EXCLUDED = {
     "prefer-repack": "an extension that Neon has not",
 }
 
+# What squawk's help leaves out: how such a statement is written here.
+_OF_ITS_OWN = {
+    "require-concurrent-index-creation",
+    "require-concurrent-index-deletion",
+    "require-concurrent-partition-detach",
+    "require-concurrent-reindex",
+}
+
 
 def squawk(sources: Sequence[Source]) -> list[Finding]:
     """Run squawk over these migrations.
@@ -110,6 +119,9 @@ def _counts(item: dict[str, Any], source: Source) -> bool:
 
 
 def _finding(item: dict[str, Any]) -> Finding:
+    help_ = item["help"] or "See its page."
+    if item["rule_name"] in _OF_ITS_OWN:
+        help_ += f" {OF_ITS_OWN}"
     # squawk counts lines and columns from 0
     return Finding(
         path=item["file"],
@@ -119,7 +131,7 @@ def _finding(item: dict[str, Any]) -> Finding:
         end_column=item["column_end"] + 1,
         rule=item["rule_name"],
         message=item["message"],
-        help=f"{item['help'] or 'See its page.'} (https://squawkhq.com/docs/{item['rule_name']})",
+        help=f"{help_} (https://squawkhq.com/docs/{item['rule_name']})",
     )
 
 

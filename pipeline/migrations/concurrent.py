@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 class Concurrent:
     """A statement that PostgreSQL refuses inside a transaction block.
 
-    `kind` is "create index", "drop index", "reindex index", "reindex table" or "vacuum"; `name` is the object's name as
-    the file spells it (quoted, with a schema or without; empty for VACUUM). For CREATE INDEX it has the schema of the table,
-    where PostgreSQL puts a new index; `table` is spelled likewise, `bare_table` without its schema, and `definition` is what
-    follows the table's name.
+    `kind` is "create index", "drop index", "reindex index", "reindex table", "detach partition", "vacuum" or "cluster";
+    `name` is the object's name as the file spells it (quoted, with a schema or without; empty for VACUUM). For CREATE INDEX it
+    has the schema of the table, where PostgreSQL puts a new index; `table` is spelled likewise, `bare_table` without its
+    schema, and `definition` is what follows the table's name. For DETACH PARTITION `name` is the partition and `table` what
+    it is detached from. An `exclusive` one keeps readers waiting for as long as it waits itself.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Concurrent:
     definition: str = ""
     unique: bool = False
     if_not_exists: bool = False
+    exclusive: bool = False
 
 
 def read_concurrent(statement: Statement) -> Concurrent | None:
@@ -42,7 +44,11 @@ def read_concurrent(statement: Statement) -> Concurrent | None:
     if reader.take("REINDEX"):
         return _reindex(reader)
     if reader.take("VACUUM"):
-        return Concurrent("vacuum", statement.text)
+        return Concurrent("vacuum", statement.text, exclusive=_is_full(reader))
+    if reader.take("CLUSTER"):
+        return _cluster(reader)
+    if reader.take("ALTER", "TABLE"):
+        return _detach_partition(reader)
     return None
 
 
@@ -80,6 +86,40 @@ def _reindex(reader: _Reader) -> Concurrent | None:
             if concurrently and name and reader.at_end:
                 return Concurrent(f"reindex {what.lower()}", reader.statement.text, name)
     return None
+
+
+def _detach_partition(reader: _Reader) -> Concurrent | None:
+    reader.take("IF", "EXISTS")
+    reader.take("ONLY")
+    table = reader.name()
+    reader.take("*")
+    if not table or not reader.take("DETACH", "PARTITION"):
+        return None
+    name = reader.name()
+    if not name or not reader.take("CONCURRENTLY") or not reader.at_end:
+        return None
+    return Concurrent("detach partition", reader.statement.text, name, table)
+
+
+def _cluster(reader: _Reader) -> Concurrent | None:
+    reader.parenthesised()
+    reader.take("VERBOSE")
+    name = reader.name()
+    if reader.take("ON"):  # CLUSTER index ON table, as before PostgreSQL 8.3
+        name = reader.name()
+    elif reader.take("USING"):
+        reader.name()
+    return Concurrent("cluster", reader.statement.text, name, exclusive=True) if name and reader.at_end else None
+
+
+def _is_full(reader: _Reader) -> bool:
+    """Whether a VACUUM rewrites its tables: VACUUM FULL, or VACUUM (…, FULL [true], …)."""
+    options = reader.parenthesised()
+    for index, word in enumerate(options):
+        if word == "FULL":
+            value = options[index + 1] if index + 1 < len(options) else ","
+            return value.strip("'\"").upper() not in {"FALSE", "OFF", "0"}
+    return reader.take("FULL")
 
 
 class _Reader:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import MigrationFileError
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
+from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, out_of_place
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:
@@ -178,6 +179,9 @@ def _refuse_what_breaks_the_transaction(found: list[Statement], path: str) -> No
 def _breaks_the_transaction(statement: Statement) -> tuple[str, str] | None:
     words = statement.words
     first, rest = words[0], words[1:]
+    misplaced = out_of_place(words)
+    if misplaced is not None:
+        return f"{misplaced[0]} cannot run in a transaction, and is no migration's", misplaced[1]
     if first in _TRANSACTION_CONTROL or (first, *rest[:1]) in {("START", "TRANSACTION"), ("PREPARE", "TRANSACTION")}:
         return (
             f"{first} in a migration: the file and its record are one transaction already",
@@ -186,10 +190,9 @@ def _breaks_the_transaction(statement: Statement) -> tuple[str, str] | None:
     if first == "COPY" and ("STDIN" in rest or "STDOUT" in rest):
         return "COPY from or to the client has no client here", "Write the rows as INSERT … VALUES."
     if first == "VACUUM" or (first in {"CREATE", "DROP", "REINDEX"} and "CONCURRENTLY" in words[:5]):
-        return (
-            f"{' '.join(words[:2])} … cannot run in a transaction",
-            "Put it into a file of its own whose first lines hold `-- transactional: false`.",
-        )
+        return f"{' '.join(words[:2])} … cannot run in a transaction", OF_ITS_OWN
+    if words[:2] == ("ALTER", "TABLE") and "DETACH" in words and words[-1] == "CONCURRENTLY":
+        return "DETACH PARTITION … CONCURRENTLY cannot run in a transaction", OF_ITS_OWN
     if first == "\\":
         return "a psql command, not SQL", "Write it as SQL."
     return None
@@ -202,12 +205,16 @@ def _single(found: list[Statement], path: str) -> Concurrent:
             where=f"{path}:{found[1].line}",
             remedy="Give each a file of its own: after a crash between two, nobody could tell what was done.",
         )
+    misplaced = out_of_place(found[0].words)
+    if misplaced is not None:
+        raise MigrationFileError(
+            f"{misplaced[0]} is no migration's", where=f"{path}:{found[0].line}", remedy=misplaced[1]
+        )
     concurrent = read_concurrent(found[0])
     if concurrent is None:
         raise MigrationFileError(
-            "a file with `-- transactional: false` holds one CREATE INDEX CONCURRENTLY name, DROP INDEX CONCURRENTLY name, "
-            "REINDEX … CONCURRENTLY name or VACUUM",
+            f"a file with `-- transactional: false` holds one {ALLOWED}",
             where=f"{path}:{found[0].line}",
-            remedy="Name the index, one at a time; or remove `-- transactional: false`.",
+            remedy="Name the index or the table, one at a time; or remove `-- transactional: false`.",
         )
     return concurrent

@@ -60,28 +60,6 @@ def test_a_signal_while_waiting_for_the_lock_of_another_deploy_changes_nothing(
     assert apply(db.url, folder.write("0001_long", "SELECT 1;").read()).already == 0
 
 
-def test_an_interrupted_concurrent_index_is_healed_by_the_next_run(
-    db: Database, folder: FolderBuilder, processes: Processes
-) -> None:
-    folder.write("0001_t", "CREATE TABLE t (a int);")
-    apply(db.url, folder.read())
-    folder.write("0002_i", "-- transactional: false\nCREATE INDEX CONCURRENTLY i ON t (a);")
-    with db.connect() as writer:
-        writer.execute("BEGIN; INSERT INTO t VALUES (1)")
-        process = processes.start(db.url, folder.path)
-        until(lambda: db.value("SELECT count(*) FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted") == 1)
-        process.kill(signal.SIGINT)
-        outcome = process.outcome()
-        writer.execute("ROLLBACK")
-    assert outcome is not None
-    assert outcome.exit_code == 130
-    assert (
-        "0 of 1 applied in this run; 0002_i is not, and the next run looks at what it may have left." in outcome.error
-    )
-    assert [each.id for each in apply(db.url, folder.read()).applied] == ["0002_i"]
-    assert db.value("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass") is True
-
-
 SLEEPS = "CREATE TABLE t (); DO $$ BEGIN RAISE NOTICE 'asleep'; PERFORM pg_sleep(300); END $$;"
 
 

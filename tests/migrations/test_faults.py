@@ -58,6 +58,18 @@ FAULTY_TEXTS = [
         id="a schema before the index",
     ),
     pytest.param(NOT_TRANSACTIONAL + "DROP INDEX CONCURRENTLY a, b;", ":2", "holds one", id="two indexes"),
+    pytest.param(
+        "ALTER TABLE p DETACH PARTITION q CONCURRENTLY;", ":1", "cannot run in a transaction", id="DETACH CONCURRENTLY"
+    ),
+    pytest.param(
+        NOT_TRANSACTIONAL + "ALTER TABLE p DETACH PARTITION q;",
+        ":2",
+        "holds one",
+        id="DETACH that needs no file of its own",
+    ),
+    pytest.param(
+        NOT_TRANSACTIONAL + "ALTER TABLE p DETACH PARTITION q CONCURRENTLY, ADD a int;", ":2", "holds one", id="two"
+    ),
 ]
 
 
@@ -72,6 +84,60 @@ def test_a_faulty_text_is_named_with_its_line(
     assert message in fault.message
     assert fault.remedy
     assert fault.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("statement", "remedy"),
+    [
+        ("CREATE DATABASE d", "infra/"),
+        ("DROP DATABASE IF EXISTS d", "infra/"),
+        ("ALTER DATABASE d SET TABLESPACE s", "Neon has none"),
+        ("ALTER SYSTEM SET work_mem = '4MB'", "ALTER ROLE … SET"),
+        ("CREATE TABLESPACE s LOCATION '/s'", "Neon has none"),
+        ("DROP TABLESPACE s", "Neon has none"),
+        ("REINDEX DATABASE d", "REINDEX TABLE CONCURRENTLY name"),
+        ("REINDEX (VERBOSE) SCHEMA CONCURRENTLY s", "REINDEX TABLE CONCURRENTLY name"),
+        ("COMMIT PREPARED 'a'", "no migration prepares one"),
+        ("ROLLBACK PREPARED 'a'", "no migration prepares one"),
+        ("DISCARD ALL", "the runner"),
+        ("CLUSTER", "CLUSTER table"),
+        ("CLUSTER (VERBOSE)", "CLUSTER table"),
+    ],
+)
+@pytest.mark.parametrize("head", ["", NOT_TRANSACTIONAL], ids=["in a transaction", "outside of one"])
+def test_what_is_no_migrations_has_the_same_remedy_with_and_without_a_transaction(
+    folder: FolderBuilder, head: str, statement: str, remedy: str
+) -> None:
+    (fault,) = make_plan(folder.write("0001_first", f"{head}{statement};").read(), {}).faults
+    assert "is no migration's" in fault.message
+    assert remedy in fault.remedy
+    assert "remove `-- transactional: false`" not in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "exclusive"),
+    [
+        ("ALTER TABLE p DETACH PARTITION q CONCURRENTLY", "detach partition", False),
+        ('ALTER TABLE IF EXISTS ONLY s."P" DETACH PARTITION s."Q" CONCURRENTLY', "detach partition", False),
+        ("VACUUM", "vacuum", False),
+        ("VACUUM (ANALYZE) t", "vacuum", False),
+        ("VACUUM FULL t", "vacuum", True),
+        ("VACUUM (VERBOSE, FULL) t", "vacuum", True),
+        ("VACUUM (FULL TRUE, ANALYZE) t", "vacuum", True),
+        ("VACUUM (FULL off) t", "vacuum", False),
+        ('VACUUM (FULL 0) "full"', "vacuum", False),
+        ("CLUSTER t", "cluster", True),
+        ("CLUSTER VERBOSE t USING i", "cluster", True),
+        ("CLUSTER (VERBOSE) s.t USING i", "cluster", True),
+        ("CLUSTER i ON t", "cluster", True),
+    ],
+)
+def test_a_statement_outside_a_transaction_is_read(
+    folder: FolderBuilder, statement: str, kind: str, exclusive: bool
+) -> None:
+    concurrent = folder.write("0001_first", f"{NOT_TRANSACTIONAL}{statement};").read().files[0].forward.concurrent
+    assert concurrent is not None
+    assert (concurrent.kind, concurrent.exclusive) == (kind, exclusive)
 
 
 @pytest.mark.parametrize(
