@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pipeline.check.base import against_base, new_ids, read_base
@@ -100,7 +101,8 @@ def _proofs(place: Place, folder: Folder) -> list[Finding]:
 
         proven = pool.submit(unproven_rollbacks, beside, early.files)
         try:
-            found = _about_study(place, study_beside(build_current, desired, place.schema))
+            seen = study_beside(build_current, desired, place.schema)
+            found = [*_about_study(place, seen), *_about_prisma(place, folder, seen.current.database)]
         except InvalidPlan as fault:
             found = [_from_fault(fault)]
         return [*found, *unproven, *proven.result()]
@@ -153,6 +155,21 @@ def _about_diagram(place: Place, current: DatabaseURL) -> Iterable[Finding]:
             "the ER diagram is not that of the migrations",
             "`./inv verify` draws it.",
             line=text[: text.find("erDiagram")].count("\n") + 1,
+        )
+
+
+def _about_prisma(place: Place, folder: Folder, current: DatabaseURL) -> Iterable[Finding]:
+    new = place.prisma.refreshed_once(current, (file.checksum for file in folder.files))
+    if new is not None:
+        now = place.prisma.file.read_text(encoding="utf-8").splitlines()
+        pairs = enumerate(zip_longest(now, new.splitlines()), start=1)
+        line, (_, wanted) = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
+        yield about_file(
+            place.prisma.file.relative_to(place.root).as_posix(),
+            "prisma",
+            f"Prisma finds something else in the database: {(wanted or 'nothing more').strip() or 'an empty line'}",
+            "`./inv verify` writes it as Prisma's engine finds it; names of relations and defaults of the client stay.",
+            line=min(line, len(now)),
         )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.generate.drift import Comparison
+    from pipeline.generate.following import Followed
     from pipeline.generate.generating import Generated
     from pipeline.generate.pushing import Pushed
     from pipeline.generate.verifying import Verified
@@ -41,7 +42,7 @@ def show_generated(generated: Generated) -> None:
         from pipeline.lint.reporting import as_text
 
         say(as_text(generated.findings))
-    _show_page(generated.page)
+    _show_followed(generated.followed)
     if generated.report is not None:
         show_report(generated.report)
 
@@ -50,12 +51,16 @@ def show_verified(verified: Verified) -> None:
     """What was proven, forward and back."""
     for id_ in verified.proven:
         say(f"proven, forward and back: {id_}{' (no longer a draft)' if id_ in verified.were_drafts else ''}")
-    _show_page(verified.page)
+    _show_followed(verified.followed)
 
 
-def _show_page(page: Path | None) -> None:
-    if page is not None:
+def _show_followed(followed: Followed) -> None:
+    if (page := followed.page) is not None:
         say(f"the ER diagram of {page.parent.name}/{page.name} was drawn anew")
+    if (file := followed.prisma) is not None:
+        say(
+            f"{file.parent.parent.name}/{file.parent.name}/{file.name} was written anew, as Prisma's engine finds the database"
+        )
 
 
 def show_pushed(pushed: Pushed) -> None:

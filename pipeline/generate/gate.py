@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate found; nothing when the files are proven."""
+    """What the gate found; nothing when the files are proven. `proof` then is a database that they have built."""
 
     problems: tuple[str, ...] = ()
+    proof: DatabaseURL | None = None
 
     @property
     def is_proven(self) -> bool:
@@ -73,7 +74,7 @@ def prove(
         problems.extend(_problems(proof, folder, ids, before, desired))
     except PipelineError as error:
         problems.append(_without_temporary_path(str(error), folder))
-    return Verdict(tuple(problems))
+    return Verdict(tuple(problems), None if problems else proof)
 
 
 def _problems(

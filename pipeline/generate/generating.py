@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate.files import NewMigration, check_name, is_draft, next_number, put
+from pipeline.generate.following import Followed, Following, read_following, write_following
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.proposing import Proposal, Wishes, propose
 from pipeline.generate.renames import probable_renames
 from pipeline.generate.study import study
 from pipeline.lint import lint, read_sources
 from pipeline.migrations import Folder, read_folder
-from pipeline.schema.er_diagram import redrawn, write_page
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Generated:
     """What a generation did. No `files`: the migrations build schema.sql already.
 
     `losses` and `rollback_losses` say what going forward and back loses, `notes` what the differ wondered about, and
-    `findings` what `check` will ask about the new files. `page` is the one with the ER diagram, where it was drawn anew.
+    `findings` what `check` will ask about the new files. `followed` are the files that follow the migrations and were written.
     `report` is that of applying them, where that was asked for.
     """
 
@@ -53,7 +53,7 @@ class Generated:
     rollback_losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    page: Path | None = None
+    followed: Followed = Followed()
     report: Report | None = None
 
 
@@ -71,21 +71,21 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
     name, wishes = check_name(name), wishes or Wishes()
     with generation_lock(place.state):
         refuse_drafts(place.migrations)
-        proposal, page = _proposal(name, place, wishes)
+        proposal, following = _proposal(name, place, wishes)
         files = put(place.migrations, _as_written(name, place, proposal))
-        drawn = write_page(place.page, page)
+        followed = write_following(place, following)
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
     report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
     if proposal is None:
-        return Generated(page=drawn, report=report)
+        return Generated(followed=followed, report=report)
     return Generated(
         tuple(files),
         proposal.losses,
         proposal.rollback_losses,
         proposal.notes,
         tuple(_findings(place.migrations, files)),
-        drawn,
+        followed,
         report,
     )
 
@@ -118,17 +118,17 @@ def refuse_drafts(folder: Path) -> None:
             )
 
 
-def _proposal(name: str, place: Place, wishes: Wishes) -> tuple[Proposal | None, str | None]:
-    """The proposal, or None when there is nothing to do; and the page with a new ER diagram, if it needs one."""
+def _proposal(name: str, place: Place, wishes: Wishes) -> tuple[Proposal | None, Following]:
+    """The proposal, or None when there is nothing to do; and the new texts of what follows the migrations."""
     with open_shadows(place.local, place.shadow) as shadows:
         seen = study(shadows, read_folder(place.migrations), place.schema)
         if not seen.deviations:
-            return None, redrawn(place.page, seen.current.database)
+            return None, read_following(place, seen.current.database)
         proposal = propose(name, place, shadows, seen, wishes)
         if proposal.problems:
             hints = probable_renames(seen.current.facts, seen.desired.facts)
-            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints]), None
-        return proposal, redrawn(place.page, seen.desired.database)
+            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints]), Following()
+        return proposal, read_following(place, proposal.proof or seen.desired.database)
 
 
 def _as_written(name: str, place: Place, proposal: Proposal | None) -> list[NewMigration]:

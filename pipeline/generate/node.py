@@ -79,7 +79,7 @@ def _npm_ci(folder: Path) -> None:
         why = f"no end after {_INSTALL_TIMEOUT} s"
     if why:
         raise ConfigurationError(
-            f"the schema differ could not be installed: {why.splitlines()[-1] if why else ''}",
+            f"npm's packages could not be installed: {why.splitlines()[-1] if why else ''}",
             remedy="`npm ci` needs the npm registry once. Is the network there? Then run it again.",
         )
 

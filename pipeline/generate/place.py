@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.generate.pg_delta import PgDelta
+from pipeline.generate.prisma_schema import PrismaSchema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,11 @@ class Place:
     def page(self) -> Path:
         """The page with the ER diagram."""
         return self.root / "docs" / "schema.md"
+
+    @property
+    def prisma(self) -> PrismaSchema:
+        """The schema of the TypeScript services' client."""
+        return PrismaSchema(self.root / "clients" / "prisma", self.state / "clients")
 
     @property
     def state(self) -> Path:

@@ -22,6 +22,7 @@ from pipeline.postgres.connect import open_session
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from chatdb.url import DatabaseURL
     from pipeline.generate.difference import Difference
     from pipeline.generate.facts import Facts
     from pipeline.generate.place import Place
@@ -39,6 +40,7 @@ class Proposal:
     problems: tuple[str, ...] = ()
     passed_the_gate: bool = False  # with problems all the same, where rows would decide
     notes: tuple[str, ...] = field(default=())
+    proof: DatabaseURL | None = None  # what the gate built with the files
 
     def with_problems(self, more: Sequence[str]) -> Proposal:
         """The same with more problems."""
@@ -126,6 +128,7 @@ def _proven(
         undo.losses,
         (*arrangement.doubts, *verdict.problems),
         passed_the_gate=verdict.is_proven,
+        proof=verdict.proof,
     )
 
 

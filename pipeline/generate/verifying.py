@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate.files import NewMigration, is_draft, without_mark
+from pipeline.generate.following import Followed, Following, read_following, write_following
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.study import study
 from pipeline.migrations import Folder, read_folder
-from pipeline.schema.er_diagram import redrawn, write_page
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verified:
-    """The migrations that were proven, those of them that were drafts until now, and the page that was drawn anew."""
+    """The migrations that were proven, those of them that were drafts until now, and the files that followed."""
 
     proven: tuple[str, ...]
     were_drafts: tuple[str, ...]
-    page: Path | None = None
+    followed: Followed = Followed()
 
 
 def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
     """Prove migrations that stand at the end of the folder, forward and back, and take the draft's mark off.
 
     `ids` names them (by id or number); left out, they are the drafts and all that stand behind the first of them, or the
-    last migration where there is no draft. The ER diagram is drawn anew.
+    last migration where there is no draft. The ER diagram and Prisma's schema follow.
 
     Raises:
         InvalidPlan: they are not proven; the message says what misses. Nothing was changed.
@@ -60,14 +60,14 @@ def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
                 before=seen.current.objects,
                 desired=seen.desired.objects,
             )
-            page = redrawn(place.page, seen.desired.database)
+            following = read_following(place, verdict.proof) if verdict.proof else Following()
         if not verdict.is_proven:
             raise InvalidPlan(
                 "it is not proven:\n" + "\n".join(verdict.problems),
                 where=chosen[0].path,
                 remedy="Correct it and run `./inv verify` again.",
             )
-        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), write_page(place.page, page))
+        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), write_following(place, following))
 
 
 def _chosen(folder: Folder, ids: Sequence[str]) -> list[MigrationFile]:

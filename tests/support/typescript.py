@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.generate.node import find_node, install
+from pipeline.generate.node import find_node
+from pipeline.generate.prisma_schema import PrismaSchema
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
@@ -62,9 +63,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
     """Node with its packages; the first time npm brings them, which takes a minute."""
     try:
         program = find_node().program
-        packages = install(
-            [PRISMA / name for name in ("package.json", "package-lock.json", ".npmrc")], ROOT / ".local" / "clients"
-        )
+        packages = PrismaSchema(PRISMA, ROOT / ".local" / "clients").install()
     except ConfigurationError as error:
         pytest.skip(f"no Node.js packages: {error}")
     folder = tmp_path_factory.mktemp("node")
