@@ -4,6 +4,7 @@
 
     ChatDatabaseError
      +-- PoolNotOpen       get_pool() before open_pool(), or after close_pool()
+     |    +-- PoolClosing  a connection was waited for when close_pool() began
      +-- PoolAlreadyOpen   open_pool() twice
      +-- ThreadNotFound    there is no thread of this id (any more)
      +-- InvalidCursor     a page was asked for with a text that is no cursor
@@ -28,6 +29,13 @@ class PoolNotOpen(ChatDatabaseError):
         super().__init__(
             "the pool is not open: await open_pool() when the service starts, or give chatdb.pool.lifespan to the app"
         )
+
+
+class PoolClosing(PoolNotOpen):
+    """The pool began to close before there was a connection for this caller."""
+
+    def __init__(self) -> None:
+        ChatDatabaseError.__init__(self, "the pool is closing: nothing was sent to the database")
 
 
 class PoolAlreadyOpen(ChatDatabaseError):

@@ -8,13 +8,13 @@ async with get_pool().acquire() as connection:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from chatdb.closing import Gate, Pool
 from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
 from chatdb.jsonb import prepare_connection
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
@@ -30,9 +30,9 @@ IDLE_SECONDS = 240.0
 CONNECT_SECONDS = 15.0
 SHORTEST_CONNECT_SECONDS = 10.0
 QUERY_SECONDS = 60.0
-CLOSE_SECONDS = 10.0
 
 _pool: asyncpg.Pool | None = None
+_gate = Gate()
 
 
 async def open_pool(
@@ -49,13 +49,15 @@ async def open_pool(
 
     Raises InvalidDatabaseURL, PoolAlreadyOpen, and asyncpg's errors when the server refuses or stays out of reach.
     """
-    global _pool  # noqa: PLW0603 - the one pool of a process is what get_pool() is for
+    global _pool, _gate  # noqa: PLW0603 - the one pool of a process is what get_pool() is for
     if _pool is not None:
         raise PoolAlreadyOpen
     parsed = _parse(url)
     arguments = _arguments(parsed, application_name, settings)
-    arguments["connect"] = (waking or Waking()).around(arguments.pop("connect", asyncpg.connect))
-    _pool = asyncpg.create_pool(parsed.for_asyncpg().dsn, **arguments)
+    _gate = Gate()
+    arguments["connect"] = (waking or Waking()).around(_gate.around(arguments.get("connect", asyncpg.connect)))
+    arguments["setup"] = _gate.before_use(arguments.get("setup"))
+    _pool = Pool(parsed.for_asyncpg().dsn, **arguments)
     try:
         await _pool
         await _pool.release(await _pool.acquire())  # what is wrong shows now, and not at the first request
@@ -67,15 +69,15 @@ async def open_pool(
 
 
 async def close_pool() -> None:
-    """Close the pool: waits for queries under way, then cuts them off. Does nothing when it is not open."""
+    """Close the pool. Does nothing when it is not open.
+
+    Who waits for a connection gets PoolClosing. Queries under way may end for ten seconds, and are then cancelled on the
+    server, which their callers see as asyncpg.QueryCanceledError. No statement runs on after it.
+    """
     global _pool
     pool, _pool = _pool, None
-    if pool is None:
-        return
-    try:
-        await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
-    except TimeoutError:
-        pool.terminate()
+    if pool is not None:
+        await _gate.close(pool)
 
 
 def get_pool() -> asyncpg.Pool:
@@ -120,6 +122,11 @@ def _arguments(url: DatabaseURL, application_name: str, settings: Mapping[str, A
         "timeout": CONNECT_SECONDS,
         "command_timeout": QUERY_SECONDS,
         "max_inactive_connection_lifetime": IDLE_SECONDS,
+        # asyncpg.create_pool's own:
+        "max_queries": 50_000,
+        "loop": None,
+        "connection_class": asyncpg.Connection,
+        "record_class": asyncpg.Record,
         **rendered.connect,
         **rendered.pool,
     }
