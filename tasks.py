@@ -61,6 +61,7 @@ def migrate(
     wait: str = "",
 ) -> None:
     with reported():
+        from pipeline.console.asking import type_name
         from pipeline.console.flags import only_with, seconds
         from pipeline.console.progress import progress
         from pipeline.console.text import say, show_report
@@ -70,7 +71,7 @@ def migrate(
             if not name:
                 from pipeline.deploy.entry import migrate as run
 
-                environment, report = run(ROOT, observer=shown, lock_wait=seconds("wait", wait))
+                environment, report = run(ROOT, observer=shown, lock_wait=seconds("wait", wait), ask=type_name)
                 show_report(report)
             elif empty:
                 from pipeline.console.generation import show_files
@@ -84,7 +85,7 @@ def migrate(
                 from pipeline.generate.proposing import Wishes
 
                 wishes = Wishes(allow_destructive, tuple(rename or ()), draft)
-                environment, generated = migrate_by_name(ROOT, name, wishes, observer=shown)
+                environment, generated = migrate_by_name(ROOT, name, wishes, observer=shown, ask=type_name)
                 show_generated(generated)
         say(f"DATABASE_URL={environment.url.masked()}")
 
@@ -103,25 +104,27 @@ def verify(_: Context, from_: str = "") -> None:
 @verb(help={"allow-destructive": "also where rows are lost"})
 def push(_: Context, allow_destructive: bool = False) -> None:
     with reported():
+        from pipeline.console.asking import type_name
         from pipeline.console.generation import show_pushed
         from pipeline.console.progress import progress
         from pipeline.generate.entry import push_here
 
         with progress() as shown:
-            _environment, pushed = push_here(ROOT, allow_destructive=allow_destructive, observer=shown)
+            _environment, pushed = push_here(ROOT, allow_destructive=allow_destructive, observer=shown, ask=type_name)
         show_pushed(pushed)
 
 
 @verb(help={"to": "the id or number of the migration to keep as the last one; 0000 rolls back all"})
 def rollback(_: Context, to: str = "") -> None:
     with reported():
+        from pipeline.console.asking import type_name
         from pipeline.console.flags import required
         from pipeline.console.progress import progress
         from pipeline.console.text import show_rollback
         from pipeline.deploy.entry import roll_back
 
         with progress() as shown:
-            _environment, report = roll_back(ROOT, required("to", to, "0003"), observer=shown)
+            _environment, report = roll_back(ROOT, required("to", to, "0003"), observer=shown, ask=type_name)
         show_rollback(report)
 
 
@@ -134,24 +137,28 @@ def rollback(_: Context, to: str = "") -> None:
 )
 def seed(_: Context, threads: int = 100, messages: int = 1000, seed: int = 0) -> None:
     with reported():
+        from pipeline.console.asking import type_name
         from pipeline.console.progress import progress
         from pipeline.console.text import say
         from pipeline.local.seeding import seed_here
 
-        made = seed_here(ROOT, threads=threads, messages=messages, number=seed, tell=progress().note)
+        tell = progress().note
+        made = seed_here(ROOT, threads=threads, messages=messages, number=seed, tell=tell, ask=type_name)
         say(f"{made.people} people, {made.threads} threads, {made.messages} messages, {made.consents} consents")
 
 
 @verb(help={"yes": "do not ask"})
 def reset(_: Context, yes: bool = False) -> None:
     with reported():
-        from pipeline.console.asking import confirm
+        from pipeline.console.asking import confirm, type_name
         from pipeline.console.progress import progress
         from pipeline.console.text import show_report
         from pipeline.local.reset import reset as run
 
         with progress() as shown:
-            _environment, report = run(ROOT, confirm=(lambda _: True) if yes else confirm, observer=shown)
+            _environment, report = run(
+                ROOT, confirm=(lambda _: True) if yes else confirm, observer=shown, ask=type_name
+            )
         show_report(report)
 
 
@@ -228,12 +235,13 @@ def doctor(_: Context) -> None:
 @verb(help={"env": ENV, "json": JSON, "wait": WAIT})
 def deploy(_: Context, env: str = "", json: bool = False, wait: str = "") -> None:
     with reported(as_json=json):
+        from pipeline.console.asking import type_name
         from pipeline.console.flags import seconds
         from pipeline.console.progress import progress
         from pipeline.deploy.entry import deploy as run
 
         with progress() as shown:
-            environment, report = run(ROOT, env or None, observer=shown, lock_wait=seconds("wait", wait))
+            environment, report = run(ROOT, env or None, observer=shown, lock_wait=seconds("wait", wait), ask=type_name)
         if json:
             from pipeline.console.documents import deploy_document, print_document
 

@@ -87,7 +87,7 @@ def baseline(
         if missing or unverified:
             created = _created(opened.history.exists, other)
             recorded = baseline_sql(missing, unverified, author())
-            _write(session, created + recorded + marker_sql(target, opened.history))
+            _write(session, created + recorded + marker_sql(target, opened.history, opened.identity))
     return Adoption(opened.session.shown_as, tuple(file.id for file in missing), other.tool)
 
 

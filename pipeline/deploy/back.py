@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.deploy.claim import require_claim
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience, open_locked
 from pipeline.deploy.outside import undo_outside
@@ -47,6 +48,8 @@ def rollback(
     with opened.session:
         target = target or Target(local_only=True)
         check_target(target, opened.identity, opened.history, opened.session.shown_as)
+        if target.claim is not None:
+            require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
         chosen = _chosen(folder, opened.history.applied, to)
         done: list[AppliedNow] = []
 

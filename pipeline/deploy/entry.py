@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.authorship import author_of
+from pipeline.deploy.claim import Claim, nobody
 from pipeline.deploy.opening import Patience
 from pipeline.deploy.run import apply
 from pipeline.deploy.signals import as_exceptions
@@ -14,32 +16,41 @@ from pipeline.environments import LOCAL, require_local, resolve
 from pipeline.migrations import read_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.run import Report
     from pipeline.deploy.survey import Survey
     from pipeline.environments import Environment
+    from pipeline.postgres.session import Session
+
+    Ask = Callable[[str], str | None]
 
 
 def deploy(
-    root: Path, name: str | None, *, observer: Observer, lock_wait: float | None = None
+    root: Path, name: str | None, *, observer: Observer, lock_wait: float | None = None, ask: Ask = nobody
 ) -> tuple[Environment, Report]:
     """Apply the committed migrations of the checkout at `root` to an environment (None: the bare DATABASE_URL).
 
-    `lock_wait` is how long, in seconds, another deploy is waited for. Raises as `apply` and `resolve`.
+    `lock_wait` is how long, in seconds, another deploy is waited for; `ask` is asked about a local database without a
+    mark. Raises as `apply` and `resolve`.
     """
     environment = resolve(name, root=root, tell=observer.note)
-    return environment, _apply(root, environment, target_of(environment), observer, lock_wait, "deploy")
+    target = local_target(root, environment, "deploy", ask) if name == LOCAL else target_of(environment)
+    return environment, _apply(root, environment, target, observer, lock_wait, "deploy")
 
 
-def migrate(root: Path, *, observer: Observer, lock_wait: float | None = None) -> tuple[Environment, Report]:
+def migrate(
+    root: Path, *, observer: Observer, lock_wait: float | None = None, ask: Ask = nobody
+) -> tuple[Environment, Report]:
     """Apply what is pending to the local database, which is started when it is down. Raises as `apply` and `resolve`."""
     environment = local(root, "migrate", observer)
-    return environment, _apply(root, environment, Target(local_only=True), observer, lock_wait, "migrate")
+    target = local_target(root, environment, "migrate", ask)
+    return environment, _apply(root, environment, target, observer, lock_wait, "migrate")
 
 
-def roll_back(root: Path, to: str, *, observer: Observer) -> tuple[Environment, Report]:
+def roll_back(root: Path, to: str, *, observer: Observer, ask: Ask = nobody) -> tuple[Environment, Report]:
     """Roll the local database back to a migration. Raises as `rollback` and `resolve`."""
     from pipeline.deploy.back import rollback
 
@@ -49,6 +60,7 @@ def roll_back(root: Path, to: str, *, observer: Observer) -> tuple[Environment, 
             environment.url,
             read_folder(root / "migrations"),
             to=to,
+            target=local_target(root, environment, "rollback", ask),
             author=lambda: author_of(root, os.environ),
             observer=observer,
         )
@@ -69,6 +81,24 @@ def local(root: Path, verb: str, observer: Observer) -> Environment:
     environment = resolve(LOCAL, root=root, tell=observer.note)
     require_local(environment, verb)
     return environment
+
+
+def local_target(root: Path, environment: Environment, verb: str, ask: Ask) -> Target:
+    """What a verb that writes to the local database asks of it: not another environment's, and with a mark of its own."""
+    return Target(LOCAL, local_only=True, claim=local_claim(root, environment, verb, ask))
+
+
+def local_claim(root: Path, environment: Environment, verb: str, ask: Ask) -> Claim:
+    """The claim of a verb on the local database, which asks the same thing once."""
+
+    def is_own(session: Session) -> bool:
+        if environment.own:
+            return True
+        from pipeline.environments.local import LocalServers
+
+        return LocalServers(root).serve(*session.peer)
+
+    return Claim(verb, is_own, cache(ask))
 
 
 def target_of(environment: Environment) -> Target:

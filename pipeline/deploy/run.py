@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.activation import activate
+from pipeline.deploy.claim import require_claim
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
 from pipeline.deploy.signals import RERUN, SignalReceived, standing
@@ -90,6 +91,8 @@ def apply(
     with opened.session:
         with standing("nothing of this run is applied."):
             check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
+            if run.target.claim is not None:
+                require_claim(run.target.claim, opened.session, opened.identity, opened.history.marker)
             plan = make_plan(folder, opened.history.applied)
             raise_faults(plan.faults)
             _prepare(run, opened)
@@ -116,7 +119,10 @@ def look(
         url, application="chat-database look", patience=patience or Patience(), observer=observer or Observer()
     )
     with opened.session:
-        check_target(target or Target(), opened.identity, opened.history, opened.session.shown_as, writes=False)
+        target = target or Target()
+        check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=False)
+        if target.claim is not None:
+            require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
     return opened.session.shown_as, opened.identity, opened.history
 
 
@@ -126,7 +132,7 @@ def _open(run: Run) -> Opened:
 
 def _prepare(run: Run, opened: Opened) -> None:
     """Create the history, and write the marker, where they are missing: one query, one transaction, or none at all."""
-    needed = ("" if opened.history.exists else CREATE) + marker_sql(run.target, opened.history)
+    needed = ("" if opened.history.exists else CREATE) + marker_sql(run.target, opened.history, opened.identity)
     if needed:
         try:
             opened.session.run(needed)

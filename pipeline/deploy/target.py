@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeline.deploy.claim import Claim, holds, refuse_other_marker, set_marker_sql
+from pipeline.environments import LOCAL
 from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
-from pipeline.history.tables import SCHEMA
-from pipeline.postgres.quoting import literal
+from pipeline.history import Marker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,14 +22,16 @@ class Target:
     """What is known about the server before it is asked.
 
     `environment` is the name that the person gave, if any. `branch_id` and `project_id` come from the stack's outputs and
-    are empty for a bare DATABASE_URL. `local_only` is set by verbs that may run on a local server alone. `passwords` are
-    those of the runtime roles, from the stack.
+    are empty for a bare DATABASE_URL. `local_only` is set by verbs that may run on a local server alone, and `claim` by
+    those of them that write: without it no database is marked as local. `passwords` are those of the runtime roles, from
+    the stack.
     """
 
     environment: str = ""
     project_id: str = ""
     branch_id: str = ""
     local_only: bool = False
+    claim: Claim | None = field(default=None, compare=False, repr=False)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -36,7 +39,7 @@ def check_target(target: Target, identity: Identity, history: History, shown: st
     """Compare what was meant with who answered; for a verb that only looks (not `writes`), a standby will do.
 
     Raises:
-        NotLocal: a local-only verb reached a Neon compute.
+        NotLocal: a local-only verb reached a Neon compute, or a database that is marked as another environment.
         WrongTarget: the server is another branch than the stack's, or another environment by its own marker.
         Refused: the database has the history of another tool, which nobody adopted yet.
         ConfigurationError: the session's triggers and foreign keys are switched off.
@@ -50,7 +53,7 @@ def check_target(target: Target, identity: Identity, history: History, shown: st
     if writes:
         _check_writable(identity, shown)
     _check_branch(target, identity, shown)
-    _check_marker(target, identity, history)
+    _check_marker(target, identity, history, shown)
     if identity.other_history and not history.exists:
         raise Refused(
             f"the database has a history of another tool, {identity.other_history}, and none of this pipeline",
@@ -58,19 +61,22 @@ def check_target(target: Target, identity: Identity, history: History, shown: st
         )
 
 
-def marker_sql(target: Target, history: History) -> str:
-    """What writes the marker, or nothing when it stands already or the target is a bare URL."""
-    marker = history.marker
-    if not target.branch_id or not target.environment:
-        return ""
-    if marker is not None and (marker.environment, marker.branch_id) == (target.environment, target.branch_id):
-        return ""
-    values = f"{literal(target.environment)}, {literal(target.branch_id)}"
-    return (
-        f"INSERT INTO {SCHEMA}.environment_marker (environment, branch_id) VALUES ({values}) "
-        "ON CONFLICT (only_row) DO UPDATE SET environment = excluded.environment, branch_id = excluded.branch_id, "
-        "marked_at = pg_catalog.clock_timestamp();"
-    )
+def marker_sql(target: Target, history: History, identity: Identity) -> str:
+    """What writes the marker, or nothing when it stands already or no environment was named."""
+    marker = _marker(target, history, identity)
+    return "" if marker is None or marker == history.marker else set_marker_sql(marker)
+
+
+def _marker(target: Target, history: History, identity: Identity) -> Marker | None:
+    """The marker that the target's database should have, as far as that is known."""
+    if target.environment == LOCAL:
+        return None if target.claim is None else Marker(LOCAL, "")
+    if not target.environment:
+        return None
+    if target.branch_id:
+        return Marker(target.environment, target.branch_id)
+    # A bare URL proves less than a stack: it marks what has no marker, and leaves one that was inherited to the stack.
+    return Marker(target.environment, identity.branch_id) if history.marker is None else None
 
 
 def _check_writable(identity: Identity, shown: str) -> None:
@@ -106,14 +112,17 @@ def _check_branch(target: Target, identity: Identity, shown: str) -> None:
         )
 
 
-def _check_marker(target: Target, identity: Identity, history: History) -> None:
+def _check_marker(target: Target, identity: Identity, history: History, shown: str) -> None:
     marker = history.marker
-    # A marker of another branch came along with a copy of its rows: it says nothing about this server.
-    if marker is None or marker.branch_id != identity.branch_id or not target.environment:
+    if target.local_only:
+        refuse_other_marker(marker, identity, shown)
+        return
+    if marker is None or not holds(marker, identity) or not target.environment:
         return
     if marker.environment != target.environment:
+        on = f" (branch {marker.branch_id})" if marker.branch_id else ""
         raise WrongTarget(
-            f"this database says that it is {marker.environment} (branch {marker.branch_id}), not {target.environment}",
-            remedy=f"Nothing was changed. Was `--env {marker.environment}` meant? If the branch changed its part, see "
+            f"this database says that it is {marker.environment}{on}, not {target.environment}",
+            remedy=f"Nothing was changed. Was `--env {marker.environment}` meant? If the database changed its part, see "
             "docs/how-a-deploy-works.md.",
         )

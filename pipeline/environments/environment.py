@@ -15,13 +15,15 @@ class Environment:
     """A database and how it was found.
 
     `name` is None for a bare DATABASE_URL. `source` says for people where the URL comes from. `expected` holds the
-    stack's outputs when they were read, which say which server it has to be.
+    stack's outputs when they were read, which say which server it has to be. `own`: it is the server of this checkout,
+    which was asked for its address.
     """
 
     name: str | None
     url: DatabaseURL
     source: str
     expected: StackOutputs | None = None
+    own: bool = False
 
     @property
     def is_local(self) -> bool:

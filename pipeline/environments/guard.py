@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _INSTEAD = {
     "migrate": "`./inv deploy --env NAME` applies committed migrations there; `./inv plan --env NAME` shows them.",
     "rollback": "Roll forward there: a new migration that mends the last one (docs/a-bad-migration.md).",
+    "push": "`./inv deploy --env NAME` applies committed migrations there.",
     "reset": "A Neon branch is made anew from its parent in Neon's console or by Pulumi, never from here.",
     "seed": "Made-up rows belong on a local database.",
 }
@@ -54,4 +55,4 @@ def _remedy(verb: str) -> str:
 
 def _shown(environment: Environment) -> str:
     port = f":{environment.url.port}" if environment.url.port else ""
-    return f"{environment.url.host or 'the host in PGHOST'}{port}"
+    return f"{environment.url.host or 'no host that it names'}{port}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ConfigurationError
 from pipeline.postgres.compose import ComposeServer, NoCompose
 from pipeline.postgres.embedded import EmbeddedServer
+from pipeline.postgres.record import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,16 @@ class LocalServers:
         if _wanted() != "compose" and (record := self.embedded.running()) is not None:
             return Found(record.owner, EMBEDDED)
         return None
+
+    def serve(self, address: str, port: int) -> bool:
+        """Tell whether one of them is what answers there. Starts nothing.
+
+        A port of 127.0.0.1 is one program's: that of the server whose own files, or whose container, say so.
+        """
+        if address != HOST:
+            return False
+        record = self.embedded.running()
+        return (record is not None and record.port == port) or self.compose.port() == port
 
     def start(self) -> Found:
         """Give the one that is used, started when it is down.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.environments.completing import with_its_own_port
 from pipeline.environments.environment import Environment
 from pipeline.environments.variables import DATABASE_URL, load_env_file, read_database_url
 from pipeline.errors import ConfigurationError, NotLocal
@@ -40,7 +42,7 @@ def resolve(
         environment = Environment(name, url, source)
         if name == LOCAL and not environment.is_local:
             raise NotLocal(
-                f"{source} leads to {url.host or 'the host in PGHOST'}, which is not local",
+                f"{source} leads to {url.host or 'no host that it names'}, which is not local",
                 remedy="Nothing was changed. Unset it for the local database, or name that environment: "
                 "`./inv deploy --env NAME`, `./inv plan --env NAME`.",
             )
@@ -54,8 +56,9 @@ def resolve(
         from pipeline.environments.local import LocalServers
 
         found = LocalServers(root, tell=tell).start()
-        return Environment(name, found.url, found.source)
+        return Environment(name, found.url, found.source, own=True)
     from pipeline.environments.stack import read_stack
 
     outputs = read_stack(name, root)
-    return Environment(name, outputs.database_url, f"the Pulumi stack {name}", outputs)
+    url = with_its_own_port(outputs.database_url, os.environ)
+    return Environment(name, url, f"the Pulumi stack {name}", outputs)

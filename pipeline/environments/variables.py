@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from pipeline.environments.completing import completed
 from pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def load_env_file(root: Path) -> frozenset[str]:
 
 
 def read_database_url() -> DatabaseURL | None:
-    """Give DATABASE_URL, or None when it is unset or empty.
+    """Give DATABASE_URL, or None when it is unset or empty; what it leaves out is filled in as libpq would.
 
     Raises:
         ConfigurationError: it cannot be read, or libpq would go somewhere else than it says.
@@ -42,7 +43,7 @@ def read_database_url() -> DatabaseURL | None:
     if not text:
         return None
     try:
-        return DatabaseURL.parse(text)
+        return completed(DatabaseURL.parse(text), os.environ)
     except InvalidDatabaseURL as error:
         raise ConfigurationError(
             f"{DATABASE_URL} cannot be used: {error}",

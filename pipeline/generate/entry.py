@@ -9,10 +9,12 @@ from chatdb.url import DatabaseURL
 from chatdb.url.invalid import InvalidDatabaseURL
 from pipeline.deploy import apply, look
 from pipeline.deploy.authorship import author_of
-from pipeline.deploy.entry import local, target_of
+from pipeline.deploy.claim import nobody
+from pipeline.deploy.entry import local, local_target, target_of
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL, resolve
+from pipeline.environments.completing import completed
 from pipeline.errors import ConfigurationError
 from pipeline.generate.drift import compare
 from pipeline.generate.generating import generate, generate_empty
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pipeline.deploy.entry import Ask
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.run import Report
     from pipeline.environments import Environment
@@ -37,15 +40,19 @@ if TYPE_CHECKING:
 SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 
 
-def migrate_by_name(root: Path, name: str, wishes: Wishes, *, observer: Observer) -> tuple[Environment, Generated]:
+def migrate_by_name(
+    root: Path, name: str, wishes: Wishes, *, observer: Observer, ask: Ask = nobody
+) -> tuple[Environment, Generated]:
     """Generate a migration from the edited schema.sql and apply it locally. Raises as `generate` and `resolve`."""
-    environment, place = local_place(root, "migrate", observer)
+    environment = local(root, "migrate", observer)
+    target = local_target(root, environment, "migrate", ask)
+    place = _place(root, environment, target)
 
     def run(folder: Folder) -> Report:
         return apply(
             environment.url,
             folder,
-            target=Target(environment=LOCAL, local_only=True),
+            target=target,
             author=lambda: author_of(root, os.environ),
             observer=observer,
             verb="migrate",
@@ -67,9 +74,12 @@ def verify_here(root: Path, ids: Sequence[str], *, observer: Observer) -> Verifi
         return verify(place, ids)
 
 
-def push_here(root: Path, *, allow_destructive: bool, observer: Observer) -> tuple[Environment, Pushed]:
+def push_here(
+    root: Path, *, allow_destructive: bool, observer: Observer, ask: Ask = nobody
+) -> tuple[Environment, Pushed]:
     """Put schema.sql onto the local database. Raises as `push` and `resolve`."""
-    environment, place = local_place(root, "push", observer)
+    environment = local(root, "push", observer)
+    place = _place(root, environment, local_target(root, environment, "push", ask))
     with as_exceptions():
         return environment, push(place, allow_destructive=allow_destructive)
 
@@ -89,23 +99,28 @@ def local_place(root: Path, verb: str, observer: Observer) -> tuple[Environment,
     The server is asked who it is before anything is made on it: through a tunnel any server looks local.
 
     Raises:
-        NotLocal: it is a Neon compute.
+        NotLocal: it is a Neon compute, or marked as another environment.
         ConfigurationError: SHADOW_DATABASE_URL cannot be read.
     """
     environment = local(root, verb, observer)
-    look(environment.url, target=Target(environment=LOCAL, local_only=True))
-    return environment, Place(root, environment.url, _shadow())
+    return environment, _place(root, environment, Target(LOCAL, local_only=True))
+
+
+def _place(root: Path, environment: Environment, target: Target) -> Place:
+    look(environment.url, target=target)
+    return Place(root, environment.url, _shadow())
 
 
 def shadow_place(root: Path, environment: Environment, observer: Observer) -> Place:
     """Say where to make shadows for a look at another environment: SHADOW_DATABASE_URL, else the local server.
 
-    DATABASE_URL names the environment that is looked at, so the local server is found as if it were not set.
+    DATABASE_URL names the environment that is looked at, so the local server is found as if it were not set. An address
+    on loopback does not make it local: it may be the end of a tunnel.
     """
     shadow = _shadow()
     if shadow is not None:
         return Place(root, shadow, shadow)
-    if environment.is_local:
+    if environment.name == LOCAL:
         return Place(root, environment.url)
     from pipeline.environments.local import LocalServers
 
@@ -117,6 +132,8 @@ def _shadow() -> DatabaseURL | None:
     if not text:
         return None
     try:
-        return DatabaseURL.parse(text).direct()  # databases are made there, which a pooler does not know
+        return completed(
+            DatabaseURL.parse(text), os.environ
+        ).direct()  # databases are made there, which a pooler does not know
     except InvalidDatabaseURL as error:
         raise ConfigurationError(f"{SHADOW_DATABASE_URL}: {error}", remedy="Correct it, or unset it.") from error

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeline.deploy.claim import nobody
 from pipeline.environments import LOCAL, require_local, resolve
-from pipeline.errors import ConfigurationError, DatabaseFailed, Refused
+from pipeline.errors import ConfigurationError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pipeline.deploy.entry import Ask
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.run import Report
     from pipeline.environments import Environment
@@ -18,45 +21,63 @@ if TYPE_CHECKING:
 _MAINTENANCE = "postgres"  # where one connects to drop another
 
 
-def reset(root: Path, *, confirm: Callable[[str], bool], observer: Observer) -> tuple[Environment, Report]:
+def reset(
+    root: Path, *, confirm: Callable[[str], bool], observer: Observer, ask: Ask = nobody
+) -> tuple[Environment, Report]:
     """Drop the local database, make it anew and apply every migration of the checkout.
 
-    `confirm` is asked with a sentence that says what will be lost. Whoever is connected is disconnected.
+    `confirm` is asked with a sentence that says what will be lost, `ask` about a database without a mark. Whoever is
+    connected is disconnected. The new database has the old one's owner, encoding, locale and settings.
 
     Raises:
-        NotLocal: the database is not local, by its address or by what the server says.
+        InvalidPlan: a migration file is at fault; nothing was changed.
+        NotLocal: the database is not local, by its address, by what it says, or for want of a mark.
         Refused: `confirm` said no; nothing was changed.
-        DatabaseFailed: the server refused, as where the user may not make databases.
+        DatabaseFailed: the server refused, as where the user may not make databases; the message says what stands.
     """
+    _require_sound_plan(root)
     environment = resolve(LOCAL, root=root, tell=observer.note)
     require_local(environment, "reset")
-    _rebuild(environment, confirm)
+    _rebuild(root, environment, confirm, ask)
 
     from pipeline.deploy.entry import migrate
 
-    return migrate(root, observer=observer)
+    return migrate(root, observer=observer, ask=ask)
 
 
-def _rebuild(environment: Environment, confirm: Callable[[str], bool]) -> None:
+def _require_sound_plan(root: Path) -> None:
+    """Raise for what would keep an empty database from being migrated: with the rows gone it would be too late."""
+    from pipeline.migrations import make_plan, read_folder
+    from pipeline.migrations.files import raise_faults
+
+    raise_faults(make_plan(read_folder(root / "migrations"), {}).faults)
+
+
+def _rebuild(root: Path, environment: Environment, confirm: Callable[[str], bool], ask: Ask) -> None:
+    from secrets import token_hex
+
+    from pipeline.deploy.entry import local_claim
+    from pipeline.deploy.signals import as_exceptions
+    from pipeline.local.rebuilding import SESSION, rebuild, shape_of
     from pipeline.local.server_identity import open_local
-    from pipeline.postgres.connect import where
-    from pipeline.postgres.quoting import identifier
-    from pipeline.postgres.session import ServerError
+    from pipeline.postgres.connect import open_session
 
-    name = environment.url.database or environment.url.user or ""
+    name = environment.url.database or ""
     if name in {"", _MAINTENANCE, "template0", "template1"}:
         raise ConfigurationError(
             f"the database {name or '(none)'} belongs to the server itself and is not dropped",
             remedy="Name another one in DATABASE_URL, such as chat.",
         )
-    with open_local(environment, "reset", database=_MAINTENANCE) as session:
-        if not confirm(f"Drop {where(environment.url)} ({environment.source}) with everything in it?"):
+    maintenance = environment.url.copy_with(database=_MAINTENANCE)
+    run = token_hex(6)
+    with open_session(maintenance, application_name=f"{SESSION}{run}") as session:
+        shape = shape_of(session, name)
+        claim = local_claim(root, environment, "reset", ask)
+        # where it is gone already, the server is asked in the other database, in which nothing will be changed
+        looked_at = environment if shape is not None else replace(environment, url=maintenance)
+        open_local(looked_at, "reset", claim=claim if shape is not None else None).close()
+        server = f"{environment.url.host}:{environment.url.port or 5432}"
+        if not confirm(f"Drop the database {name} on {server} ({environment.source}) with everything in it?"):
             raise Refused("nothing was changed", remedy="Say yes, or give --yes.")
-        try:
-            session.run(f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
-            session.run(f"CREATE DATABASE {identifier(name)}")
-        except ServerError as error:
-            raise DatabaseFailed(
-                f"{name} could not be made anew: {error.message}",
-                remedy="Its user has to own it and to have CREATEDB, as chat_owner of the local servers does.",
-            ) from error
+        with as_exceptions():
+            rebuild(session, name, shape, run)

@@ -1,32 +1,38 @@
-"""The second half of the guard: a server that answers on loopback may still be Neon's, at the end of a tunnel."""
+"""The second half of the guard: a server that answers on loopback may still be Neon's, or anybody's, at the end of a tunnel."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.deploy.claim import read_marker, refuse_other_marker, require_claim
 from pipeline.environments import require_not_neon
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.identity import COLUMNS, parse_identity
 
 if TYPE_CHECKING:
+    from pipeline.deploy.claim import Claim
     from pipeline.environments import Environment
     from pipeline.postgres.session import Session
 
 
-def open_local(environment: Environment, verb: str, *, database: str | None = None) -> Session:
-    """Open a session on a local environment's server after asking it who it is.
+def open_local(environment: Environment, verb: str, *, claim: Claim | None = None) -> Session:
+    """Open a session on a local environment's database after asking it who it is.
 
-    `database` is another one than the environment's. The caller closes the session.
+    With `claim`, for a verb that writes, it also needs a mark that says that it is local. The caller closes the session.
 
     Raises:
-        NotLocal: the server is a Neon compute.
+        NotLocal: the server is a Neon compute, the database says that it is another environment, or it has no mark.
         DatabaseFailed: no connection.
     """
-    url = environment.url if database is None else environment.url.copy_with(database=database)
-    session = open_session(url, application_name=f"chat-database {verb}")
+    session = open_session(environment.url, application_name=f"chat-database {verb}")
     try:
         (who,) = session.run(f"SELECT {COLUMNS}")
-        require_not_neon(environment, parse_identity(who.rows[0]), verb)
+        identity = parse_identity(who.rows[0])
+        require_not_neon(environment, identity, verb)
+        marker = read_marker(session)
+        refuse_other_marker(marker, identity, session.shown_as)
+        if claim is not None:
+            require_claim(claim, session, identity, marker)
     except BaseException:
         session.close()
         raise

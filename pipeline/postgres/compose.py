@@ -65,6 +65,11 @@ class ComposeServer:
             return None  # starting it again moves it
         return _url(container.port)
 
+    def port(self) -> int | None:
+        """Give the port of loopback at which its container answers now, if it runs."""
+        container = self._look()
+        return container.port if container is not None and container.running else None
+
     def exists(self) -> bool:
         """Tell whether this checkout has a container, running or not."""
         return self._look() is not None

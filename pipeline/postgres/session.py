@@ -84,6 +84,11 @@ class Session:
         return self.connection.backend_pid
 
     @property
+    def peer(self) -> tuple[str, int]:
+        """The address and port that were connected to; the address is empty for a socket in the file system."""
+        return (self.connection.hostaddr or b"").decode(), int(self.connection.port or b"0")
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open, or failed and not yet rolled back."""
         return self.connection.transaction_status != pq.TransactionStatus.IDLE

@@ -133,10 +133,42 @@ def test_an_inherited_marker_stays_when_the_stacks_branch_is_not_the_servers(
     assert db.rows(MARKER) == [("prod", "br-main")]
 
 
-def test_a_bare_url_never_writes_a_marker(db: Database, superuser: Database, sample: FolderBuilder) -> None:
-    become(superuser, "br-dev")
-    apply(db.url, sample.read(), target=Target(environment="dev"))
+@pytest.mark.parametrize("branch", ["br-dev", ""])
+def test_a_bare_url_with_a_name_marks_what_has_no_marker_and_nothing_more(
+    db: Database, superuser: Database, sample: FolderBuilder, branch: str
+) -> None:
+    if branch:
+        become(superuser, branch)
+    apply(db.url, sample.read())
     assert db.rows(MARKER) == []
+    apply(db.url, sample.read(), target=Target(environment="dev"))
+    assert db.rows(MARKER) == [("dev", branch)]
+    before = position(db)
+    apply(db.url, sample.read(), target=Target(environment="dev"))
+    assert position(db) == before
+
+
+def test_a_bare_url_leaves_a_marker_that_was_inherited_to_the_stack(
+    db: Database, superuser: Database, sample: FolderBuilder
+) -> None:
+    become(superuser, "br-main")
+    apply(db.url, sample.read(), target=PROD)
+    become(superuser, "br-preview")
+    apply(db.url, sample.read(), target=Target(environment="preview"))
+    assert db.rows(MARKER) == [("prod", "br-main")]
+
+
+def test_what_a_bare_url_marked_is_no_local_database_although_it_is_on_loopback(
+    db: Database, sample: FolderBuilder
+) -> None:
+    apply(db.url, sample.read(), target=Target(environment="prod"))
+    before = position(db)
+    with pytest.raises(NotLocal, match="says of itself that it is prod") as caught:
+        apply(db.url, sample.read(), target=LOCAL)
+    assert "./inv deploy --env prod" in caught.value.remedy
+    with pytest.raises(NotLocal, match="says of itself that it is prod"):
+        rollback(db.url, sample.read(), to="0000")
+    assert position(db) == before
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
-_VARIABLES = ("DATABASE_URL", "LOCAL_SERVER", "POSTGRES_PORT", "PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE")
+_VARIABLES = (
+    "DATABASE_URL", "LOCAL_SERVER", "POSTGRES_PORT",
+    "PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

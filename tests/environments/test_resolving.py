@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from psycopg import pq
 
 from chatdb.url import DatabaseURL
 from pipeline.environments import Environment, require_local, require_not_neon, resolve
@@ -151,3 +153,54 @@ def test_resolving_a_url_imports_no_server_and_no_dotenv(tmp_path: Path) -> None
     unwanted = {"dotenv", "subprocess", "psycopg", "rich", "asyncio", "json", "pipeline.postgres.embedded",
                 "pipeline.postgres.compose", "pipeline.environments.stack"}  # fmt: skip
     assert unwanted.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "meant"),
+    [
+        ("postgresql://ada@127.0.0.1:1/", {"PGDATABASE": "other"}, "postgresql://ada@127.0.0.1:1/other"),
+        ("postgresql://ada@127.0.0.1:1/", {}, "postgresql://ada@127.0.0.1:1/ada"),
+        ("postgresql://127.0.0.1:1", {"PGUSER": "eve"}, "postgresql://eve@127.0.0.1:1/eve"),
+        ("postgresql://ada@127.0.0.1/chat", {"PGPORT": "5499"}, "postgresql://ada@127.0.0.1:5499/chat"),
+        ("postgresql://ada@127.0.0.1/chat", {}, "postgresql://ada@127.0.0.1/chat"),
+        ("postgresql://ada@/chat", {"PGHOST": "localhost"}, "postgresql://ada@localhost/chat"),
+        ("postgresql://ada@/chat", {"PGHOST": "/run/pg"}, "postgresql://ada@/chat?host=/run/pg"),
+        (HERE, {"PGHOST": "db.example.com", "PGPORT": "5499", "PGUSER": "eve", "PGDATABASE": "other"}, HERE),
+    ],
+)
+def test_what_a_url_leaves_out_is_said_as_libpq_fills_it_in(
+    url: str, variables: dict[str, str], meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    found = resolve("local", root=tmp_path).url
+    assert found == DatabaseURL.parse(meant)
+    assert _as_libpq(url) == _as_libpq(found.reveal())
+
+
+def _as_libpq(url: str) -> tuple[bytes, ...]:
+    """Where libpq would go: it says so before anybody has answered."""
+    connection = pq.PGconn.connect_start(url.encode())
+    try:
+        return connection.host, connection.port, connection.user, connection.db
+    finally:
+        connection.finish()
+
+
+def test_the_users_own_name_is_the_machines_where_nothing_says_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1")
+    found = resolve("local", root=tmp_path).url
+    assert found.user == pwd.getpwuid(os.geteuid()).pw_name == found.database
+    assert _as_libpq("postgresql://127.0.0.1:1") == _as_libpq(found.reveal())
+
+
+@pytest.mark.parametrize(("name", "value"), [("PGPORT", "5432,5433"), ("PGPORT", "x"), ("PGHOST", "one,two")])
+def test_a_variable_that_no_url_could_say_is_refused(
+    name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada@/chat")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError):
+        resolve("dev", root=tmp_path)

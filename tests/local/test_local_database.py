@@ -78,7 +78,8 @@ class TestReset:
         with pytest.raises(Refused):
             reset(REPOSITORY, confirm=no, observer=Observer())
         assert tables(local) == before
-        assert asked == [f"Drop {local.host}:{local.port}/{local.database} (DATABASE_URL) with everything in it?"]
+        server = f"{local.host}:{local.port}"
+        assert asked == [f"Drop the database {local.database} on {server} (DATABASE_URL) with everything in it?"]
 
     def test_is_refused_elsewhere_without_a_question(self, remote: str) -> None:
         assert remote

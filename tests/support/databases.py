@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply
+from pipeline.deploy.claim import Claim
+from pipeline.deploy.target import Target
 from pipeline.migrations import read_folder
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
     from chatdb.url import DatabaseURL
     from tests.support.server import PostgresServer, RestartableServer
+
+# As `./inv migrate` on a server of one's own leaves it: marked as local.
+LOCAL = Target("local", local_only=True, claim=Claim("migrate", lambda _: True))
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
@@ -39,7 +44,7 @@ def database_that_lasts(restartable_server: RestartableServer) -> Iterator[Datab
 def migrated_template(server: PostgresServer) -> DatabaseURL:
     """A database with every migration applied, to be copied. Nobody may stay connected to it."""
     made = server.create_database()
-    apply(made, read_folder(MIGRATIONS))
+    apply(made, read_folder(MIGRATIONS), target=LOCAL)
     return made
 
 

@@ -1,0 +1,128 @@
+"""What a local verb may change: the checkout's own server, a database that is marked as local, or an empty one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipeline.deploy import apply
+from pipeline.deploy.entry import deploy, migrate, roll_back
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.target import Target
+from pipeline.errors import NotLocal, WrongTarget
+from pipeline.generate.entry import migrate_by_name, push_here
+from pipeline.generate.proposing import Wishes
+from pipeline.local.psql import psql
+from pipeline.local.reset import reset
+from pipeline.local.seeding import seed_here
+from pipeline.migrations import read_folder
+from tests.support.databases import LOCAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.sample import Database
+
+
+REPOSITORY = Path(__file__).parents[2]
+MARKER = "SELECT environment, branch_id FROM migration_history.environment_marker"
+
+# Every verb that may change rows or tables of the local database.
+WRITING: dict[str, Callable[[Path], object]] = {
+    "migrate": lambda root: migrate(root, observer=Observer()),
+    "migrate --name": lambda root: migrate_by_name(root, "change", Wishes(), observer=Observer()),
+    "push": lambda root: push_here(root, allow_destructive=True, observer=Observer()),
+    "rollback": lambda root: roll_back(root, "0000", observer=Observer()),
+    "seed": lambda root: seed_here(root, threads=1, messages=1, number=0, tell=lambda _: None),
+    "reset": lambda root: reset(root, confirm=lambda _: True, observer=Observer()),
+    "deploy --env local": lambda root: deploy(root, "local", observer=Observer()),
+}
+
+
+@pytest.fixture
+def somebodys(db: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A migrated database with a row on loopback that nothing calls local: it may be at the end of a tunnel."""
+    monkeypatch.setenv("DATABASE_URL", db.url.reveal())
+    apply(db.url, read_folder(REPOSITORY / "migrations"))
+    db.run("""INSERT INTO "Thread" DEFAULT VALUES""")
+    return db
+
+
+@pytest.mark.parametrize("verb", WRITING)
+def test_what_nothing_calls_local_is_refused_where_nobody_can_be_asked(somebodys: Database, verb: str) -> None:
+    before = somebodys.value("SELECT pg_current_wal_insert_lsn()")
+    with pytest.raises(NotLocal, match="nothing says that it is a local database") as refused:
+        WRITING[verb](REPOSITORY)
+    assert "./inv migrate" in refused.value.remedy
+    assert refused.value.exit_code == 3
+    assert somebodys.value("SELECT pg_current_wal_insert_lsn()") == before
+
+
+RUNNING = WRITING | {"psql": lambda root: psql(root, "local", ["-c", "SELECT 1"], tell=lambda _: None)}
+
+
+@pytest.mark.parametrize("verb", RUNNING)
+def test_a_database_that_was_deployed_to_as_prod_is_refused_on_loopback_too(somebodys: Database, verb: str) -> None:
+    deploy(REPOSITORY, "prod", observer=Observer())
+    assert somebodys.rows(MARKER) == [("prod", "")]
+    with pytest.raises(NotLocal, match="says of itself that it is prod, which is not local") as refused:
+        RUNNING[verb](REPOSITORY)
+    assert "./inv deploy --env prod" in refused.value.remedy
+    assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
+
+
+def test_its_name_is_asked_for_once_and_it_is_local_then(somebodys: Database) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return f" {somebodys.url.database}\n"
+
+    roll_back(REPOSITORY, "0004", observer=Observer(), ask=ask)
+    assert somebodys.rows(MARKER) == [("local", "")]
+    roll_back(REPOSITORY, "0004", observer=Observer(), ask=ask)
+    (question,) = asked
+    assert f"{somebodys.url.host}:{somebodys.url.port}/{somebodys.url.database} holds data" in question
+
+
+def test_another_name_is_a_no(somebodys: Database) -> None:
+    with pytest.raises(NotLocal, match="that is not the name of"):
+        reset(REPOSITORY, confirm=lambda _: True, observer=Observer(), ask=lambda _: "y")
+    assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
+
+
+def test_an_empty_database_is_made_local_by_migrate_and_an_extension_does_not_fill_it(
+    db: Database, superuser: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", db.url.reveal())
+    if superuser.value("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"):
+        superuser.run("CREATE EXTENSION vector")
+    migrate(REPOSITORY, observer=Observer())
+    assert db.rows(MARKER) == [("local", "")]
+    reset(REPOSITORY, confirm=lambda _: True, observer=Observer())
+    assert db.rows(MARKER) == [("local", "")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        'CREATE TABLE "Thread" ()',
+        "CREATE SCHEMA app; CREATE SEQUENCE app.numbers",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "SELECT lo_create(0)",
+    ],
+)
+def test_anything_in_it_makes_a_database_somebodys(db: Database, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", db.url.reveal())
+    db.run(content)
+    with pytest.raises(NotLocal, match="nothing says that it is a local database"):
+        reset(REPOSITORY, confirm=lambda _: True, observer=Observer())
+
+
+def test_a_local_database_is_not_deployed_to_under_another_name(db: Database) -> None:
+    folder = read_folder(REPOSITORY / "migrations")
+    apply(db.url, folder, target=LOCAL)
+    with pytest.raises(WrongTarget, match="this database says that it is local, not prod"):
+        apply(db.url, folder, target=Target(environment="prod"))
