@@ -26,6 +26,8 @@ PORTS = range(20000, 32768)
 
 _PORTS_TRIED = 40
 _SECONDS = 60
+# Where programs, temporary files and the loader's libraries are (macOS: DYLD_…).
+_PASSED_ON = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 _OWNER_SQL = Path(__file__).with_name("owner.sql")
 
 
@@ -165,9 +167,11 @@ def _ctype() -> str:
 
 
 def _environment() -> dict[str, str]:
-    # A PGDATA or PGHOST of the caller's is meant for another server.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-    return {**kept, "LC_ALL": "C"}
+    """Give what the server and its programs get of the caller's variables, which are there to see as long as it runs.
+
+    An allow-list: the others may be secrets of this shell or of `.env`, or name another server, as PGDATA would.
+    """
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"LC_ALL": "C"}
 
 
 def _last_line(text: str) -> str:

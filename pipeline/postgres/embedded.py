@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
 from pipeline.postgres import postmaster
-from pipeline.postgres.record import Record, change_record, read_record, write_record
+from pipeline.postgres.record import (
+    Record,
+    change_record,
+    has_anothers_record,
+    read_record,
+    remember_folder,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +70,7 @@ class EmbeddedServer:
         """
         found = self.running()
         if found:
-            return found
+            return remember_folder(self.folder, found)
         from pipeline.postgres.unprivileged import make_folder
 
         make_folder(self.folder)
@@ -98,10 +105,21 @@ class EmbeddedServer:
                 remedy=f"Remove {self.folder} to begin with an empty server.",
             )
         self._tell("Starting the embedded PostgreSQL 16")
+        original = postmaster.copied_from(record.data)
+        if original is not None:
+            self._tell(
+                f"its data was copied from {original} while a server ran there: it is recovered as after a crash. "
+                f"If that fails, remove {self.folder} to begin with an empty server"
+            )
+        record = remember_folder(self.folder, record)
         return change_record(self.folder, record, port=self._cluster(record).start())
 
     def _make(self, half_made: Record | None) -> Record:
         self._tell("Making an embedded PostgreSQL 16 (once per checkout)")
+        if has_anothers_record(self.folder):
+            self._tell(
+                "this checkout is a copy of another one, whose server is left alone: it gets an empty one of its own"
+            )
         record = half_made or self._new_record()
         if postmaster.is_alive(record.data):
             self._cluster(record).stop("immediate")

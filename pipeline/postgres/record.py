@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from chatdb.url import DatabaseURL
 from pipeline.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOST = "127.0.0.1"
 SUPERUSER, OWNER, DATABASE = "postgres", "chat_owner", "chat"
@@ -59,7 +56,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record | None:
-    """Give the record in the folder, or None when there is none.
+    """Give the record in the folder, or None when there is none, or only a copy of another folder's.
 
     Raises:
         ConfigurationError: the file is there and cannot be read.
@@ -67,8 +64,10 @@ def read_record(folder: Path) -> Record | None:
     file = _file(folder)
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
+        written_in = fields.pop("folder", "")
         # Its own folder is written as ".", so that a checkout can be moved.
-        return Record(**{**fields, "place": folder / fields["place"]})
+        record = Record(**{**fields, "place": folder / fields["place"]})
+        return None if _is_anothers(record, folder, written_in) else record
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:
@@ -84,9 +83,28 @@ def write_record(folder: Path, record: Record) -> Record:
     file = _file(folder)
     new = file.with_suffix(".new")
     place = "." if record.place == folder else str(record.place)
-    write_private(new, json.dumps({**asdict(record), "place": place}, indent=1))
+    write_private(new, json.dumps({**asdict(record), "place": place, "folder": str(folder)}, indent=1))
     new.replace(file)
     return record
+
+
+def remember_folder(folder: Path, record: Record) -> Record:
+    """Note where the folder is by now, for a record whose files are elsewhere, and give it: so copies of it are told apart."""
+    if record.place == folder or json.loads(_file(folder).read_text(encoding="utf-8")).get("folder") == str(folder):
+        return record
+    return write_record(folder, record)
+
+
+def has_anothers_record(folder: Path) -> bool:
+    """Tell whether the folder's record came with a copy of another folder, whose server it speaks of."""
+    return _file(folder).exists() and read_record(folder) is None
+
+
+def _is_anothers(record: Record, folder: Path, written_in: str) -> bool:
+    """Tell whether a record that keeps its files elsewhere is a copy: the folder in which it was written has it still."""
+    if record.place == folder or not written_in or not _file(Path(written_in)).exists():
+        return False
+    return not Path(written_in).samefile(folder)
 
 
 def change_record(folder: Path, record: Record, *, port: int | None = None, complete: bool | None = None) -> Record:

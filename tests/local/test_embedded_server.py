@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from pipeline.environments.local import LocalServers
 from pipeline.errors import ConfigurationError, DatabaseFailed
 from pipeline.postgres import postmaster
 from pipeline.postgres.binaries import installation
 from pipeline.postgres.embedded import EmbeddedServer
 from pipeline.postgres.postmaster import process_exists
 from pipeline.postgres.unprivileged import account_for_server, programs_for
+from tests.support.run_folders import make_folder
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -206,6 +208,85 @@ def test_data_without_its_passwords_is_never_thrown_away(embedded: EmbeddedServe
     file.write_text(text)
 
 
+@pytest.fixture
+def in_place() -> Iterator[Callable[[str], EmbeddedServer]]:
+    """As `make`, in a folder that the server's account can enter, root's tests too: data is in the checkout then."""
+    folder = make_folder("chat-checkouts")
+    made: list[EmbeddedServer] = []
+
+    def make(name: str) -> EmbeddedServer:
+        made.append(EmbeddedServer(folder / name / ".local" / "postgres", settings={"fsync": "off"}))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.destroy()
+    shutil.rmtree(folder)
+
+
+def copy_checkout(original: EmbeddedServer, copy: EmbeddedServer) -> None:
+    """Copy a checkout with everything in it."""
+    subprocess.run(["cp", "-a", f"{original.folder.parents[1]}/.", copy.folder.parents[1]], check=True)
+
+
+def test_a_copied_checkout_leaves_the_originals_server_alone_and_has_one_of_its_own(
+    in_place: Callable[[str], EmbeddedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded, copy = in_place("checkout"), in_place("copy")
+    original = embedded.start()
+    with psycopg.connect(original.owner.reveal()) as connection:
+        connection.execute("CREATE TABLE original ()")
+    copy_checkout(embedded, copy)
+    told: list[str] = []
+    monkeypatch.setattr(copy, "_tell", told.append)
+    assert copy.running() is None
+    assert not copy.stop()
+    own = copy.start()
+    assert pid_of(own) != pid_of(original)
+    assert own.port != original.port
+    assert told[-1].startswith(f"its data was copied from {original.data} while a server ran there")
+    with psycopg.connect(own.owner.reveal()) as connection:
+        connection.execute("CREATE TABLE of_the_copy ()")
+
+    # whose server is whose is proven, and not guessed from the port that a file names
+    checkouts = [LocalServers(each.folder.parents[1]) for each in (embedded, copy)]
+    for port, proven in ((original.port, [True, False]), (own.port, [False, True]), (1, [False, False])):
+        assert [servers.serve("127.0.0.1", port) for servers in checkouts] == proven
+    assert not checkouts[0].serve("::1", original.port)
+
+    copy.destroy()
+    assert embedded.running() == original
+    with psycopg.connect(original.owner.reveal()) as connection:
+        names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert names == [("original",)]
+
+
+def test_a_checkout_that_is_moved_while_its_server_runs_keeps_it(
+    in_place: Callable[[str], EmbeddedServer],
+) -> None:
+    embedded, moved = in_place("checkout"), in_place("moved")
+    pid = pid_of(embedded.start())
+    embedded.folder.parents[1].rename(moved.folder.parents[1])
+    record = moved.running()
+    assert record is not None
+    assert pid_of(record) == pid
+    assert moved.stop()
+
+
+def test_the_server_gets_nothing_of_the_callers_variables_but_what_it_needs(
+    in_place: Callable[[str], EmbeddedServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEON_API_KEY", "unmistakable-key")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:unmistakable-password@db.example.com/chat")
+    pid = pid_of(in_place("checkout").start())
+    kept = Path(f"/proc/{pid}/environ").read_bytes().decode()
+    assert "unmistakable" not in kept
+    names = {line.partition("=")[0] for line in kept.split("\0") if line}
+    # what it sets itself is beside what it was given
+    assert {name for name in names if not name.startswith("PG")} <= {"PATH", "TMPDIR", "LD_LIBRARY_PATH", "LC_ALL", "PWD",
+                                                                      "OLDPWD", "SHLVL", "_"}  # fmt: skip
+
+
 def test_a_setting_that_it_does_not_take_is_reported_with_its_log(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path / "postgres", settings={"max_connections": "200"})
     try:
@@ -250,6 +331,27 @@ class TestAsRoot:
         assert not record.place.is_relative_to(private)
         assert {path: path.stat().st_mode for path in before} == before
         assert server.running() == record
+
+    def test_a_copy_whose_data_is_elsewhere_does_not_take_the_originals(
+        self, make: Callable[[str], EmbeddedServer], tmp_path: Path
+    ) -> None:
+        (tmp_path / "private").mkdir(mode=0o700)
+        embedded = make("private/checkout")
+        original = embedded.start()
+        copy = make("private/copy")
+        copy_checkout(embedded, copy)
+        assert copy.running() is None
+        assert not copy.stop()
+        assert copy.start().place != original.place
+        copy.destroy()
+        assert embedded.running() == original
+        moved = make("private/moved")
+        embedded.folder.parents[1].rename(moved.folder.parents[1])
+        assert moved.start() == original
+        again = make("private/copy")
+        copy_checkout(moved, again)
+        assert again.running() is None
+        assert moved.running() == original
 
     def test_programs_that_the_account_cannot_reach_are_copied_and_run(self, tmp_path: Path) -> None:
         account = account_for_server()
