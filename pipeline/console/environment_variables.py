@@ -21,6 +21,11 @@ VARIABLES = (
         "The database. It wins over the local server and over a stack's outputs. Prisma's and Neon's spellings are understood.",
     ),
     Variable(
+        "PGHOST, PGPORT, PGUSER, PGDATABASE",
+        "every verb that works on a database",
+        "What DATABASE_URL leaves out, as libpq fills it in. PGHOSTADDR and PGSERVICE, which would overrule it, are refused.",
+    ),
+    Variable(
         "SHADOW_DATABASE_URL",
         "`migrate --name`, `verify`, `check`",
         "An empty database to replay the history in, where the local server may not make databases.",
