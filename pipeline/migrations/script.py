@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from pipeline.migrations.sql_text import Statement
 
 _DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline)\s*:\s*(.*)", re.IGNORECASE)
+_LINE = re.compile(r"[^\n\r]*")
 _DURATION = re.compile(r"\d+(ms|s|min|h)\Z")
 _SETTINGS = ("lock-timeout", "statement-timeout")
 
 # What the runner's own transaction must not be interfered with by. The server refuses them as well ("EXECUTE of
 # transaction commands is not implemented"); here they are named with their line, before anything runs.
 _TRANSACTION_CONTROL = {"BEGIN", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
+
+# What a file may have by the ten thousand, and what none of the rules below is about.
+_HARMLESS = frozenset(
+    {"INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "SELECT", "WITH", "GRANT", "REVOKE", "COMMENT", "DO"}
+)
+_STRINGS_SETTING = "standard_conforming_strings"
+_AS_READ = frozenset({"ON", "'ON'", "TRUE", "'TRUE'", "1", "'1'", "DEFAULT"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ def read_script(data: bytes, path: str) -> Script:
             "no statement in it", where=path, remedy="Write the change, or remove the file if it was never merged."
         )
     transactional = _transactional(directives, path)
+    if _STRINGS_SETTING in text.lower():
+        _refuse_other_strings(found, path)
     if transactional:
         _refuse_what_breaks_the_transaction(found, path)
     return Script(
@@ -95,7 +105,8 @@ def _decoded(data: bytes, path: str) -> str:
 
 
 def _title(text: str) -> str:
-    for line in text.splitlines():
+    for match in _LINE.finditer(text):
+        line = match.group()
         if not line.startswith("--"):
             return ""
         if not _DIRECTIVE.match(line):
@@ -169,6 +180,21 @@ def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[s
     return settings
 
 
+def _refuse_other_strings(found: list[Statement], path: str) -> None:
+    """Refuse what would make the server read the rest of the file otherwise than we, and every other tool, do."""
+    for statement in found:
+        words = tuple(word.upper() for word in statement.words)
+        name = words.index(_STRINGS_SETTING.upper()) if _STRINGS_SETTING.upper() in words else 0
+        by_set = statement.first_word == "SET" and 0 < name <= 2 and not _AS_READ.intersection(words[name + 2 :])
+        by_function = "SET_CONFIG" in words and f"'{_STRINGS_SETTING.upper()}'" in words
+        if by_set or by_function:
+            raise MigrationFileError(
+                f"it changes {_STRINGS_SETTING}, and with that what the strings of the file mean",
+                where=f"{path}:{statement.line}",
+                remedy="Leave it on. A string with backslash escapes is written E'…'.",
+            )
+
+
 def _refuse_what_breaks_the_transaction(found: list[Statement], path: str) -> None:
     for statement in found:
         what = _breaks_the_transaction(statement)
@@ -177,6 +203,8 @@ def _refuse_what_breaks_the_transaction(found: list[Statement], path: str) -> No
 
 
 def _breaks_the_transaction(statement: Statement) -> tuple[str, str] | None:
+    if statement.first_word in _HARMLESS:
+        return None
     words = statement.words
     first, rest = words[0], words[1:]
     misplaced = out_of_place(words)

@@ -45,6 +45,19 @@ FAULTY_TEXTS = [
     pytest.param("CREATE INDEX CONCURRENTLY i ON t (a);", ":1", "cannot run in a transaction", id="CONCURRENTLY"),
     pytest.param("SELECT 1;\nVACUUM t;", ":2", "cannot run in a transaction", id="VACUUM"),
     pytest.param("REINDEX TABLE CONCURRENTLY t;", ":1", "cannot run in a transaction", id="REINDEX CONCURRENTLY"),
+    pytest.param("SELECT 1; -- a comment ends here\rCOMMIT;", ":1", "COMMIT in a migration", id="behind a lone CR"),
+    pytest.param(
+        "SET standard_conforming_strings = off;\nSELECT '\\';",
+        ":1",
+        "what the strings of the file mean",
+        id="strings, SET",
+    ),
+    pytest.param(
+        "SELECT 1;\nSELECT set_config('Standard_Conforming_Strings', 'off', true);",
+        ":2",
+        "what the strings of the file mean",
+        id="strings, set_config",
+    ),
     pytest.param(NOT_TRANSACTIONAL + "VACUUM a;\nVACUUM b;", ":3", "2 statements", id="two statements"),
     pytest.param(NOT_TRANSACTIONAL + "CREATE TABLE t ();", ":2", "holds one CREATE INDEX", id="another kind"),
     pytest.param(

@@ -1,6 +1,16 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
 import pytest
 
+from pipeline.migrations.script import read_script
 from pipeline.migrations.sql_text import Unterminated, statements, tokens
+
+if TYPE_CHECKING:
+    from tests.support.server import PostgresServer
 
 
 @pytest.mark.parametrize(
@@ -60,3 +70,56 @@ def test_statements_know_their_lines() -> None:
 
 def test_an_identifier_is_folded_or_unquoted() -> None:
     assert [token.identifier for token in tokens('Abc "A""b"')] == ["abc", 'A"b']
+
+
+def test_only_ascii_letters_are_folded_as_by_the_server() -> None:
+    assert [token.identifier for token in tokens("ÄbC \u0130D")] == ["Äbc", "\u0130d"]
+    assert [token.upper for token in tokens("\u0131ndex concurrently")] == ["\u0131NDEX", "CONCURRENTLY"]
+
+
+def test_the_escapes_of_an_identifier_are_undone() -> None:
+    names = 'U&"d\\0061t\\+000061" u&"a\\\\b" U&"d!0061ta" UESCAPE \'!\' U&"\\zzzz"'
+    assert [token.identifier for token in tokens(names)] == ["data", "a\\b", "data", "\\zzzz"]
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        "E'a'\n'b\\'c'",
+        "E'a' -- why\r'\\'b'",
+        "'a'  -- ;\n  -- ' again\n\n\t'b'",
+        "U&'\\0061' --\r\n '\\0062'",
+        "b'01'\n'10'",
+        "$é$a$e$b$é$",
+        "'a\\'",
+    ],
+)
+def test_a_string_that_goes_on_after_a_line_break_is_one(server: PostgresServer, literal: str) -> None:
+    assert [token.text for token in tokens(literal)] == [literal]
+    with psycopg.connect(server.owner.reveal()) as connection:
+        assert connection.execute(f"SELECT {literal}").fetchone() is not None
+
+
+def test_a_title_ends_where_the_servers_line_does() -> None:
+    assert read_script(b"-- Drop it\rDROP TABLE t;", "0001_x.sql").title == "Drop it"
+    assert read_script("-- One\u2028line\nSELECT 1;".encode(), "0001_x.sql").title == "One\u2028line"
+
+
+def test_setting_what_strings_mean_to_what_it_is_already_is_no_fault() -> None:
+    dump = b"SET standard_conforming_strings = on;\nSET SESSION standard_conforming_strings TO 'on';\nSELECT 1;"
+    assert len(read_script(dump, "0001_dump.sql").statements) == 3
+
+
+def test_reading_takes_time_linear_in_the_length() -> None:
+    def seconds(rows: int) -> float:
+        text = "".join(f"INSERT INTO item (id, label) VALUES ({row}, 'it''s; label {row}');\n" for row in range(rows))
+        data = text.encode()
+        taken = []
+        for _ in range(3):
+            started = time.process_time()
+            read_script(data, "0001_rows.sql")
+            taken.append(time.process_time() - started)
+        return min(taken)
+
+    # 8 times as long for 8 times as much; 64 times where each statement counts the lines before it
+    assert seconds(16_000) < 20 * seconds(2_000)
