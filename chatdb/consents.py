@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatdb.readable import check_text
 from chatdb.turns import in_turn
 
 if TYPE_CHECKING:
@@ -63,13 +64,19 @@ class Consent:
 
 
 async def grant(database: Database, thread_id: UUID, scope_key: str) -> Consent:
-    """Record that a scope was allowed and make it active in the thread, in one statement. Raises ThreadNotFound."""
-    return _consent((await in_turn(database, _DECIDE, thread_id, scope_key, True))[0])
+    """Record that a scope was allowed and make it active in the thread, in one statement.
+
+    Raises ThreadNotFound and UnreadableValue.
+    """
+    return _consent((await in_turn(database, _DECIDE, thread_id, check_text("scope_key", scope_key), True))[0])
 
 
 async def revoke(database: Database, thread_id: UUID, scope_key: str) -> Consent:
-    """Record that a scope was withdrawn and make it inactive in the thread, in one statement. Raises ThreadNotFound."""
-    return _consent((await in_turn(database, _DECIDE, thread_id, scope_key, False))[0])
+    """Record that a scope was withdrawn and make it inactive in the thread, in one statement.
+
+    Raises ThreadNotFound and UnreadableValue.
+    """
+    return _consent((await in_turn(database, _DECIDE, thread_id, check_text("scope_key", scope_key), False))[0])
 
 
 async def is_granted(database: Database, thread_id: UUID, scope_key: str) -> bool:

@@ -8,6 +8,7 @@
      +-- PoolAlreadyOpen   open_pool() twice
      +-- ThreadNotFound    there is no thread of this id (any more)
      +-- InvalidCursor     a page was asked for with a text that is no cursor
+     +-- UnreadableValue   a value that PostgreSQL, or another of its clients, could not hold or read back
 """
 
 from __future__ import annotations
@@ -58,3 +59,11 @@ class InvalidCursor(ChatDatabaseError, ValueError):
 
     def __init__(self) -> None:
         super().__init__("not a cursor: pass back the `next` of a page, unchanged")
+
+
+class UnreadableValue(ChatDatabaseError, ValueError):
+    """A value that PostgreSQL, or another of its clients, could not hold or read back. `field` says which."""
+
+    def __init__(self, field: str, fault: str) -> None:
+        super().__init__(f"{field} {fault}")
+        self.field = field

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from chatdb.readable import dump_checked
+
 if TYPE_CHECKING:
     import asyncpg
 
 
 def dump(value: object) -> str:
-    """Write a value as JSON. PostgreSQL's has no NaN, so a ValueError is raised for one."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def dump_or_null(value: object) -> str | None:
-    """Write a value as JSON, but None as SQL's NULL."""
-    return None if value is None else dump(value)
+    """Write a value as JSON that every client reads back as the same. Raises UnreadableValue, a ValueError."""
+    return dump_checked("a JSON value", value)
 
 
 async def prepare_connection(connection: asyncpg.Connection) -> None:

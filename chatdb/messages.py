@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from chatdb.jsonb import dump_or_null
 from chatdb.paging import FIRST, LAST, Cursor, Page, check_limit, cut_page
+from chatdb.readable import check_text, check_text_or_null, dump_checked
 from chatdb.turns import in_turn
 
 if TYPE_CHECKING:
@@ -111,13 +111,17 @@ class Message:
 
 
 async def append(database: Database, thread_id: UUID, message: NewMessage) -> Message:
-    """Append a message to a thread and return it as stored. Raises ThreadNotFound."""
-    return (await append_many(database, thread_id, (message,)))[0]
+    """Append a message to a thread and return it as stored. Raises ThreadNotFound and UnreadableValue."""
+    (stored,) = await in_turn(database, _APPEND, thread_id, *((value,) for value in _parameters(message)))
+    return _message(stored)
 
 
 async def append_many(database: Database, thread_id: UUID, messages: Iterable[NewMessage]) -> tuple[Message, ...]:
-    """Append messages to a thread in their order, all or none, and return them as stored. Raises ThreadNotFound."""
-    columns = list(zip(*map(_parameters, messages), strict=True))
+    """Append messages to a thread in their order, all or none, and return them as stored.
+
+    Raises ThreadNotFound and UnreadableValue.
+    """
+    columns = list(zip(*(_parameters(each, f"[{number}].") for number, each in enumerate(messages)), strict=True))
     if not columns:
         return ()
     rows = await in_turn(database, _APPEND, thread_id, *columns)
@@ -142,18 +146,18 @@ async def recent(
     return cut_page(map(_message, rows), limit, newest_first=True)
 
 
-def _parameters(message: NewMessage) -> tuple[str | None, ...]:
+def _parameters(message: NewMessage, at: str = "") -> tuple[str | None, ...]:
     # JSON goes as text: in an array of jsonb, asyncpg would take a list for one more dimension.
     return (
         Role(message.role).value,
-        message.content,
-        message.name,
-        message.tool_call_id,
-        dump_or_null(message.tool_calls),
-        message.provider,
-        message.model,
-        dump_or_null(message.usage),
-        dump_or_null(message.meta_json),
+        check_text(at + "content", message.content),
+        check_text_or_null(at + "name", message.name),
+        check_text_or_null(at + "tool_call_id", message.tool_call_id),
+        None if message.tool_calls is None else dump_checked(at + "tool_calls", message.tool_calls),
+        check_text_or_null(at + "provider", message.provider),
+        check_text_or_null(at + "model", message.model),
+        None if message.usage is None else dump_checked(at + "usage", message.usage),
+        None if message.meta_json is None else dump_checked(at + "meta_json", message.meta_json),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatdb.errors import ThreadNotFound
 from chatdb.paging import LAST, Cursor, Page, check_limit, cut_page
+from chatdb.readable import check_keys, check_text_or_null
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,8 +51,13 @@ async def create(
     model: str | None = None,
     active_scope_keys: Iterable[str] = (),
 ) -> Thread:
-    """Create a thread; with no data at all, too. Raises asyncpg.ForeignKeyViolationError for an unknown user."""
-    return _thread(await database.fetchrow(_CREATE, user_id, model, _distinct(active_scope_keys)))
+    """Create a thread; with no data at all, too.
+
+    Raises asyncpg.ForeignKeyViolationError for an unknown user, and UnreadableValue.
+    """
+    keys = check_keys("active_scope_keys", active_scope_keys)
+    user, with_model = check_text_or_null("user_id", user_id), check_text_or_null("model", model)
+    return _thread(await database.fetchrow(_CREATE, user, with_model, keys))
 
 
 async def get(database: Database, thread_id: UUID) -> Thread | None:
@@ -81,18 +87,14 @@ async def active_scopes(database: Database, thread_id: UUID) -> tuple[str, ...]:
 
 
 async def set_active_scopes(database: Database, thread_id: UUID, keys: Iterable[str]) -> tuple[str, ...]:
-    """Replace the keys of the scopes that apply to a thread, each once. Raises ThreadNotFound.
+    """Replace the keys of the scopes that apply to a thread, each once. Raises ThreadNotFound and UnreadableValue.
 
     It records no consent; `consents.grant` and `consents.revoke` change both together.
     """
-    stored = await database.fetchval(_SET_ACTIVE_SCOPES, thread_id, _distinct(keys))
+    stored = await database.fetchval(_SET_ACTIVE_SCOPES, thread_id, check_keys("keys", keys))
     if stored is None:
         raise ThreadNotFound(thread_id)
     return tuple(stored)
-
-
-def _distinct(keys: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(keys))
 
 
 def _thread(row: Row) -> Thread:

@@ -147,11 +147,14 @@ def test_messages_appended_together_come_back_in_their_order_a_millisecond_apart
     with_pool(test)
 
 
-def test_a_batch_with_a_fault_appends_nothing(with_pool: WithPool) -> None:
+def test_a_batch_that_the_server_refuses_in_part_appends_nothing(with_pool: WithPool, migrated: DatabaseURL) -> None:
+    with psycopg.connect(migrated.reveal()) as owner:
+        owner.execute("""ALTER TABLE "Message" ADD CHECK ("content" <> 'bad')""")
+
     async def test(pool: Any) -> None:
         thread = await threads.create(pool)
-        with pytest.raises(asyncpg.UntranslatableCharacterError):
-            await messages.append_many(pool, thread.id, [human("good"), NewMessage(Role.AI, "bad", meta_json="\0")])
+        with pytest.raises(asyncpg.CheckViolationError):
+            await messages.append_many(pool, thread.id, [human("good"), human("bad")])
         assert (await messages.history(pool, thread.id)).rows == ()
 
     with_pool(test)
