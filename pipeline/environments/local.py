@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,37 @@ class Found:
     source: str
 
 
+class LastUsed:
+    """The name of the server that was used last, in a file of the checkout: where its rows are."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> str:
+        """Give the name, or nothing where none was used yet."""
+        try:
+            return self._file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+
+    def write(self, name: str) -> None:
+        """Keep the name. A checkout that cannot be written to does without."""
+        from pipeline.postgres.unprivileged import make_folder
+
+        with suppress(OSError):
+            make_folder(self._file.parent)  # as the embedded server does: its account has to pass
+            self._file.write_text(f"{name}\n", encoding="utf-8")
+
+
+def _elsewhere(before: str) -> str:
+    back = (
+        f"{CHOICE}=embedded"
+        if before == EMBEDDED
+        else "they are back when Docker runs, in the folder where it was started"
+    )
+    return f"this is another database than the last time: that was {before}, and its rows are there, not here ({back})"
+
+
 class LocalServers:
     """The two servers that a checkout may have, and the rule which of them is used.
 
@@ -39,6 +71,7 @@ class LocalServers:
     """
 
     def __init__(self, root: Path, *, tell: Callable[[str], None] = lambda _: None) -> None:
+        self._last = LastUsed(root / ".local" / "last-server")
         self.compose = ComposeServer(root, tell=tell)
         self.embedded = EmbeddedServer(root / ".local" / "postgres", tell=tell)
         self._tell = tell
@@ -68,18 +101,13 @@ class LocalServers:
             ConfigurationError: neither can be had, or the one that was asked for cannot.
             DatabaseFailed: it does not start.
         """
-        found = self.running()
-        if found is not None:
-            return found
-        if self._prefers_compose():
-            try:
-                return Found(self.compose.start(), COMPOSE)
-            except NoCompose as error:
-                if _wanted() == "compose" or self.compose.exists():
-                    raise
-                if error.worth_telling:
-                    self._tell(f"{error.message}: using the embedded server instead")
-        return Found(self.embedded.start().owner, EMBEDDED)
+        found = self.running() or self._start()
+        before, now = self._last.read(), self._name(found.source)
+        if before and before != now:
+            self._tell(_elsewhere(before))
+        if before != now:
+            self._last.write(now)
+        return found
 
     def next(self) -> str:
         """Name the one that `start` would start. Starts nothing."""
@@ -97,6 +125,21 @@ class LocalServers:
         """Stop what runs, and name it. Data stays."""
         stopped = [(COMPOSE, self.compose.stop()), (EMBEDDED, self.embedded.stop())]
         return tuple(name for name, ran in stopped if ran)
+
+    def _start(self) -> Found:
+        if self._prefers_compose():
+            try:
+                return Found(self.compose.start(), COMPOSE)
+            except NoCompose as error:
+                if _wanted() == "compose" or self.compose.exists():
+                    raise
+                if error.worth_telling:
+                    self._tell(f"{error.message}: using the embedded server instead")
+        return Found(self.embedded.start().owner, EMBEDDED)
+
+    def _name(self, source: str) -> str:
+        """Name a server as no other checkout's: Compose's rows belong to its project."""
+        return f"{COMPOSE} (project {self.compose.project()})" if source == COMPOSE else source
 
     def _prefers_compose(self) -> bool:
         wanted = _wanted()

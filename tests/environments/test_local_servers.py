@@ -53,11 +53,38 @@ def test_with_compose_its_server_is_started_found_again_and_keeps_its_data(check
     assert resolve("local", root=checkout) == first
     assert time.monotonic() - began < 1
 
+    servers = LocalServers(checkout)
+    assert servers.serve("127.0.0.1", with_compose)
+    assert not servers.serve("::1", with_compose)
+    assert not servers.serve("127.0.0.1", 1)
+
     assert LocalServers(checkout).stop() == (COMPOSE,)
     assert LocalServers(checkout).running() is None
     again = resolve("local", root=checkout)
     with psycopg.connect(again.url.reveal()) as connection:
         connection.execute("SELECT FROM kept")
+
+
+def test_another_server_than_the_last_time_is_told_of_with_where_the_rows_are(
+    checkout: Path, with_compose: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert with_compose
+    resolve("local", root=checkout)
+    project = LocalServers(checkout).compose.project()
+    told: list[str] = []
+    with monkeypatch.context() as engine_down:
+        engine_down.setenv("DOCKER_HOST", f"unix://{checkout}/nobody.sock")
+        assert resolve("local", root=checkout, tell=told.append).source == EMBEDDED
+        assert told[-1] == (
+            f"this is another database than the last time: that was Docker Compose (project {project}), and its rows are "
+            "there, not here (they are back when Docker runs, in the folder where it was started)"
+        )
+        told.clear()
+        assert resolve("local", root=checkout, tell=told.append).source == EMBEDDED
+        assert told == []
+    assert resolve("local", root=checkout, tell=told.append).source == COMPOSE
+    (note,) = told
+    assert "that was the embedded server, and its rows are there, not here (LOCAL_SERVER=embedded)" in note
 
 
 @pytest.mark.usefixtures("with_compose")

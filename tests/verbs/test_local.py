@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +57,35 @@ def test_reset_asks_and_where_nobody_is_there_to_ask_it_changes_nothing(
     gone = superuser.value("SELECT to_regclass('scratch')") is None
     assert (answer.returncode, gone) == ((0, True) if "--yes" in arguments else (2, False)), answer.stderr
     assert superuser.applied() == SAMPLE_IDS
+
+
+def test_a_database_that_nothing_calls_local_is_asked_for_by_name_at_a_terminal_and_refused_without(
+    checkout: Checkout, superuser: Database
+) -> None:
+    superuser.run("CREATE TABLE somebodys ()")
+    refused = checkout.inv("migrate", "--wait", "5")
+    assert (refused.returncode, superuser.applied()) == (3, [])
+    assert "holds data, and nothing says that it is a local database" in refused.stderr
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        checkout.command("migrate"),
+        cwd=checkout.path,
+        env=checkout.environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as asked:
+        os.close(theirs)
+        os.write(ours, f"{checkout.url.database}\n".encode())
+        said = b""
+        with suppress(OSError):  # the terminal's other side is closed at the end
+            while chunk := os.read(ours, 4096):
+                said += chunk
+    os.close(ours)
+    assert asked.returncode == 0, said.decode()
+    assert b"Type the database's name to go on: " in said
+    assert superuser.applied() == SAMPLE_IDS
+    assert checkout.inv("rollback", "--to", "0005").returncode == 0
 
 
 def test_reset_is_refused_elsewhere_before_it_connects(checkout: Checkout) -> None:
