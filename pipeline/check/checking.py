@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from pipeline.check.base import against_base, new_ids, read_base
 from pipeline.check.rollbacks import unproven_rollbacks
-from pipeline.errors import InvalidPlan
+from pipeline.errors import InvalidPlan, PipelineError
 from pipeline.generate.building import replay
 from pipeline.generate.dump import deviations
+from pipeline.generate.schema_text import read_schema
 from pipeline.generate.study import read_side, study_beside
 from pipeline.lint import Finding, lint, read_sources
 from pipeline.lint.finding import about_file
 from pipeline.migrations import read_folder
 from pipeline.migrations.files import text_faults
-from pipeline.migrations.sql_text import Unterminated, statements
 from pipeline.schema.er_diagram import redrawn
 from pipeline.schema.shadows import open_shadows
 
@@ -136,8 +136,8 @@ def _lines_by_name(schema: Path) -> dict[str, int]:
     """The line of each statement by the names of what it is about: its first few identifiers."""
     lines: dict[str, int] = {}
     try:
-        found = statements(schema.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, Unterminated):
+        found = read_schema(schema).statements
+    except PipelineError:
         return lines
     for statement in found:
         for token in statement.tokens[:6]:

@@ -12,6 +12,8 @@ from pipeline.generate.constraints import late_constraint, late_not_null
 from pipeline.generate.indexes import late_index
 from pipeline.generate.losses import loss_of
 from pipeline.generate.merging import merged
+from pipeline.generate.numbering import carried_on
+from pipeline.generate.ordering import ordered
 from pipeline.generate.parts import Arrangement, Part, Piece
 from pipeline.generate.rewriting import doubt_about, rewritten
 from pipeline.lint.source import created_table
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
     from pipeline.migrations.sql_text import Statement
 
 
-def arrange(steps: Sequence[Step], before: Facts, *, careful: bool = True) -> Arrangement:
-    """Arrange a direction's steps into parts. `before` is the database that they start from.
+def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool = True) -> Arrangement:
+    """Arrange a direction's steps into parts. `before` is the database that they start from, `after` where they lead.
 
     Without `careful` they stay in the differ's order and in as few files as it allows.
     """
-    read = [(step, statements(step.sql)[0]) for step in merged(steps, before)]
-    writer = _Writer(before, _new_tables(statement for _, statement in read))
+    complete = carried_on(merged(ordered(steps), before), before, after)
+    read = [(step, statements(step.sql)[0]) for step in complete]
+    writer = _Writer(before, _new_tables(statement for _, statement in read), careful=careful)
     everything = [statement for _, statement in read]
     for step, statement in read:
         if step.commit_before:
@@ -40,7 +43,7 @@ def arrange(steps: Sequence[Step], before: Facts, *, careful: bool = True) -> Ar
         if loss := loss_of(step, statement, before):
             writer.losses.append(loss)
         late = _late(statement, before, writer.new_tables, everything) if careful else None
-        writer.take(statement, late, verbatim=step.verbatim)
+        writer.take(statement, late, step)
     return writer.done()
 
 
@@ -62,10 +65,11 @@ def _new_tables(found: Iterable[Statement]) -> frozenset[str]:
 class _Writer:
     """Collects pieces into main parts, and what comes behind them."""
 
-    def __init__(self, before: Facts, new_tables: frozenset[str]) -> None:
+    def __init__(self, before: Facts, new_tables: frozenset[str], *, careful: bool) -> None:
         self.before = before
         self.new_tables = new_tables
         self.losses: list[str] = []
+        self._careful = careful
         self._doubts: list[str] = []
         self._main: list[list[Piece]] = [[]]
         self._outside: list[Piece] = []
@@ -77,7 +81,7 @@ class _Writer:
         if self._main[-1]:
             self._main.append([])
 
-    def take(self, statement: Statement, late: Late | None, *, verbatim: bool) -> None:
+    def take(self, statement: Statement, late: Late | None, step: Step) -> None:
         """Put a statement where it belongs."""
         if late is not None:
             self._main[-1] += late.now
@@ -87,8 +91,11 @@ class _Writer:
             return
         if doubt := doubt_about(statement, self.before, self.new_tables):
             self._doubts.append(doubt)
-        piece = Piece(statement.text) if verbatim else rewritten(statement, self.before)
+        piece = Piece(statement.text) if step.verbatim else rewritten(statement, self.before)
         if piece is None:
+            return
+        if step.needs in self._late_names:
+            self._behind.append(piece)
             return
         names = {token.identifier for token in statement.tokens if token.kind in {"word", "quoted"}}
         (self._behind if names & self._late_names else self._main[-1]).append(piece)
@@ -100,4 +107,4 @@ class _Writer:
         if self._behind:
             kind = "validate" if any("VALIDATE" in piece.sql for piece in self._behind) else "then"
             parts.append(Part(tuple(self._behind), kind))
-        return Arrangement(tuple(parts), tuple(dict.fromkeys(self.losses)), tuple(self._doubts))
+        return Arrangement(tuple(parts), tuple(dict.fromkeys(self.losses)), tuple(self._doubts), careful=self._careful)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy import apply
 from pipeline.deploy.target import Target
-from pipeline.errors import ConfigurationError, InvalidPlan, PipelineError
-from pipeline.migrations.sql_text import Unterminated, statements
+from pipeline.errors import InvalidPlan, PipelineError
+from pipeline.generate.schema_text import read_schema
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
 
@@ -51,15 +51,9 @@ def load(database: DatabaseURL, schema: Path) -> None:
 
     Raises:
         ConfigurationError: there is no such file.
-        InvalidPlan: a statement of it fails; `where` names its line.
+        InvalidPlan: it cannot be read as SQL, or a statement of it fails; `where` names its line.
     """
-    try:
-        text = schema.read_text(encoding="utf-8")
-        found = statements(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read {schema.name}: {error}", remedy="It stands in the root.") from error
-    except Unterminated as fault:
-        raise InvalidPlan(f"{fault.what} that is never closed", where=f"{schema.name}:{fault.line}") from fault
+    found = read_schema(schema).statements
     with open_session(database, application_name="chat-database schema") as session:
         try:
             # one message, which the server runs as one transaction; the results before the error tell which one failed

@@ -33,7 +33,6 @@ def late_constraint(statement: Statement, before: Facts, new_tables: frozenset[s
     if definition.startswith("FOREIGN KEY") and before.tables[table].kind == "p":
         return None
     added = spelled(_added(table, name, f"{definition} NOT VALID"))
-    added = spelled(_added(table, name, f"{definition} NOT VALID"))
     validated = f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}"
     return Late(
         f"{table} {name}",  # the constraint is there at once: nothing has to wait for it
@@ -57,7 +56,7 @@ def late_not_null(statement: Statement, before: Facts, new_tables: frozenset[str
     check = _added(table, name, f"CHECK ({quoted(column)} IS NOT NULL) NOT VALID")
     alter = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)}"
     return Late(
-        f"{table} {name}",
+        not_null_name(table, column),
         now=(Piece(check, _NOT_VALID, undo=(_dropped(table, name),)),),
         behind=(
             Piece(f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}", _VALIDATED, undo=(check,)),
@@ -65,6 +64,11 @@ def late_not_null(statement: Statement, before: Facts, new_tables: frozenset[str
             Piece(_dropped(table, name), undo=()),
         ),
     )
+
+
+def not_null_name(table: str, column: str) -> str:
+    """What others wait for when a column becomes NOT NULL in a later file."""
+    return f"{table} {column} NOT NULL"
 
 
 def _unique(table: str, name: str, definition: str) -> Late:

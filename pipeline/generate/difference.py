@@ -19,6 +19,8 @@ class Step:
     destructive: bool = False  # the library says that data is lost
     commit_before: bool = False  # it uses what a step before it must have committed, as a new enum value
     verbatim: bool = False  # it is in the developer's own words
+    loses_nothing: bool = False  # what it drops was carried over before
+    needs: str = ""  # the name of what has to be there first, where that comes in a later file
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,9 @@ def read_objects(url: DatabaseURL) -> Objects:
 def parse_dump(text: str) -> Objects:
     """Take the plain text of pg_dump apart by its headings."""
     headings = list(_HEADER.finditer(text))
-    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    starts = [heading.start() for heading in headings]
     objects: Objects = {}
-    for heading, end in zip(headings, ends, strict=True):
+    for heading, end in zip(headings, [*starts[1:], len(text)], strict=False):  # of an empty database: no heading
         key = Key(heading["type"], heading["schema"], heading["name"])
         body = _body(text[heading.end() : end], sort=key.type in {"TABLE", "ACL", "DEFAULT ACL", "FOREIGN TABLE"})
         if body:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatdb.url import DatabaseURL
 from chatdb.url.invalid import InvalidDatabaseURL
+from pipeline import packages
 from pipeline.deploy import apply, look
 from pipeline.deploy.authorship import author_of
 from pipeline.deploy.claim import nobody
@@ -47,6 +48,10 @@ def migrate_by_name(
     environment = local(root, "migrate", observer)
     target = local_target(root, environment, "migrate", ask)
     place = _place(root, environment, target)
+    try:
+        packages.ensure("check")  # its linter is asked before anything is written
+    except ConfigurationError as error:
+        observer.note(f"{error.message}: `./inv check` may ask about what is written now")
 
     def run(folder: Folder) -> Report:
         return apply(

@@ -43,11 +43,44 @@ SELECT {_NAME.format("s.relname")}, {_NAME.format("t.relname")}
   JOIN pg_namespace n ON n.oid = s.relnamespace
  WHERE s.relkind = 'S' AND {_OURS}
 """
+# Where a column's numbers come from: an identity's sequence, one that belongs to the column, or one that its default names.
+_COUNTERS = f"""
+SELECT DISTINCT ON (1, 2)
+       {_NAME.format("t.relname")}, a.attname,
+       CASE WHEN s.relnamespace = 'public'::regnamespace THEN s.relname
+            ELSE s.relnamespace::regnamespace::text || '.' || s.relname END,
+       CASE d.deptype WHEN 'i' THEN 'identity' WHEN 'a' THEN 'owned' ELSE 'shared' END, q.seqincrement < 0
+  FROM (SELECT objid AS sequence, refobjid AS relation, refobjsubid AS number, deptype FROM pg_depend
+         WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+           AND refobjsubid > 0
+        UNION ALL
+        SELECT d.refobjid, f.adrelid, f.adnum, 's' FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+         WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> f.adrelid) d
+  JOIN pg_sequence q ON q.seqrelid = d.sequence JOIN pg_class s ON s.oid = d.sequence
+  JOIN pg_class t ON t.oid = d.relation JOIN pg_namespace n ON n.oid = t.relnamespace
+  JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.number
+ WHERE {_OURS} AND (d.deptype <> 'a' OR a.atthasdef)
+ ORDER BY 1, 2, d.deptype
+"""
 _ENUMS = f"""
 SELECT {_NAME.format("t.typname")}, e.enumlabel
   FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace
  WHERE {_OURS} ORDER BY 1, e.enumsortorder
 """
+# What has a name of its own beside tables, and can be moved to another schema under it.
+_OTHERS = f"""
+SELECT {_NAME.format("c.relname")}, 'SEQUENCE', 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'S' AND {_OURS}
+UNION ALL
+SELECT {_NAME.format("t.typname")}, CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, 1
+  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
+ WHERE (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c') AND {_OURS}
+UNION ALL
+SELECT {_NAME.format("p.proname")},
+       CASE p.prokind WHEN 'p' THEN 'PROCEDURE' WHEN 'a' THEN 'AGGREGATE' ELSE 'FUNCTION' END, count(*)
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {_OURS} GROUP BY 1, 2
+"""
+_SCHEMAS = f"SELECT n.nspname FROM pg_namespace n WHERE {_OURS}"
 _ROLES = f"""
 SELECT DISTINCT r.rolname FROM pg_namespace n, aclexplode(n.nspacl) a JOIN pg_roles r ON r.oid = a.grantee
  WHERE n.nspname = 'public' AND r.rolname IN ({", ".join(literal(role) for role in RUNTIME_ROLES)})
@@ -81,6 +114,15 @@ class Index:
     constraint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What numbers a column: its sequence, which is the column's own ("identity", "owned") or not ("shared")."""
+
+    sequence: str
+    kind: str
+    descending: bool
+
+
 @dataclass(frozen=True)
 class Facts:
     """Names are as `Phrase.name` gives them: without a schema in public."""
@@ -89,7 +131,12 @@ class Facts:
     indexes: dict[str, Index] = field(default_factory=dict)
     constraints: dict[tuple[str, str], str] = field(default_factory=dict)  # (table, name) -> definition
     sequences: dict[str, str] = field(default_factory=dict)  # of serial columns -> table
+    counters: dict[tuple[str, str], Counter] = field(default_factory=dict)  # (table, column)
     enums: dict[str, list[str]] = field(default_factory=dict)
+    others: dict[str, str] = field(
+        default_factory=dict
+    )  # sequences, types, functions of one form -> what ALTER calls it
+    schemas: tuple[str, ...] = ()
     runtime_roles: tuple[str, ...] = ()  # those that may use the schema public
     roles: tuple[str, ...] = ()  # all of the server
 
@@ -101,8 +148,19 @@ class Facts:
 def read_facts(url: DatabaseURL) -> Facts:
     """Read the facts of a database."""
     with open_session(url, application_name="chat-database facts") as session:
-        queries = (_COLUMNS, _INDEXES, _CONSTRAINTS, _SEQUENCES, _ENUMS, _ROLES, _ALL_ROLES)
-        columns, indexes, constraints, sequences, labels, runtime, roles = (
+        queries = (
+            _COLUMNS,
+            _INDEXES,
+            _CONSTRAINTS,
+            _SEQUENCES,
+            _COUNTERS,
+            _ENUMS,
+            _OTHERS,
+            _SCHEMAS,
+            _ROLES,
+            _ALL_ROLES,
+        )
+        columns, indexes, constraints, sequences, counters, labels, others, schemas, runtime, roles = (
             result.rows for result in session.run(";".join(queries))
         )
     tables: dict[str, Table] = {}
@@ -118,7 +176,12 @@ def read_facts(url: DatabaseURL) -> Facts:
         indexes={str(row[0]): Index(str(row[1]), str(row[2]), str(row[3])) for row in indexes},
         constraints={(str(row[0]), str(row[1])): str(row[2]) for row in constraints},
         enums=enums,
+        counters={
+            (str(row[0]), str(row[1])): Counter(str(row[2]), str(row[3]), descending=row[4] == "t") for row in counters
+        },
         sequences={str(row[0]): str(row[1]) for row in sequences},
+        others={str(row[0]): str(row[1]) for row in others if row[2] == "1"},
+        schemas=tuple(str(row[0]) for row in schemas),
         runtime_roles=tuple(sorted((str(row[0]) for row in runtime), key=RUNTIME_ROLES.index)),
         roles=tuple(str(row[0]) for row in roles),
     )

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFailed
+from pipeline.generate.answering import findings_about
 from pipeline.generate.files import NewMigration, check_name, is_draft, next_number, put
 from pipeline.generate.following import Followed, Following, read_following, write_following
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.proposing import Proposal, Wishes, propose
 from pipeline.generate.renames import probable_renames
+from pipeline.generate.schema_text import read_schema
 from pipeline.generate.study import study
-from pipeline.lint import lint, read_sources
 from pipeline.migrations import Folder, read_folder
 from pipeline.schema.shadows import open_shadows
 
@@ -43,7 +44,7 @@ class DraftLeft(InvalidPlan):
 class Generated:
     """What a generation did. No `files`: the migrations build schema.sql already.
 
-    `losses` and `rollback_losses` say what going forward and back loses, `notes` what the differ wondered about, and
+    `losses` and `rollback_losses` say what going forward and back loses, `notes` what was left out or wondered about, and
     `findings` what `check` will ask about the new files. `followed` are the files that follow the migrations and were written.
     `report` is that of applying them, where that was asked for.
     """
@@ -70,6 +71,7 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
     """
     name, wishes = check_name(name), wishes or Wishes()
     with generation_lock(place.state):
+        place.migrations.mkdir(exist_ok=True)  # git keeps no empty folder
         refuse_drafts(place.migrations)
         proposal, following = _proposal(name, place, wishes)
         files = put(place.migrations, _as_written(name, place, proposal))
@@ -77,13 +79,14 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
     report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
+    notes = read_schema(place.schema).notes
     if proposal is None:
-        return Generated(followed=followed, report=report)
+        return Generated(followed=followed, report=report, notes=notes)
     return Generated(
         tuple(files),
         proposal.losses,
         proposal.rollback_losses,
-        proposal.notes,
+        (*notes, *proposal.notes),
         tuple(_findings(place.migrations, files)),
         followed,
         report,
@@ -93,6 +96,7 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
 def generate_empty(name: str, place: Place) -> tuple[Path, ...]:
     """Write a draft with nothing in it, to be filled in by hand and proven by `verify`."""
     with generation_lock(place.state):
+        place.migrations.mkdir(exist_ok=True)
         ids = [file.id for file in read_folder(place.migrations).files]
         migration = _bare(check_name(name), ids)
         return tuple(
@@ -167,6 +171,5 @@ def _applied(run: Runner, folder: Path, files: Sequence[Path]) -> Report:
 
 
 def _findings(folder: Path, files: Sequence[Path]) -> list[Finding]:
-    """What our own rules find in the new files; squawk's are left to `check`."""
-    ids = {path.stem for path in files}
-    return lint(read_sources([file for file in read_folder(folder).files if file.id in ids]), with_squawk=False)
+    """What `check` will ask about the new files."""
+    return findings_about(read_folder(folder), {path.stem for path in files})

@@ -33,6 +33,8 @@ _MODIFIER = re.compile(r"\((?P<numbers>[\d, ]+)\)")
 
 def loss_of(step: Step, statement: Statement, before: Facts) -> str:
     """Say what a step loses; empty when it loses nothing."""
+    if step.loses_nothing:
+        return ""
     phrase = Phrase(statement)
     for words, what in _DROPS.items():
         if phrase.take(*words.split()):
@@ -98,9 +100,13 @@ def _loss_of_type(table: str, column: str, clause: Phrase, before: Facts) -> str
     if known is None or column not in known.columns:
         return ""
     old, new = known.columns[column].type, new_type(clause)
-    if widens(old, new):
+    if widens(old, new) or (_is_enum(old, before) and _taken_apart(new)[0] == "text"):
         return ""
     return f"values of {quoted(table)}.{quoted(column)} that {new} cannot hold (it was {old})"
+
+
+def _is_enum(type_: str, before: Facts) -> bool:
+    return any(quoted(name) == type_ or name == type_ for name in before.enums)
 
 
 def new_type(clause: Phrase) -> str:

@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 class Piece:
     """One statement, without its semicolon. `why` becomes the comment above it.
 
-    `undo` are the statements that take it back, in order; None means that the differ is asked. `ignores` are lint rules
-    with their reasons, where we know better than a rule that sees the text alone.
+    `undo` are the statements that take it back, in order; None means that the differ is asked. `answers` are lint rules with
+    what there is to say to them, where we know better than a rule that sees the text alone; `ignores` are the answers to
+    what was really asked, as they are written. `is_rename`: the differ was asked behind
+    it, and knows nothing of it.
     """
 
     sql: str
     why: str = ""
     undo: tuple[str, ...] | None = None
+    answers: tuple[tuple[str, str], ...] = ()
     ignores: tuple[str, ...] = ()
+    is_rename: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +62,4 @@ class Arrangement:
     parts: tuple[Part, ...]
     losses: tuple[str, ...] = ()
     doubts: tuple[str, ...] = field(default=())
+    careful: bool = True  # as far as it can be; otherwise in the differ's own order

@@ -16,7 +16,7 @@ from pipeline.history.tables import SCHEMA
 from pipeline.postgres.connect import where
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from chatdb.url import DatabaseURL
 
@@ -29,11 +29,28 @@ _TIMEOUT = 120  # seconds
 _HARMLESS = {"dangling_edge", "unmanaged_dependency", "redacted"}
 
 
-class PgDelta:
-    """A Differ that runs pg-delta under Node.js. `state` is the git-ignored folder that it is installed into."""
+def ask_once(command: Sequence[str], line: str) -> str:
+    """Run the program for one line. Gives the line that it answered.
 
-    def __init__(self, state: Path) -> None:
+    Raises:
+        PipelineError: it failed before it could answer.
+    """
+    done = subprocess.run(command, input=line, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    if done.returncode != 0:
+        last = next((said for said in done.stderr.splitlines() if "rror" in said), done.stderr.strip()[:500])
+        raise PipelineError(f"the differ failed: {last}")
+    return done.stdout
+
+
+class PgDelta:
+    """A Differ that runs pg-delta under Node.js. `state` is the git-ignored folder that it is installed into.
+
+    `ask` gives the program a line and returns its answer.
+    """
+
+    def __init__(self, state: Path, ask: Callable[[Sequence[str], str], str] = ask_once) -> None:
         self._state = state
+        self._ask = ask
 
     def difference(self, left: DatabaseURL, right: DatabaseURL, *, roles: Sequence[str]) -> Difference:
         """Compare two databases; see Differ.
@@ -50,18 +67,12 @@ class PgDelta:
             "roles": list(roles),
             "ignoredSchemas": [SCHEMA],
         }
-        done = subprocess.run(
-            [str(find_node().program), str(folder / "diff.mjs")],
-            input=json.dumps(request),
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-        if done.returncode != 0:
-            last = next((line for line in done.stderr.splitlines() if "rror" in line), done.stderr.strip()[:500])
-            raise PipelineError(f"the differ failed on {where(left)} and {where(right)}: {last}")
-        return _read(json.loads(done.stdout))
+        command = (str(find_node().program), str(folder / "diff.mjs"))
+        try:
+            return _read(json.loads(self._ask(command, f"{json.dumps(request)}\n")))
+        except PipelineError as error:
+            error.message = f"{error.message} (on {where(left)} and {where(right)})"
+            raise
 
 
 def _settings(url: DatabaseURL) -> dict[str, Any]:

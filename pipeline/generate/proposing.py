@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, Refused
+from pipeline.generate.answering import answered
 from pipeline.generate.arranging import arrange
 from pipeline.generate.dump import wanted
 from pipeline.generate.facts import read_facts
@@ -85,7 +86,7 @@ def _variants(
     seen: list[Arrangement] = []
     worded = Wording(place.schema).of(difference.forward, desired)
     for steps, careful in ((worded, True), (difference.forward, True), (difference.forward, False)):
-        arrangement = arrange(steps, facts, careful=careful)
+        arrangement = arrange(steps, facts, desired, careful=careful)
         if renames:
             arrangement = replace(arrangement, parts=_behind_renames(arrangement.parts, renames))
         if arrangement.parts and arrangement not in seen:
@@ -110,9 +111,11 @@ def _proven(
     ]
     undo = undoing.of(parts)
     ids = [file.id for file in read_folder(place.migrations).files]
-    written = write_parts(
-        name, list(zip(parts, undo.statements, strict=True)), ids, Losses(arrangement.losses, undo.losses)
-    )
+    losses = Losses(arrangement.losses, undo.losses)
+    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
+    with folder_with(place.migrations, written) as folder:
+        parts = answered(parts, folder, [migration.id for migration in written], careful=arrangement.careful)
+    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
     with folder_with(place.migrations, written) as folder:
         verdict = prove(
             shadows,
@@ -136,7 +139,8 @@ def _why_not(first: Proposal | None) -> tuple[str, ...]:
     """What kept the more careful proposal from being taken."""
     if first is None:
         return ()
-    return (f"written plainer than usual, because the careful way was not proven: {first.problems[0]}",)
+    why = first.problems[0].splitlines()[0].rstrip(":")
+    return (f"written plainer than usual, because the careful way was not proven: {why}.",)
 
 
 def _refuse_losses(arrangement: Arrangement, wishes: Wishes, before: Facts, desired: Facts) -> None:

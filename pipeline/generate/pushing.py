@@ -46,7 +46,7 @@ def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
         if not deviations(objects, local.objects, grants=False):
             return Pushed()
         difference = place.differ.difference(place.local, desired, roles=facts.roles)
-        arrangement = arrange(difference.forward, local.facts, careful=False)
+        arrangement = arrange(difference.forward, local.facts, facts, careful=False)
         if arrangement.losses and not allow_destructive:
             lost = "".join(f"\n  {loss}" for loss in arrangement.losses)
             raise Refused(

@@ -23,7 +23,7 @@ _KEPT = (
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A --rename taken apart: `part` is the column, or empty for a relation."""
+    """A --rename taken apart: `part` is the column or the label, or empty where all of it is meant."""
 
     relation: str
     part: str
@@ -31,12 +31,16 @@ class _Named:
 
 
 def named_renames(texts: Sequence[str], before: Facts) -> list[Piece]:
-    """Turn `--rename old=new` into statements: "Thread=Conversation", "Message.content=body", "Mood.sad=gloomy".
+    """Turn `--rename old=new` into statements.
+
+    "Thread=Conversation", "Message.content=body", "Mood.sad=gloomy"; and "Thread=chat.Thread" moves to another schema, also
+    a type, a sequence or a function.
 
     Raises:
         UsageError: a text is not of that form, or names nothing that is there.
     """
-    return [_statement(_taken_apart(text), text, before) for text in texts]
+    pieces = [piece for text in texts for piece in _statements(_taken_apart(text), text, before)]
+    return list(dict.fromkeys(pieces))  # two that move to one new schema make it once
 
 
 def following_renames(before: Facts, desired: Facts) -> list[Piece]:
@@ -59,7 +63,7 @@ def following_renames(before: Facts, desired: Facts) -> list[Piece]:
             f"ALTER INDEX {quoted(old)} RENAME TO {quoted(new)}",
             f"ALTER INDEX {quoted(new)} RENAME TO {quoted(old)}",
         )
-        pieces.append(Piece(sql, undo=(undo,)))
+        pieces.append(Piece(sql, undo=(undo,), is_rename=True))
     return pieces
 
 
@@ -68,7 +72,11 @@ def probable_renames(before: Facts, desired: Facts) -> list[str]:
     found = []
     gone, new = _only_in(before.tables, desired.tables), _only_in(desired.tables, before.tables)
     for old in gone:
-        found += [f"--rename {old}={name}" for name in new if _alike(before.tables[old], desired.tables[name])]
+        found += [_hint(old, name) for name in new if _alike(before.tables[old], desired.tables[name])]
+    for old, kind in before.others.items():  # only one that moved: what else is alike, a name does not tell
+        moved = [name for name, other in desired.others.items() if (other, _bare(name)) == (kind, _bare(old))]
+        if old not in desired.others and len(moved) == 1 and moved[0] not in before.others:
+            found.append(_hint(old, moved[0]))
     for name, labels in before.enums.items():
         after_labels = desired.enums.get(name, [])
         if len(labels) == len(after_labels):
@@ -88,56 +96,82 @@ def probable_renames(before: Facts, desired: Facts) -> list[str]:
     return found
 
 
+def _hint(old: str, new: str) -> str:
+    """As --rename takes it: without a schema, the new name is one in the old schema."""
+    return f"--rename {old}={f'public.{new}' if '.' in old and '.' not in new else new}"
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
 def _taken_apart(text: str) -> _Named:
     old, equals, new = text.partition("=")
     relation, _, part = old.strip().rpartition(".")
     if not relation:
         relation, part = part, ""
-    new = new.strip().rpartition(".")[2]
-    if not equals or not relation or not new:
+    if not equals or not relation or not new.strip():
         raise UsageError(
             f"--rename {text}: not of the form old=new",
             remedy="For a table: --rename Thread=Conversation. For a column: --rename Message.content=body.",
         )
-    return _Named(relation, part, new)
+    return _Named(relation, part, new.strip())
 
 
-def _statement(named: _Named, text: str, before: Facts) -> Piece:
+def _statements(named: _Named, text: str, before: Facts) -> list[Piece]:
     relation, part = named.relation, named.part
-    if part and f"{relation}.{part}" in before.tables:
-        relation, part = f"{relation}.{part}", ""  # a table of another schema
+    kinds = {**before.others, **{name: _KINDS[table.kind] for name, table in before.tables.items()}}
+    if part and f"{relation}.{part}" in kinds:
+        relation, part = f"{relation}.{part}", ""  # of another schema
     if part in before.enums.get(relation, ()):
         template = f"ALTER TYPE {quoted(relation)} RENAME VALUE {{}} TO {{}}"
-        return _both_ways(
-            template, literal(part), literal(named.new), "The rows that have it keep it, under its new name."
-        )
-    if relation not in before.tables:
+        why = "The rows that have it keep it, under its new name."
+        return [_both_ways(template, literal(part), literal(named.new), why)]
+    if relation not in kinds:
         raise UsageError(
             f"--rename {text}: the migrations build no table {relation!r}",
             remedy=f"There are: {', '.join(sorted(before.tables)) or 'none'}.",
         )
-    if part and part not in before.tables[relation].columns:
+    if part and part not in (before.tables[relation].columns if relation in before.tables else ()):
         raise UsageError(
             f"--rename {text}: {relation!r} has no column {part!r}",
-            remedy=f"It has: {', '.join(before.tables[relation].columns)}.",
+            remedy=f"It has: {', '.join(before.tables[relation].columns) if relation in before.tables else 'none'}.",
         )
-    head = f"ALTER {_KINDS[before.tables[relation].kind]}"
+    head = f"ALTER {kinds[relation]}"
     if part:
-        return _both_ways(
-            f"{head} {quoted(relation)} RENAME COLUMN {{}} TO {{}}", quoted(part), quoted(named.new), _KEPT
+        new = named.new.rpartition(".")[2]
+        return [_both_ways(f"{head} {quoted(relation)} RENAME COLUMN {{}} TO {{}}", quoted(part), quoted(new), _KEPT)]
+    return _moved(head, relation, named.new, before)
+
+
+def _moved(head: str, old: str, new: str, before: Facts) -> list[Piece]:
+    """To another schema, to another name, or both."""
+    old_schema, _, old_name = old.rpartition(".")
+    new_schema, dot, new_name = new.rpartition(".")
+    old_schema = old_schema or "public"
+    new_schema = new_schema if dot else old_schema
+    pieces = []
+    if new_schema != old_schema:
+        if new_schema not in before.schemas:
+            schema = quoted(new_schema)
+            pieces.append(Piece(f"CREATE SCHEMA {schema}", undo=(f"DROP SCHEMA {schema}",), is_rename=True))
+        there = f"{head} {quoted(_qualified(new_schema, old_name))} SET SCHEMA {quoted(old_schema)}"
+        pieces.append(
+            Piece(f"{head} {quoted(old)} SET SCHEMA {quoted(new_schema)}", _KEPT, undo=(there,), is_rename=True)
         )
-    schema = relation.rpartition(".")[0]
-    renamed = f"{schema}.{named.new}" if schema else named.new
-    old_name = relation.rpartition(".")[2]
-    return Piece(
-        f"{head} {quoted(relation)} RENAME TO {quoted(named.new)}",
-        _KEPT,
-        undo=(f"{head} {quoted(renamed)} RENAME TO {quoted(old_name)}",),
-    )
+    if new_name != old_name:
+        sql = f"{head} {quoted(_qualified(new_schema, old_name))} RENAME TO {quoted(new_name)}"
+        undo = f"{head} {quoted(_qualified(new_schema, new_name))} RENAME TO {quoted(old_name)}"
+        pieces.append(Piece(sql, _KEPT, undo=(undo,), is_rename=True))
+    return pieces
+
+
+def _qualified(schema: str, name: str) -> str:
+    return name if schema == "public" else f"{schema}.{name}"
 
 
 def _both_ways(template: str, old: str, new: str, why: str) -> Piece:
-    return Piece(template.format(old, new), why, undo=(template.format(new, old),))
+    return Piece(template.format(old, new), why, undo=(template.format(new, old),), is_rename=True)
 
 
 def _pairs(gone: Mapping[tuple[str, str], str], new: Mapping[tuple[str, str], str]) -> Iterable[tuple[str, str, str]]:

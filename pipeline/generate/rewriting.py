@@ -18,7 +18,7 @@ _WITH_KEY = (
     "A new column without a default is null in every row, so PostgreSQL takes the foreign key that comes with it as valid "
     "without reading the table."
 )
-_IGNORED_KEY = "adding-foreign-key-constraint (there is nothing to read, see above)"
+_ABOUT_KEY = ("adding-foreign-key-constraint", "there is nothing to read, see above")
 
 
 def rewritten(statement: Statement, before: Facts) -> Piece | None:
@@ -33,7 +33,7 @@ def rewritten(statement: Statement, before: Facts) -> Piece | None:
             if column is not None and clause.take("TYPE"):
                 return _retyped(table, name, column, clause)
         if _is_new_key(clauses[0]):
-            return Piece(spelled(statement.text), _WITH_KEY, ignores=(_IGNORED_KEY,))
+            return Piece(spelled(statement.text), _WITH_KEY, answers=(_ABOUT_KEY,))
     return Piece(spelled(statement.text))
 
 
@@ -72,7 +72,9 @@ def _retyped(table: str, name: str, column: Column, clause: Phrase) -> Piece:
     if casts_by_itself(column.type, type_):
         text = text.split(" USING ")[0]
         if rewrites_nothing(column.type, type_):
-            return Piece(spelled(head + text), ignores=(f"table-rewrite (from {column.type} no row is written again)",))
+            return Piece(
+                spelled(head + text), answers=(("table-rewrite", f"from {column.type} no row is written again"),)
+            )
         why = "" if widens(column.type, type_) else f"It was {column.type}. A value that does not fit stops this file."
         return Piece(spelled(head + text), why)
     return Piece(

@@ -54,18 +54,21 @@ class Undoing:
             if own is not None:
                 undone.append(own)
                 continue
-            renames = [piece for piece in part.pieces if number == 0 and piece.undo and " RENAME " in piece.sql]
+            renames = [piece for piece in part.pieces if piece.is_rename]
             if len(parts) == 1:
-                steps, facts = self.difference.backward, self.seen.desired.facts
+                steps, facts, to = self.difference.backward, self.seen.desired.facts, self.base.facts
             else:
-                stage, steps, facts = self._staged(stage, parts[: number + 1], renames)
+                stage, steps, facts, to = self._staged(stage, parts[: number + 1], renames)
             undone.append(
-                (*self._back(steps, facts, losses), *(sql for piece in reversed(renames) for sql in piece.undo or ()))
+                (
+                    *self._back(steps, facts, to, losses),
+                    *(sql for piece in reversed(renames) for sql in piece.undo or ()),
+                )
             )
         return Undo(tuple(undone), tuple(dict.fromkeys(losses)))
 
-    def _back(self, steps: Sequence[Step], facts: Facts, losses: list[str]) -> list[str]:
-        arrangement = arrange(steps, facts, careful=False)
+    def _back(self, steps: Sequence[Step], facts: Facts, to: Facts, losses: list[str]) -> list[str]:
+        arrangement = arrange(steps, facts, to, careful=False)
         losses += arrangement.losses
         statements = [piece.sql for part in arrangement.parts for piece in part.pieces]
         return [
@@ -75,14 +78,14 @@ class Undoing:
 
     def _staged(
         self, before: DatabaseURL, parts: Sequence[Part], renames: Sequence[Piece]
-    ) -> tuple[DatabaseURL, tuple[Step, ...], Facts]:
+    ) -> tuple[DatabaseURL, tuple[Step, ...], Facts, Facts]:
         """Run all parts up to this one on a clone, and ask what leads back from there to the state before it."""
         reached = before
         if len(parts) > 1 and before is self.base.database:
             reached = self._run(before, parts[:-1], renames)
         after = self._run(reached, parts[-1:], renames)
         difference = self.place.differ.difference(reached, after, roles=self.base.facts.roles)
-        return after, difference.backward, read_facts(after)
+        return after, difference.backward, read_facts(after), read_facts(reached)
 
     def _run(self, database: DatabaseURL, parts: Sequence[Part], renames: Sequence[Piece]) -> DatabaseURL:
         clone = self.shadows.clone(database, "stage")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pipeline.generate.schema_text import read_schema
 from pipeline.lint.phrase import Phrase, altered_table
 from pipeline.lint.source import created_table
 from pipeline.migrations.sql_text import statements
@@ -25,7 +26,7 @@ class Wording:
     """What schema.sql says, by what its statements create."""
 
     def __init__(self, schema: Path) -> None:
-        found = statements(schema.read_text(encoding="utf-8"))
+        found = read_schema(schema).statements
         named = [(_created(statement), statement) for statement in found]
         names = [name for name, _ in named]
         self._by_name = {name: statement for name, statement in named if name[0] and names.count(name) == 1}
@@ -38,18 +39,27 @@ class Wording:
         """
         read = [(step, statements(step.sql)[0]) for step in steps]
         spoken_tables = {name for _, statement in read if ("TABLE", name := created_table(statement)) in self._by_name}
-        last = {
-            table: max(at for at, (_, statement) in enumerate(read) if self._belongs(statement, table, desired))
-            for table in spoken_tables
-        }
+        places = {table: self._place(table, [statement for _, statement in read], desired) for table in spoken_tables}
         result: list[Step] = []
         for at, (step, statement) in enumerate(read):
             owner = next((table for table in spoken_tables if self._belongs(statement, table, desired)), None)
             if owner is None:
                 result.append(self._worded(step, statement))
-            elif at == last[owner]:
+            elif at == places[owner]:
                 result.append(replace(step, sql=self._by_name["TABLE", owner].text, verbatim=True))
         return result
+
+    def _place(self, table: str, read: Sequence[Statement], desired: Facts) -> int:
+        """Where the whole table can stand: at its last part, which may refer to another table.
+
+        But before whatever else refers to it, as a partition does.
+        """
+        own = [at for at, statement in enumerate(read) if self._belongs(statement, table, desired)]
+        for at in own[1:]:
+            between = [statement for statement in read[own[0] : at] if not self._belongs(statement, table, desired)]
+            if any(_names(statement, table) for statement in between):
+                return own[own.index(at) - 1]
+        return own[-1]
 
     def _worded(self, step: Step, statement: Statement) -> Step:
         spoken = self._by_name.get(_created(statement))
@@ -76,6 +86,12 @@ class Wording:
         if clause.take("ADD", "CONSTRAINT"):
             return (table, clause.name()) not in self._apart
         return bool(clause.take_any("ADD COLUMN", "ALTER COLUMN"))
+
+
+def _names(statement: Statement, table: str) -> bool:
+    return any(
+        token.kind in {"word", "quoted"} and token.identifier == table.rpartition(".")[2] for token in statement.tokens
+    )
 
 
 def _created(statement: Statement) -> _Name:

@@ -13,9 +13,10 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.errors import ConfigurationError
 from pipeline.generate.node import install
-from pipeline.generate.pg_delta import FILES
+from pipeline.generate.pg_delta import FILES, PgDelta
 from pipeline.generate.place import Place
 from pipeline.migrations import read_folder
+from tests.generate.kept_differ import KeptProgram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,9 @@ class Checkout:
     def run(self, folder: Folder) -> Report:
         return apply(self.local, folder, verb="migrate")
 
+    def run_on(self, database: DatabaseURL) -> Report:
+        return apply(database, read_folder(self.place.migrations), verb="migrate")
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.local.reveal(), autocommit=True) as connection:
             return connection.execute(sql).fetchall()
@@ -72,7 +76,9 @@ def copy_of_the_repository(root: Path, *, extras: bool, differ: Path = DIFFER) -
         with (root / "schema.sql").open("a") as schema:
             schema.write(text)
         granted = (
-            'GRANT SELECT, INSERT, UPDATE, DELETE ON "Note", "Event" TO server; GRANT SELECT ON "HappyNote" TO server;'
+            'GRANT SELECT, INSERT, UPDATE, DELETE ON "Note", "Event", "Ticket" TO server;'
+            'GRANT USAGE ON SEQUENCE "Ticket_id_seq", "Ticket_copy_seq", "ticket_seq" TO server;'
+            'GRANT SELECT ON "HappyNote" TO server;'
         )
         (root / "migrations" / "0900_extras.sql").write_text(f"-- One of each kind\n{text}\n{granted}")
 
@@ -99,14 +105,22 @@ def differ() -> Path:
     return DIFFER
 
 
+@pytest.fixture(scope="session")
+def kept_differ(differ: Path) -> Iterator[PgDelta]:
+    """The differ, with its program running from one question to the next."""
+    program = KeptProgram()
+    yield PgDelta(differ, program.ask)
+    program.stop()
+
+
 @pytest.fixture
 def with_rows(
-    differ: Path, server: PostgresServer, template_with_rows: DatabaseURL, tmp_path: Path
+    differ: Path, kept_differ: PgDelta, server: PostgresServer, template_with_rows: DatabaseURL, tmp_path: Path
 ) -> Iterator[Checkout]:
     """A checkout with the extras, whose local database has rows in every table."""
     copy_of_the_repository(tmp_path, extras=True, differ=differ)
     local = server.create_database(template_with_rows)
-    yield Checkout(Place(tmp_path, local))
+    yield Checkout(Place(tmp_path, local, chosen_differ=kept_differ))
     server.drop_database(local)
 
 

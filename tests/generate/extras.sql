@@ -33,5 +33,18 @@ CREATE FUNCTION "touch"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN ne
 CREATE FUNCTION "add_one"("n" integer) RETURNS integer LANGUAGE sql AS $$ SELECT "n" + 1 $$;
 CREATE TRIGGER "Note_touch" BEFORE UPDATE ON "Note" FOR EACH ROW EXECUTE FUNCTION "touch"();
 
-CREATE TABLE "Event" ("at" timestamptz NOT NULL, "kind" text) PARTITION BY RANGE ("at");
+CREATE TABLE "Ticket" (
+    "id"     serial,
+    "number" bigint NOT NULL DEFAULT nextval('ticket_seq'),
+    "copy"   bigserial,
+    "rank"   integer,
+    "during" tsrange,
+    CONSTRAINT "Ticket_pkey" PRIMARY KEY ("id"),
+    CONSTRAINT "Ticket_number_key" UNIQUE ("number"),
+    CONSTRAINT "Ticket_during_excl" EXCLUDE USING gist ("during" WITH &&)
+);
+CREATE UNIQUE INDEX "Ticket_copy_idx" ON "Ticket" ("copy");
+CREATE TABLE "Stub" ("ticketId" integer CONSTRAINT "Stub_ticketId_fkey" REFERENCES "Ticket" ("id"));
+
+CREATE TABLE "Event" ("at" timestamptz NOT NULL, "kind" text, "userId" text) PARTITION BY RANGE ("at");
 CREATE TABLE "Event_2026" PARTITION OF "Event" FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');

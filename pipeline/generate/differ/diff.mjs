@@ -1,42 +1,49 @@
-// Reads {left, right, owner, roles, ignoredSchemas} from standard input, where left and right are connection settings of
-// node-postgres, and writes {forward, backward, diagnostics} to standard output: the statements that lead from left to
-// right, and back.
+// Reads {left, right, owner, roles, ignoredSchemas} from each line of standard input, where left and right are connection
+// settings of node-postgres, and writes a line with {forward, backward, diagnostics} to standard output: the statements that
+// lead from left to right, and back.
+import { createInterface } from "node:readline";
+
 import { extract } from "@supabase/pg-delta/extract";
 import { plan } from "@supabase/pg-delta/plan";
 import pg from "pg";
 
-const request = JSON.parse(await readAll(process.stdin));
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(`${JSON.stringify(await difference(JSON.parse(line)))}\n`);
+}
 
-const roles = [request.owner, ...request.roles];
-const options = {
-  scope: "database",
-  defaultOwner: request.owner,
-  assumedRoles: roles,
-  renames: "off",
-  policy: {
-    id: "schema-differ",
-    assumedRoles: roles,
-    filter: [
-      // grants are not in the desired schema: the pipeline writes and checks them itself
-      { match: { kind: ["acl", "defaultPrivilege"] }, action: "exclude" },
-      { match: { all: [{ kind: "schema" }, { name: request.ignoredSchemas }] }, action: "exclude" },
-      { match: { schema: request.ignoredSchemas }, action: "exclude" },
-    ],
-  },
-};
-
-const [left, right] = await Promise.all([read(request.left), read(request.right)]);
-process.stdout.write(
-  JSON.stringify({
-    forward: steps(left, right),
-    backward: steps(right, left),
+async function difference(request) {
+  const options = optionsFor(request);
+  const [left, right] = await Promise.all([read(request.left), read(request.right)]);
+  return {
+    forward: steps(left, right, options),
+    backward: steps(right, left, options),
     diagnostics: [...left.diagnostics, ...right.diagnostics].map(({ code, severity, message }) => ({
       code,
       severity,
       message,
     })),
-  }),
-);
+  };
+}
+
+function optionsFor(request) {
+  const roles = [request.owner, ...request.roles];
+  return {
+    scope: "database",
+    defaultOwner: request.owner,
+    assumedRoles: roles,
+    renames: "off",
+    policy: {
+      id: "schema-differ",
+      assumedRoles: roles,
+      filter: [
+        // grants are not in the desired schema: the pipeline writes and checks them itself
+        { match: { kind: ["acl", "defaultPrivilege"] }, action: "exclude" },
+        { match: { all: [{ kind: "schema" }, { name: request.ignoredSchemas }] }, action: "exclude" },
+        { match: { schema: request.ignoredSchemas }, action: "exclude" },
+      ],
+    },
+  };
+}
 
 async function read(settings) {
   const { verifyName, ...ssl } = settings.ssl || {};
@@ -51,7 +58,7 @@ async function read(settings) {
 }
 
 // A plan that cannot be made is an answer too: the other direction, and the diagnostics, are still worth having.
-function steps(from, to) {
+function steps(from, to, options) {
   try {
     const made = plan(from.factBase, to.factBase, options);
     return {
@@ -67,10 +74,4 @@ function steps(from, to) {
   } catch (error) {
     return { error: String(error.message ?? error) };
   }
-}
-
-async function readAll(stream) {
-  const chunks = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks).toString("utf8");
 }
