@@ -278,7 +278,7 @@ def status(_: Context, env: str = "", json: bool = False) -> None:
         from pipeline.deploy.entry import look_at
 
         with progress() as shown:
-            environment, survey = look_at(ROOT, env or None, observer=shown)
+            environment, survey = look_at(ROOT, env or None, observer=shown, log_in=True)
         if json:
             print_document(status_document(environment.name, survey))
         else:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.survey import Survey
     from pipeline.migrations import Applied, MigrationFile
     from pipeline.postgres.identity import Identity
+    from pipeline.roles.deviations import Deviation
 
 Document = dict[str, Any]
 
@@ -29,6 +30,7 @@ def deploy_document(environment: str | None, report: Report) -> Document:
         "already_applied": report.already,
         "applied": [{"id": each.id, "milliseconds": each.milliseconds} for each in report.applied],
         "activated_roles": list(report.activated),
+        "corrected_roles": [_deviation(each) for each in report.corrected],
     }
 
 
@@ -57,6 +59,7 @@ def status_document(environment: str | None, survey: Survey) -> Document:
         "missing": list(survey.plan.missing),
         "out_of_order": list(survey.plan.out_of_order),
         "unfinished": sorted(survey.history.unfinished),
+        "roles": [_deviation(each) for each in survey.roles],
         "faults": _faults(survey),
     }
 
@@ -100,6 +103,10 @@ def _applied(each: Applied) -> Document:
         "milliseconds": each.duration_ms,
         "wal_position_before": each.lsn or None,
     }
+
+
+def _deviation(each: Deviation) -> Document:
+    return {"role": each.role or None, "what": each.what, "expected": each.expected, "found": each.found}
 
 
 def _faults(survey: Survey) -> list[Document]:

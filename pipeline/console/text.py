@@ -30,6 +30,8 @@ def show_report(report: Report) -> None:
         say(f"nothing to do: {counted(report.already)} applied already: {server}")
     if report.activated:
         say(f"LOGIN and password set for {', '.join(report.activated)}")
+    for each in report.corrected:
+        say(f"put right: {each}")
 
 
 def show_rollback(report: Report) -> None:
@@ -75,6 +77,8 @@ def show_status(survey: Survey) -> None:
     for file in survey.plan.pending:
         state = "unfinished" if file.id in survey.history.unfinished else "pending"
         say(f"  {state:9} {file.id}")
+    for deviation in survey.roles:
+        say(f"  {'role' if deviation.role else 'setting':9} {deviation}")
     verdict = "not deployable" if survey.plan.faults else "deployable" if survey.plan.pending else "up to date"
     say(f"{len(survey.plan.applied)} applied, {len(survey.plan.pending)} pending: {verdict}")
 

@@ -67,13 +67,17 @@ def roll_back(root: Path, to: str, *, observer: Observer, ask: Ask = nobody) -> 
     return environment, report
 
 
-def look_at(root: Path, name: str | None, *, observer: Observer) -> tuple[Environment, Survey]:
-    """What `plan` and `status` show of an environment. Raises as `survey` and `resolve`."""
+def look_at(root: Path, name: str | None, *, observer: Observer, log_in: bool = False) -> tuple[Environment, Survey]:
+    """What `plan` and `status` show of an environment. Raises as `survey` and `resolve`.
+
+    `log_in`: also whether the runtime roles take the stack's passwords, where there is a stack.
+    """
     from pipeline.deploy.survey import survey
 
     environment = resolve(name, root=root, tell=observer.note)
     folder = read_folder(root / "migrations")
-    return environment, survey(environment.url, folder, target=target_of(environment), observer=observer)
+    target = target_of(environment)
+    return environment, survey(environment.url, folder, target=target, observer=observer, log_in=log_in)
 
 
 def local(root: Path, verb: str, observer: Observer) -> Environment:

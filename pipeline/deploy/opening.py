@@ -12,11 +12,14 @@ from pipeline.history import READ, History, parse_history
 from pipeline.history.record import RUNNING
 from pipeline.postgres.connect import UnsupportedStartupParameter, open_session, where
 from pipeline.postgres.identity import COLUMNS, IS_DIRECT, Identity, parse_identity
-from pipeline.postgres.lock import TRY, find_holder
+from pipeline.postgres.lock import TRY, Holder, find_holder
+from pipeline.postgres.quoting import identifier
 from pipeline.postgres.session import ServerError
+from pipeline.roles.reading import Fact, parse_facts, read_facts_sql
+from pipeline.services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from chatdb.url import DatabaseURL
     from pipeline.deploy.observer import Observer
@@ -33,6 +36,7 @@ class Opened:
     session: Session
     identity: Identity
     history: History
+    facts: tuple[Fact, ...] = ()  # of the runtime roles that were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,12 @@ class Patience:
     lock: float = 600.0
 
 
-def open_locked(url: DatabaseURL, *, application: str, patience: Patience, observer: Observer) -> Opened:
+def open_locked(
+    url: DatabaseURL, *, application: str, patience: Patience, observer: Observer, roles: Iterable[str] = ()
+) -> Opened:
     """Connect, get the lock, and read the history under it: one round trip when nobody else has the lock.
+
+    `roles` are those that the server is asked about in the same query.
 
     Raises:
         BehindPooler: the connection goes through a pooler; no lock was tried.
@@ -53,21 +61,23 @@ def open_locked(url: DatabaseURL, *, application: str, patience: Patience, obser
     """
     session = _open(url, application, patience, observer)
     try:
-        return _wait_for_lock(session, patience, observer)
+        return _wait_for_lock(session, patience, observer, tuple(roles))
     except BaseException:
         session.close()
         raise
 
 
-def open_reading(url: DatabaseURL, *, application: str, patience: Patience, observer: Observer) -> Opened:
+def open_reading(
+    url: DatabaseURL, *, application: str, patience: Patience, observer: Observer, roles: Iterable[str] = ()
+) -> Opened:
     """Connect and read the history without the lock, for verbs that change nothing. Raises as open_locked."""
     session = _open(url, application, patience, observer)
     try:
-        identity, history, _ = _look(session, lock=False)
+        opened, _ = _look(session, lock=False, roles=tuple(roles))
     except BaseException:
         session.close()
         raise
-    return Opened(session, identity, history)
+    return opened
 
 
 def _open(url: DatabaseURL, application: str, patience: Patience, observer: Observer) -> Session:
@@ -92,35 +102,49 @@ def _tell(observer: Observer) -> Callable[[str, str], None]:
     return tell
 
 
-def _wait_for_lock(session: Session, patience: Patience, observer: Observer) -> Opened:
+def _wait_for_lock(session: Session, patience: Patience, observer: Observer, roles: Sequence[str]) -> Opened:
     deadline = time.monotonic() + patience.lock
     pause = _FIRST_POLL
     told = ""
     while True:
-        identity, history, locked = _look(session, lock=True)
+        opened, locked = _look(session, lock=True, roles=roles)
         if locked:
-            return Opened(session, identity, history)
-        holder = str(find_holder(session) or "")
-        if holder and holder != told:
-            observer.waiting(holder)
-            told = holder
+            return opened
+        holder = find_holder(session)
+        if holder and str(holder) != told:
+            observer.waiting(str(holder))
+            told = str(holder)
         if time.monotonic() + pause > deadline:
-            raise TimedOut(
-                f"another deploy has the lock of {session.shown_as} and did not end within {patience.lock:.0f} s: "
-                f"{told or 'unknown'}",
-                remedy="Nothing was changed. Wait for it, or end its backend (SELECT pg_terminate_backend(…)) if it is dead.",
-            )
+            raise _timed_out(session.shown_as, holder, told, patience)
         time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 1.5, _LONGEST_POLL)
 
 
-def _look(session: Session, *, lock: bool) -> tuple[Identity, History, bool]:
+def _timed_out(shown: str, holder: Holder | None, told: str, patience: Patience) -> TimedOut:
+    """Any role may take an advisory lock, a service's too: then no deploy is in the way, and waiting is no help."""
+    if holder is None or holder.is_deploy or holder.user not in RUNTIME_ROLES:
+        who = "another deploy" if holder is None or holder.is_deploy else f"a session of the role {holder.user}"
+        return TimedOut(
+            f"{who} has the lock of {shown} and did not end within {patience.lock:.0f} s: {told or 'unknown'}",
+            remedy="Nothing was changed. Wait for it, or end its backend (SELECT pg_terminate_backend(…)) if it is dead.",
+        )
+    role = identifier(holder.user)
+    return TimedOut(
+        f"the role {holder.user}, which never deploys, has the deploy's lock of {shown} and did not give it back within "
+        f"{patience.lock:.0f} s: {told}",
+        remedy="Nothing was changed. The service took an advisory lock with the deploy's key: stop it, or as the owner: "
+        f"GRANT {role} TO CURRENT_USER; SELECT pg_terminate_backend({holder.pid}); REVOKE {role} FROM CURRENT_USER",
+    )
+
+
+def _look(session: Session, *, lock: bool, roles: Sequence[str]) -> tuple[Opened, bool]:
     """One query. Its first statement tries the lock, so that the next ones read what the last holder committed."""
     direct = IS_DIRECT.format(pid=session.backend_pid)
     attempt = f"CASE WHEN {direct} THEN {TRY} END" if lock else direct
     try:
-        results = session.run(f"SELECT {attempt}, {COLUMNS};{READ}")
-        history = parse_history([result.rows for result in results[1:]])
+        about_roles = f"{read_facts_sql(roles)};" if roles else ""
+        results = session.run(f"SELECT {attempt}, {COLUMNS};{about_roles}{READ}")
+        history = parse_history([result.rows for result in results[2 if roles else 1 :]])
     except ServerError as error:
         if error.sqlstate != _UNDEFINED_TABLE or not error.results:
             from pipeline.deploy.failure import explain
@@ -131,7 +155,8 @@ def _look(session: Session, *, lock: bool) -> tuple[Identity, History, bool]:
     got, *identity = results[0].rows[0]
     if got is None or (not lock and got == "f"):
         raise _behind_pooler(session.shown_as)
-    return parse_identity(identity), history, got == "t"
+    facts = parse_facts(results[1].rows) if roles and len(results) > 1 else ()
+    return Opened(session, parse_identity(identity), history, facts), got == "t"
 
 
 def _behind_pooler(shown: str) -> BehindPooler:

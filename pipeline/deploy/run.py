@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.activation import activate
 from pipeline.deploy.claim import require_claim
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
@@ -17,6 +16,7 @@ from pipeline.history.record import Author
 from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
 from pipeline.postgres.session import ConnectionLost, ServerError
+from pipeline.services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pipeline.migrations import Folder, MigrationFile, Plan
     from pipeline.postgres.identity import Identity
     from pipeline.postgres.session import Session
+    from pipeline.roles.deviations import Deviation
+    from pipeline.roles.reading import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Report:
     identity: Identity
     already: int
     applied: tuple[AppliedNow, ...] = ()
-    activated: tuple[str, ...] = ()
+    activated: tuple[str, ...] = ()  # roles that were given their password
+    corrected: tuple[Deviation, ...] = ()  # what of the runtime roles was put right
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,25 @@ def apply(
             raise_faults(plan.faults)
             _prepare(run, opened)
         applied = _run_pending(run, opened, plan)
+        report = Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied))
+        if not run.target.passwords or not (plan.applied or plan.pending):
+            return report
         with standing("every migration is applied; the runtime roles may not have their passwords yet."):
-            activated = activate(
-                opened.session, run.target, opened.history, has_roles=bool(plan.applied or plan.pending)
-            )
-    return Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied), activated)
+            from pipeline.deploy.activation import activate, read_again  # only these deploys pay for it
+
+            facts = read_again(opened.session, run.target) if applied else opened.facts
+            done = activate(opened.session, run.url, run.target, opened.history, facts, run.observer)
+    return replace(report, activated=done.passwords, corrected=done.corrected)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a look at a server shows. `facts` are what it says of the runtime roles."""
+
+    server: str
+    identity: Identity
+    history: History
+    facts: tuple[Fact, ...] = ()
 
 
 def look(
@@ -110,24 +127,34 @@ def look(
     target: Target | None = None,
     patience: Patience | None = None,
     observer: Observer | None = None,
-) -> tuple[str, Identity, History]:
-    """Read a server's identity and history without the lock, and check that it is the one that was meant.
+) -> View:
+    """Read a server's identity, history and roles without the lock, and check that it is the one that was meant.
 
     A standby answers too: with what it has received so far. Raises as apply.
     """
     opened = open_reading(
-        url, application="chat-database look", patience=patience or Patience(), observer=observer or Observer()
+        url,
+        application="chat-database look",
+        patience=patience or Patience(),
+        observer=observer or Observer(),
+        roles=RUNTIME_ROLES,
     )
     with opened.session:
         target = target or Target()
         check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=False)
         if target.claim is not None:
             require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
-    return opened.session.shown_as, opened.identity, opened.history
+    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts)
 
 
 def _open(run: Run) -> Opened:
-    return open_locked(run.url, application=run.application, patience=run.patience, observer=run.observer)
+    return open_locked(
+        run.url,
+        application=run.application,
+        patience=run.patience,
+        observer=run.observer,
+        roles=run.target.passwords,
+    )
 
 
 def _prepare(run: Run, opened: Opened) -> None:

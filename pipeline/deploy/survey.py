@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.deploy.activation import refused_passwords
 from pipeline.deploy.run import look
 from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
+from pipeline.roles.deviations import deviations
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.deploy.observer import Observer
+    from pipeline.deploy.run import View
     from pipeline.deploy.target import Target
     from pipeline.history import History
     from pipeline.migrations import Folder, Plan
     from pipeline.postgres.identity import Identity
+    from pipeline.roles.deviations import Deviation
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,26 @@ class Survey:
     identity: Identity
     history: History
     plan: Plan
+    roles: tuple[Deviation, ...] = ()  # what takes limits of the runtime roles away
 
     def raise_faults(self) -> None:
         """Raise InvalidPlan when a deploy would refuse to run."""
         raise_faults(self.plan.faults)
 
 
-def survey(url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer) -> Survey:
-    """Look at an environment.
+def survey(url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer, log_in: bool = False) -> Survey:
+    """Look at an environment. `log_in`: also whether the runtime roles take the target's passwords.
 
     Raises:
         Refused: the target is not the one that was meant.
         DatabaseFailed: no connection, or the server refused the query.
     """
-    server, identity, history = look(url, target=target, observer=observer)
-    return Survey(server, identity, history, make_plan(folder, history.applied))
+    view = look(url, target=target, observer=observer)
+    plan = make_plan(folder, view.history.applied)
+    refused = refused_passwords(url, target, observer) if log_in else ()
+    return Survey(view.server, view.identity, view.history, plan, (*role_deviations(view), *refused))
+
+
+def role_deviations(view: View) -> tuple[Deviation, ...]:
+    """What of the runtime roles is not as it is to be."""
+    return deviations(view.facts, activated={each.role for each in view.history.passwords})

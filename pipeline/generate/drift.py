@@ -8,22 +8,31 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pipeline.deploy import look
+from pipeline.deploy.activation import refused_passwords
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.survey import role_deviations
+from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan
 from pipeline.generate.building import replay
 from pipeline.migrations import Folder, read_folder
 from pipeline.schema.catalog import read_catalog
-from pipeline.schema.shadows import open_shadows
+from pipeline.schema.shadows import SETTING, open_shadows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from chatdb.url import DatabaseURL
-    from pipeline.deploy.target import Target
     from pipeline.generate.place import Place
+    from pipeline.roles.reading import Fact
     from pipeline.schema.catalog import Catalog, Difference
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One object that is not what the migrations made of it. `expected` or `found` is None where it is not there."""
+    """One object that is not what the migrations made of it. `expected` or `found` is None where it is not there.
+
+    The kind "role" is for what a runtime role may do beyond its grants, "setting" for settings of the database.
+    """
 
     kind: str
     name: str
@@ -48,14 +57,20 @@ class Comparison:
     drift: tuple[Drift, ...]
 
 
-def compare(url: DatabaseURL, place: Place, *, target: Target | None = None) -> Comparison:
+def compare(
+    url: DatabaseURL, place: Place, *, target: Target | None = None, observer: Observer | None = None
+) -> Comparison:
     """Compare a live database with what its applied migrations build in a shadow, object by object, grants included.
+
+    Beside that the runtime roles with what they are to be: with the target's passwords at hand also whether they take
+    them.
 
     Raises:
         InvalidPlan: it has migrations applied that this checkout has not, or in another text.
         WrongTarget, ConfigurationError, DatabaseFailed: as `look`.
     """
-    shown, _, history = look(url, target=target)
+    view = look(url, target=target, observer=observer)
+    shown, history = view.server, view.history
     folder = read_folder(place.migrations)
     missing = sorted(set(history.applied) - set(folder.by_id))
     if missing:
@@ -68,11 +83,23 @@ def compare(url: DatabaseURL, place: Place, *, target: Target | None = None) -> 
         built = shadows.create("history")
         replay(built, Folder(folder.path, applied, folder.faults))
         expected, found = _read(built), _read(url.direct() if url.is_pooled else url)
+        built_settings = _settings(look(built).facts)
+    if built_settings.get(f"database: {SETTING[0]}") == SETTING[1]:
+        del built_settings[f"database: {SETTING[0]}"]
+    roles = (*role_deviations(view), *refused_passwords(url, target or Target(), observer or Observer()))
     return Comparison(
         shown,
         len(applied),
         tuple(file.id for file in folder.files if file.id not in history.applied),
-        tuple(_drift(each) for each in expected.differences(found)),
+        (
+            *(_drift(each) for each in expected.differences(found)),
+            *_settings_drift(built_settings, _settings(view.facts)),
+            *(
+                Drift("role", f"{each.role}: {each.what}", each.expected, each.found)
+                for each in roles
+                if each.role and each.grave  # the rest are grants and settings, compared above
+            ),
+        ),
     )
 
 
@@ -81,6 +108,22 @@ def _read(url: DatabaseURL) -> Catalog:
     with psycopg.connect(client.dsn, **client.connect) as connection:
         connection.read_only = True
         return read_catalog(connection)
+
+
+def _settings(facts: Iterable[Fact]) -> dict[str, str]:
+    return {
+        f"{'database' if fact.kind == 'database' else 'every database'}: {fact.name.lower()}": fact.value
+        for fact in facts
+        if not fact.role
+    }
+
+
+def _settings_drift(expected: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Drift]:
+    """The shadow's server may have settings for all of its databases; those are no migration's."""
+    for name in sorted(expected.keys() | found.keys()):
+        before = None if name.startswith("every ") else expected.get(name)
+        if before != found.get(name):
+            yield Drift("setting", name, before, found.get(name))
 
 
 def _drift(difference: Difference) -> Drift:

@@ -94,7 +94,10 @@ def diff(root: Path, name: str | None, *, observer: Observer) -> tuple[Environme
     environment = resolve(name, root=root, tell=observer.note)
     with as_exceptions():
         return environment, compare(
-            environment.url, shadow_place(root, environment, observer), target=target_of(environment)
+            environment.url,
+            shadow_place(root, environment, observer),
+            target=target_of(environment),
+            observer=observer,
         )
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.history.tables import SCHEMA
-from pipeline.lint.rules.missing_grants import RUNTIME_ROLES
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.quoting import literal
+from pipeline.services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL

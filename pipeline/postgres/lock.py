@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # Any constant will do as long as it never changes; databases of one cluster have locks of their own.
 KEY = 0x6D6967726174696F  # "migratio"
 
+# How every session of ours begins its name, which others see in pg_stat_activity.
+APPLICATION = "chat-database"
+
 TRY = f"pg_catalog.pg_try_advisory_lock({KEY})"
 
 _HOLDER = f"""
@@ -37,10 +40,15 @@ class Holder:
     address: str
     connected_for: str  # as PostgreSQL writes an interval
 
+    @property
+    def is_deploy(self) -> bool:
+        """Whether it says that it is one of ours. Its name is hidden from who has not its role's rights."""
+        return self.application.startswith(APPLICATION)
+
     def __str__(self) -> str:
         """One line: who it is, and how to end it if it is known to be dead."""
-        who = self.application or "a session"
-        by = f" ({self.user}@{self.address or 'local'})" if self.user else ""
+        who = self.application or (f"a session of the role {self.user}" if self.user else "a session")
+        by = f" ({self.user}@{self.address or 'local'})" if self.user and self.application else ""
         since = f", connected for {self.connected_for}" if self.connected_for else ""
         return f"{who}{by}, backend {self.pid}{since}"
 

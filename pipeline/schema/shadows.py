@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PREFIX = "chatdb_shadow_"
 _SESSION = "chat-database shadow "
+# The only setting of a shadow that no migration made: a crash may cost it everything.
+SETTING = ("synchronous_commit", "off")
 _MARK = "A shadow database of the migration pipeline: dropped at any time"
 _NAME = re.compile(rf"{_PREFIX}(?P<run>[0-9a-f]{{12}})_[a-z0-9_]+\Z")
 
@@ -89,7 +91,7 @@ class Shadows:
             raise
         # what is in it need not outlive the machine
         self.session.run(
-            f'COMMENT ON DATABASE "{name}" IS {literal(_MARK)}; ALTER DATABASE "{name}" SET synchronous_commit = off'
+            f'COMMENT ON DATABASE "{name}" IS {literal(_MARK)}; ALTER DATABASE "{name}" SET {SETTING[0]} = {SETTING[1]}'
         )
         return self._server.copy_with(database=name)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.generate.conftest import Checkout
+    from tests.support.server import PostgresServer
 
 COLUMN = '    "metaJson"   jsonb,\n    "pinned"     boolean,\n'
 
@@ -113,6 +114,41 @@ def test_drift_is_told_object_by_object_and_a_pending_migration_is_none(checkout
         ("ScopeConsent" in each.name and each.verdict == "changed") or each.kind == "privilege"
         for each in comparison.drift
     )
+
+
+def test_what_takes_the_roles_limits_away_is_drift(checkout: Checkout, server: PostgresServer) -> None:
+    """What no grant on an object of the schema shows. Roles belong to the whole server, so it is taken back."""
+    name = checkout.local.database
+    with psycopg.connect(server.as_superuser(checkout.local).reveal(), autocommit=True) as superuser:
+        superuser.execute(
+            f"GRANT server TO ai_service; ALTER ROLE ai_service CONNECTION LIMIT 7; GRANT USAGE ON SCHEMA migration_history "
+            f"TO server; ALTER ROLE ai_service SET work_mem = '1GB'; ALTER DATABASE {name} SET TimeZone = 'Asia/Tokyo'; "
+            f"ALTER DATABASE {name} SET search_path = mine".encode()
+        )
+        try:
+            drift = compare(checkout.local, checkout.place).drift
+        finally:
+            superuser.execute(
+                "REVOKE server FROM ai_service; ALTER ROLE ai_service CONNECTION LIMIT -1; "
+                "ALTER ROLE ai_service RESET work_mem"
+            )
+    assert {(each.kind, each.name, each.expected, each.found) for each in drift} == {
+        ("role", "ai_service: member of server", None, "granted by postgres"),
+        ("role", "ai_service: CONNECTION LIMIT", None, "7"),
+        ("role", "ai_service: setting work_mem", None, "1GB"),
+        ("role", "server: rights on SCHEMA migration_history", None, "USAGE"),
+        ("setting", "database: timezone", None, "Asia/Tokyo"),
+        ("setting", "database: search_path", None, "mine"),
+    }
+
+
+def test_a_setting_of_the_database_that_a_migration_made_is_no_drift(checkout: Checkout) -> None:
+    (checkout.place.migrations / "0007_utc.sql").write_text(
+        "-- UTC for everybody\n\nDO $$ BEGIN EXECUTE format("
+        "'ALTER DATABASE %I SET TimeZone = %L', current_database(), 'UTC'); END $$;\n"
+    )
+    apply(checkout.local, read_folder(checkout.place.migrations))
+    assert compare(checkout.local, checkout.place).drift == ()
 
 
 def test_a_migration_that_only_the_database_has_stops_the_comparison(checkout: Checkout) -> None:

@@ -55,7 +55,7 @@ def listed(url: DatabaseURL, folder: FolderBuilder) -> dict[str, str]:
 
 
 def pending(url: DatabaseURL, folder: FolderBuilder) -> list[str]:
-    _, _, history = look(url)
+    history = look(url).history
     return [file.id for file in make_plan(folder.read(), history.applied).pending]
 
 
@@ -79,7 +79,7 @@ def test_a_mark_of_yoyos_has_no_checksum_and_the_next_deploy_takes_it_as_applied
     sample.write("0006_more", "CREATE TABLE more ();")
     yoyo(migrated_sample.url, sample, "mark", "-m", "0006_more")
     assert apply(migrated_sample.url, sample.read()).already == len(SAMPLE_IDS) + 1
-    _, _, history = look(migrated_sample.url)
+    history = look(migrated_sample.url).history
     assert history.applied["0006_more"].checksum == ""
 
 

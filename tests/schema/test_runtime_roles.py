@@ -312,3 +312,28 @@ def test_a_service_that_logs_in_stays_itself_and_reads_times_in_utc(
         with psycopg.connect(server.superuser.reveal(), autocommit=True) as superuser:
             superuser.execute(f"ALTER ROLE {role} NOLOGIN PASSWORD NULL")
             superuser.execute("ALTER ROLE chat_owner RESET TimeZone")
+
+
+def test_what_every_role_can_do_these_can_too_and_it_reaches_no_table(
+    server: PostgresServer, service: psycopg.Connection[Any], role: str
+) -> None:
+    """As docs/schema.md has it."""
+    service.execute(f"ALTER ROLE {role} SET work_mem = '8MB'")
+    service.execute(f"ALTER ROLE {role} PASSWORD 'of its own'")
+    service.execute("SET statement_timeout = 0")
+    service.execute("SELECT lo_from_bytea(0, 'abc')")
+    service.execute("ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC")
+    assert service.execute("SELECT pg_try_advisory_xact_lock(1)").fetchone() == (True,)
+    service.execute("LISTEN anything; NOTIFY anything")
+    elsewhere = server.create_database()
+    with psycopg.connect(server.as_superuser(elsewhere).reveal()) as connection:
+        connection.execute(f"SET SESSION AUTHORIZATION {role}")
+        connection.execute("CREATE TEMPORARY TABLE mine ()")
+    server.drop_database(elsewhere)
+    for refused in (
+        "ALTER ROLE {} CONNECTION LIMIT 99",
+        "ALTER ROLE {} VALID UNTIL 'infinity'",
+        "GRANT {} TO postgres",
+    ):
+        with pytest.raises(psycopg.Error), service.transaction():
+            service.execute(refused.format(role))

@@ -132,7 +132,7 @@ def test_a_lock_that_is_held_ends_with_6(checkout: Checkout, db: Database) -> No
         other.execute(f"SELECT pg_advisory_lock({KEY})")
         answer = checkout.inv("deploy", "--wait", "0.2")
     assert answer.returncode == 6
-    assert "another deploy has the lock" in answer.stderr
+    assert "a session of the role chat_owner has the lock" in answer.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.phrase import Phrase
 from pipeline.lint.source import created_table
+from pipeline.services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeline.lint.finding import Finding
     from pipeline.lint.source import Source
-
-
-RUNTIME_ROLES = ("server", "ai_service")
 
 
 def missing_grants(source: Source) -> Iterable[Finding]:

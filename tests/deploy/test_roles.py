@@ -1,0 +1,260 @@
+"""What takes the runtime roles' limits away is found, named and put right, and costs an up-to-date deploy no write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from pipeline.console.text import show_report, show_status
+from pipeline.deploy import apply
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.opening import Patience
+from pipeline.deploy.run import look
+from pipeline.deploy.survey import survey
+from pipeline.deploy.target import Target
+from pipeline.errors import DatabaseFailed, TimedOut
+from pipeline.postgres.lock import KEY
+from pipeline.roles.deviations import deviations
+from pipeline.roles.reading import parse_facts, read_facts_sql
+from pipeline.services import RUNTIME_ROLES
+from tests.support.counting_proxy import CountingProxy
+from tests.support.sample import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chatdb.url import DatabaseURL
+    from pipeline.deploy.run import Report
+    from tests.support.folders import FolderBuilder
+    from tests.support.server import PostgresServer
+    from tests.support.services import Services
+
+# Each is a change by hand, and what is said of it. HERE stands for the database.
+BY_HAND = {
+    "GRANT server TO ai_service": "ai_service: member of server (expected: none; found: granted by postgres)",
+    # (the owner made the role, and so is its member: the server refuses the way back)
+    "CREATE ROLE neon_superuser CREATEDB; GRANT neon_superuser TO ai_service": (
+        "ai_service: member of neon_superuser (expected: none; found: granted by postgres)"
+    ),
+    "GRANT pg_read_all_data TO server": "server: member of pg_read_all_data (expected: none; found: granted by postgres)",
+    **{
+        f"ALTER ROLE server {attribute}": f"server: {attribute} (expected: none; found: yes)"
+        for attribute in ("SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS")
+    },
+    "ALTER ROLE server NOLOGIN": "server: LOGIN (expected: yes; found: no)",
+    "ALTER ROLE server CONNECTION LIMIT 3": "server: CONNECTION LIMIT (expected: 40; found: 3)",
+    "ALTER ROLE server CONNECTION LIMIT -1": "server: CONNECTION LIMIT (expected: 40; found: none)",
+    "ALTER ROLE server VALID UNTIL '2030-01-01Z'": "server: VALID UNTIL (expected: none; found: 2030-01-01 00:00:00+00)",
+    "ALTER ROLE server SET TimeZone = 'Asia/Tokyo'": "server: setting TimeZone (expected: UTC; found: Asia/Tokyo)",
+    "ALTER ROLE server RESET TimeZone": "server: setting timezone (expected: UTC; found: none)",
+    "ALTER ROLE server SET search_path = mine, public": (
+        "server: setting search_path (expected: public; found: mine, public)"
+    ),
+    "ALTER ROLE server SET statement_timeout = 0": "server: setting statement_timeout (expected: 30s; found: 0)",
+    "ALTER ROLE server SET work_mem = '1GB'": "server: setting work_mem (expected: none; found: 1GB)",
+    "ALTER ROLE server IN DATABASE HERE SET search_path = mine": (
+        "server: setting search_path in this database (expected: none; found: mine)"
+    ),
+    "GRANT USAGE ON SCHEMA migration_history TO server": (
+        "server: rights on SCHEMA migration_history (expected: none; found: USAGE)"
+    ),
+    "GRANT SELECT, INSERT ON migration_history._yoyo_log TO server": (
+        "server: rights on TABLE migration_history._yoyo_log (expected: none; found: INSERT, SELECT)"
+    ),
+    "GRANT SELECT (fingerprint) ON migration_history.role_password TO PUBLIC": (
+        "server: rights on TABLE migration_history.role_password (expected: none; found: SELECT, as PUBLIC has)"
+    ),
+    'ALTER TABLE "Thread" OWNER TO server': 'server: owner of table public."Thread" (expected: none; found: yes)',
+    "ALTER DATABASE HERE OWNER TO server": "server: owner of database HERE (expected: none; found: yes)",
+    # what a migration may have meant is told, and left to `diff`
+    "ALTER DATABASE HERE SET timezone = 'Asia/Tokyo'": (
+        "the database: setting TimeZone (expected: none; found: Asia/Tokyo)"
+    ),
+    "ALTER DATABASE HERE SET search_path = mine": "the database: setting search_path (expected: none; found: mine)",
+    'GRANT TRUNCATE ON "Thread" TO server': 'server: rights on TABLE public."Thread" (expected: none; found: TRUNCATE)',
+    "GRANT CREATE ON SCHEMA public TO server": "server: rights on SCHEMA public (expected: none; found: CREATE)",
+    "GRANT TEMPORARY ON DATABASE HERE TO PUBLIC": (
+        "server: rights on DATABASE (expected: none; found: TEMPORARY, as PUBLIC has)"
+    ),
+    "ALTER DEFAULT PRIVILEGES FOR ROLE chat_owner GRANT SELECT ON TABLES TO server": (
+        "server: rights on TABLES that are made later (expected: none; found: SELECT)"
+    ),
+}
+
+
+def test_each_change_by_hand_is_found_and_named(migrated: DatabaseURL, server: PostgresServer) -> None:
+    """In a transaction that is undone: roles belong to the whole server."""
+    here = migrated.database or ""
+    found, expected = {}, {}
+    with psycopg.connect(server.as_superuser(migrated).reveal(), options="-c TimeZone=UTC") as superuser:
+        for role in RUNTIME_ROLES:
+            superuser.execute(
+                f"ALTER ROLE {role} LOGIN CONNECTION LIMIT 40; ALTER ROLE {role} SET search_path = public; "
+                f"ALTER ROLE {role} SET statement_timeout = '30s'; "
+                f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '30s'".encode()
+            )
+        assert told(superuser) == set()
+        for change, sentence in BY_HAND.items():
+            with superuser.transaction(force_rollback=True):
+                superuser.execute(change.replace("HERE", here).encode())
+                found[change] = told(superuser)
+            expected[change] = sentence.replace("HERE", here)
+        superuser.rollback()
+    assert {change for change, sentence in expected.items() if sentence not in found[change]} == set(), found
+
+
+def told(connection: psycopg.Connection[tuple[object, ...]]) -> set[str]:
+    rows = connection.execute(read_facts_sql(RUNTIME_ROLES).encode()).fetchall()
+    facts = parse_facts([[None if value is None else str(value) for value in row] for row in rows])
+    return {str(each) for each in deviations(facts, activated=RUNTIME_ROLES)}
+
+
+class Activated:
+    """A database that says that it is a branch, and a runtime role of its own there."""
+
+    def __init__(self, db: Database, superuser: Database, folder: FolderBuilder) -> None:
+        self.db, self.superuser, self.folder = db, superuser, folder
+        self.role = f"runtime_{db.url.database}"
+        self.target = Target("dev", "sea", "br-dev", passwords={self.role: "of the stack"})
+        for name, value in (("project_id", "sea"), ("branch_id", "br-dev")):
+            superuser.run(f"ALTER DATABASE {db.url.database} SET neon.{name} = '{value}'")
+        folder.write("0001_role", f"CREATE ROLE {self.role} NOLOGIN; GRANT USAGE ON SCHEMA public TO {self.role};")
+
+    def deploy(self, **options: object) -> Report:
+        return apply(self.db.url, self.folder.read(), target=self.target, **options)  # type: ignore[arg-type]
+
+    def as_role(self) -> Database:
+        return Database(self.db.url.copy_with(user=self.role, password=self.target.passwords[self.role]))
+
+    def position(self) -> object:
+        return self.db.value("SELECT pg_current_wal_insert_lsn()")
+
+
+@pytest.fixture
+def activated(db: Database, superuser: Database, folder: FolderBuilder) -> Iterator[Activated]:
+    made = Activated(db, superuser, folder)
+    made.deploy()
+    yield made
+    superuser.run(f"REASSIGN OWNED BY {made.role} TO chat_owner; DROP OWNED BY {made.role}; DROP ROLE {made.role}")
+
+
+def test_what_a_service_and_a_hand_changed_is_put_right_and_told(
+    activated: Activated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    role, here = activated.role, activated.db.url.database
+    activated.as_role().run(f"ALTER ROLE {role} SET statement_timeout = 0; ALTER ROLE {role} SET work_mem = '1GB'")
+    activated.as_role().run(f"ALTER ROLE {role} PASSWORD 'of its own'")
+    activated.db.run(
+        f"CREATE ROLE {role}_group; GRANT {role}_group TO {role}; ALTER ROLE {role} CREATEDB; "
+        f"ALTER ROLE {role} CONNECTION LIMIT -1 VALID UNTIL '2030-01-01'; "
+        f"ALTER ROLE {role} IN DATABASE {here} SET search_path = mine; "
+        f"GRANT USAGE ON SCHEMA migration_history TO {role}; GRANT DELETE ON migration_history._yoyo_log TO PUBLIC"
+    )
+    seen = survey(activated.db.url, activated.folder.read(), target=activated.target, observer=Observer(), log_in=True)
+    show_status(seen)
+    # the role of this test is none of the services', so `status` asks about those; the password is the target's
+    assert f"  role      {role}: password (expected: the stack's; found: another)\n" in capsys.readouterr().out
+
+    report = activated.deploy()
+    show_report(report)
+    said = capsys.readouterr().out
+    assert report.activated == (role,)
+    assert {each.what for each in report.corrected} == {
+        f"member of {role}_group",
+        "CREATEDB",
+        "CONNECTION LIMIT",
+        "VALID UNTIL",
+        "setting statement_timeout",
+        "setting work_mem",
+        "setting search_path in this database",
+        "rights on SCHEMA migration_history",
+        "rights on TABLE migration_history._yoyo_log",
+    }
+    assert f"put right: {role}: setting statement_timeout (expected: 30s; found: 0)\n" in said
+    assert activated.as_role().value("SELECT current_setting('statement_timeout')") == "30s"
+    assert activated.as_role().value("SELECT current_setting('search_path')") == "public"
+
+    before = activated.position()
+    again = activated.deploy()
+    assert (again.activated, again.corrected) == ((), ())
+    assert activated.position() == before
+    activated.superuser.run(f"DROP ROLE {role}_group")
+
+
+def test_a_setting_of_the_database_does_not_reach_a_role_that_a_deploy_has_activated(activated: Activated) -> None:
+    heard: list[str] = []
+
+    class Heard(Observer):
+        def note(self, text: str) -> None:
+            heard.append(text)
+
+    here = activated.db.url.database
+    activated.db.run(f"ALTER DATABASE {here} SET timezone = 'Asia/Tokyo'; ALTER DATABASE {here} SET search_path = mine")
+    activated.deploy(observer=Heard())
+    assert any("the database: setting TimeZone (expected: none; found: Asia/Tokyo)" in each for each in heard)
+    settings = "SELECT current_setting('TimeZone'), current_setting('search_path')"
+    assert activated.as_role().rows(settings) == [("UTC", "public")]
+
+
+def test_what_the_owner_may_not_take_back_fails_the_deploy_with_the_statement_and_the_rest_is_put_right(
+    activated: Activated,
+) -> None:
+    role = activated.role
+    activated.superuser.run(f"GRANT pg_read_all_data TO {role}; ALTER ROLE {role} CONNECTION LIMIT 1")
+    activated.db.run("CREATE TABLE theirs ()")
+    activated.superuser.run(f"ALTER TABLE theirs OWNER TO {role}")
+    with pytest.raises(DatabaseFailed) as caught:
+        activated.deploy()
+    assert caught.value.exit_code == 5
+    assert f"{role}: member of pg_read_all_data" in caught.value.message
+    assert f"{role}: owner of table public.theirs" in caught.value.message
+    assert f'REVOKE "pg_read_all_data" FROM "{role}" GRANTED BY "postgres"' in caught.value.remedy
+    assert activated.db.value(f"SELECT rolconnlimit FROM pg_roles WHERE rolname = '{role}'") == 40
+
+
+def test_a_login_that_fails_for_another_reason_changes_no_password(activated: Activated) -> None:
+    """All of its connections are taken: the server says so behind the password, which was right."""
+    activated.superuser.run(f"ALTER ROLE {activated.role} CONNECTION LIMIT 40")
+    connections = [activated.as_role().connect() for _ in range(40)]
+    try:
+        before = activated.position()
+        assert activated.deploy().activated == ()
+        assert activated.position() == before
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_an_up_to_date_deploy_with_a_stack_costs_a_login_for_each_role_beside_its_one_query(
+    activated: Activated,
+) -> None:
+    with CountingProxy(activated.db.url.host, activated.db.url.port or 5432) as proxy:
+        url = activated.db.url.copy_with(host="127.0.0.1", port=proxy.port)
+        apply(url, activated.folder.read(), target=activated.target)
+    assert (proxy.connections, proxy.waits) == (2, 6 + 5)
+
+
+def test_the_roles_of_another_database_of_the_server_are_none_of_this_ones(
+    migrated_sample: Database, services: Services
+) -> None:
+    del services  # the roles are there
+    assert look(migrated_sample.url).facts == ()
+
+
+def test_a_service_that_has_the_lock_is_called_by_its_role(
+    migrated: DatabaseURL, services: Services, folder: FolderBuilder
+) -> None:
+    db, service = Database(migrated), Database(services.url("ai_service", migrated))
+    with service.connect() as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [KEY])
+        with pytest.raises(TimedOut) as caught:
+            apply(db.url, folder.read(), patience=Patience(lock=0.3))
+        assert "the role ai_service, which never deploys, has the deploy's lock" in caught.value.message
+        assert "another deploy" not in caught.value.message
+        remedy = caught.value.remedy
+        db.run(remedy[remedy.index("GRANT") :])
+        with pytest.raises(psycopg.OperationalError):
+            holder.execute("SELECT 1")
+    assert db.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
