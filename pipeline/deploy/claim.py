@@ -68,9 +68,7 @@ def require_claim(claim: Claim, session: Session, identity: Identity, marker: Ma
     Raises:
         NotLocal: there is none, and nobody is there to ask, or another name was typed. Nothing was changed.
     """
-    if holds(marker, identity) and marker is not None and marker.environment == LOCAL:
-        return
-    if claim.is_own(session) or is_empty(session):
+    if has_mark(claim, session, identity, marker):
         return
     name = identity.database
     what = f"{session.shown_as} holds data, and nothing says that it is a local database"
@@ -80,7 +78,7 @@ def require_claim(claim: Claim, session: Session, identity: Identity, marker: Ma
     )
     if typed is None:
         raise NotLocal(
-            f"{what}",
+            what,
             remedy="Nothing was changed. If it is yours to lose, run `./inv migrate` at a terminal: it asks for the "
             "database's name once and marks it as local. An empty database, and the checkout's own server (unset "
             "DATABASE_URL), need no mark. For any other database: `./inv deploy --env NAME`.",
@@ -89,6 +87,12 @@ def require_claim(claim: Claim, session: Session, identity: Identity, marker: Ma
         raise NotLocal(f"that is not the name of {session.shown_as}", remedy="Nothing was changed.")
     if session.run(_HAS_MARKER)[0].rows[0][0] is not None:
         session.run(set_marker_sql(Marker(LOCAL, "")))
+
+
+def has_mark(claim: Claim, session: Session, identity: Identity, marker: Marker | None) -> bool:
+    """Tell whether there is a positive mark: the database's own, the checkout's server, or nothing in it to lose."""
+    is_marked = marker is not None and marker.environment == LOCAL and holds(marker, identity)
+    return is_marked or claim.is_own(session) or is_empty(session)
 
 
 def read_marker(session: Session) -> Marker | None:

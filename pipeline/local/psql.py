@@ -31,17 +31,17 @@ class Command:
 def psql(root: Path, name: str | None, arguments: Sequence[str] = (), *, tell: Callable[[str], None]) -> int:
     """Run psql on an environment, on our terminal, with more arguments of its own, and give its exit code.
 
-    Anything but the local database is opened with transactions that are read-only unless one says otherwise.
+    Anything but the local database is opened with transactions that are read-only unless one says otherwise; so is one on
+    loopback that nothing marks as local, since it may be the end of a tunnel.
 
     Raises:
         ConfigurationError, NotLocal, DatabaseFailed: as `resolve`, or a server that is not local after all.
     """
     environment = resolve(name, root=root, tell=tell)
-    if name == LOCAL:
-        from pipeline.local.server_identity import open_local
-
-        open_local(environment, "psql").close()
-    command = command_for(environment, _program(), arguments, read_only=name != LOCAL)
+    read_only = name != LOCAL or not _is_ours(root, environment)
+    if read_only and name == LOCAL:
+        tell("nothing says that this database is local: read-only (`./inv migrate` asks about it, and marks it)")
+    command = command_for(environment, _program(), arguments, read_only=read_only)
     return subprocess.run(command.arguments, env={**os.environ, **command.secrets}, check=False).returncode
 
 
@@ -54,6 +54,14 @@ def command_for(environment: Environment, program: Path, arguments: Sequence[str
     shown = url.copy_with(password=None).copy_merge_params({"sslpassword": None})
     secrets = {} if password is None else {"PGPASSWORD": password}
     return Command((str(program), "--dbname", shown.for_psycopg().dsn, *arguments), secrets)
+
+
+def _is_ours(root: Path, environment: Environment) -> bool:
+    from pipeline.deploy.claim import nobody
+    from pipeline.deploy.entry import local_claim
+    from pipeline.local.server_identity import is_claimed
+
+    return is_claimed(environment, local_claim(root, environment, "psql", nobody))
 
 
 def _program() -> Path:

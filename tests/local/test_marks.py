@@ -73,6 +73,17 @@ def test_a_database_that_was_deployed_to_as_prod_is_refused_on_loopback_too(some
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
 
 
+def test_psql_there_is_read_only(somebodys: Database) -> None:
+    told: list[str] = []
+    delete = ["-X", "-c", 'DELETE FROM "Thread"']
+    assert psql(REPOSITORY, "local", delete, tell=told.append) == 1
+    assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
+    assert "read-only" in told[0]
+    migrate(REPOSITORY, observer=Observer(), ask=lambda _: str(somebodys.url.database))
+    assert psql(REPOSITORY, "local", delete, tell=told.append) == 0
+    assert somebodys.value('SELECT count(*) FROM "Thread"') == 0
+
+
 def test_its_name_is_asked_for_once_and_it_is_local_then(somebodys: Database) -> None:
     asked: list[str] = []
 

@@ -123,14 +123,17 @@ def test_a_folder_that_cannot_be_migrated_is_told_of_before_anything_is_dropped(
     assert tables(local) == ["kept", "t"]
 
 
+@pytest.mark.parametrize(
+    "locale", ["ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'", "LOCALE_PROVIDER icu ICU_LOCALE 'de' ICU_RULES '&a < z'"]
+)
 def test_encoding_locale_and_settings_are_those_of_before(
-    server: PostgresServer, root: Path, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, root: Path, monkeypatch: pytest.MonkeyPatch, locale: str
 ) -> None:
     superuser = Database(server.superuser)
-    superuser.run(
-        "CREATE DATABASE old_style OWNER chat_owner ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0 "
-        "CONNECTION LIMIT 7"
-    )
+    try:
+        superuser.run(f"CREATE DATABASE old_style OWNER chat_owner TEMPLATE template0 CONNECTION LIMIT 7 {locale}")
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this server was built without ICU")
     url = server.owner.copy_with(database="old_style")
     for change in (
         "COMMENT ON DATABASE old_style IS 'It''s old'",
@@ -140,8 +143,8 @@ def test_encoding_locale_and_settings_are_those_of_before(
         Database(url.copy_with(database="postgres")).run(change)
     monkeypatch.setenv("DATABASE_URL", url.reveal())
     looked_at = """
-        SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider, datconnlimit,
-               shobj_description(d.oid, 'pg_database'), setconfig
+        SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider, daticulocale,
+               daticurules, datconnlimit, shobj_description(d.oid, 'pg_database'), setconfig
           FROM pg_database d JOIN pg_db_role_setting s ON setdatabase = d.oid WHERE datname = 'old_style'
     """
     before = superuser.rows(looked_at)
