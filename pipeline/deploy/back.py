@@ -61,7 +61,9 @@ def rollback(
             written_by = author()
             for file, script in chosen:
                 if script.transactional:
-                    run_together(opened.session, [Step.backward(file, script, written_by)], observer, count)
+                    run_together(
+                        opened.session, [Step.backward(file, script, written_by)], observer, count, opened.notices
+                    )
                 else:
                     undo_outside(opened.session, file, script, written_by, observer)
                     count(file.id, None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, MigrationFailed, TimedOut
+from pipeline.history.record import numbered
 from pipeline.migrations.out_of_place import remedy_at_run_time
 from pipeline.migrations.sql_text import line_of
 from pipeline.postgres.lock import find_holder
 
 if TYPE_CHECKING:
+    from pipeline.migrations.pieces import Piece
     from pipeline.migrations.script import Script
     from pipeline.postgres.session import ServerError, Session
 
@@ -21,6 +24,10 @@ _REMEDIES = {
     "57014": "The statement took too long. Split the work, or set `-- pipeline: statement-timeout=…` in the file.",
 }
 _NOT_IN_A_TRANSACTION = "25001"
+
+# A piece of a file in a message: the text that it begins with, or the name of the function that it was made.
+_NUMBER = re.compile(r"/\*(\d{1,9})\*/")
+_NAMED = re.compile(rf'"(?:{_NUMBER.pattern}|statement_(\d{{1,9}})")')
 
 
 def explain(error: ServerError, what: str, standing: str) -> DatabaseFailed:
@@ -58,10 +65,26 @@ def gave_up(error: ServerError, path: str, waited: float) -> TimedOut:
 
 
 def _where(error: ServerError, script: Script) -> str:
-    position = error.fields.get("internal_position", "")
-    if position.isdigit() and error.fields.get("internal_query") == script.text:
-        return f"{script.path}:{line_of(script.text, int(position) - 1)}"
+    """The file, with the line: of the position that PostgreSQL gives, or else of the statement that its context names."""
+    query, position = error.fields.get("internal_query", ""), error.fields.get("internal_position", "")
+    number = _NUMBER.match(query)
+    piece = _piece(script, number[1]) if number is not None else None
+    if (
+        number is not None
+        and piece is not None
+        and position.isdigit()
+        and query == numbered(int(number[1]), piece.text)
+    ):
+        return f"{script.path}:{line_of(script.text, piece.start + int(position) - 1 - number.end())}"
+    *_, last = (None, *_NAMED.finditer(error.fields.get("context", "")))
+    piece = _piece(script, last[1] or last[2]) if last is not None else None
+    if piece is not None and len(piece.statements) == 1:
+        return f"{script.path}:{piece.statements[0].line}"
     return script.path
+
+
+def _piece(script: Script, number: str) -> Piece | None:
+    return script.pieces[int(number) - 1] if 0 < int(number) <= len(script.pieces) else None
 
 
 def _hint(error: ServerError) -> str:

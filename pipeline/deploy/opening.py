@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from pipeline.deploy.notices import Notices
 from pipeline.errors import BehindPooler, TimedOut
 from pipeline.history import READ, History, parse_history
-from pipeline.history.record import RUNNING
 from pipeline.postgres.connect import UnsupportedStartupParameter, open_session, where
 from pipeline.postgres.identity import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.lock import TRY, Holder, find_holder
@@ -19,7 +19,7 @@ from pipeline.roles.reading import Fact, parse_facts, read_facts_sql
 from pipeline.services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from chatdb.url import DatabaseURL
     from pipeline.deploy.observer import Observer
@@ -37,6 +37,11 @@ class Opened:
     identity: Identity
     history: History
     facts: tuple[Fact, ...] = ()  # of the runtime roles that were asked for
+
+    @property
+    def notices(self) -> Notices:
+        """What the server says beside its answers."""
+        return cast("Notices", self.session.on_notice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +93,8 @@ def _open(url: DatabaseURL, application: str, patience: Patience, observer: Obse
         session = open_session(url, application_name=application, wait=patience.connect)
     except UnsupportedStartupParameter as error:
         raise _behind_pooler(where(url)) from error
-    session.on_notice = _tell(observer)
+    session.on_notice = Notices(observer)
     return session
-
-
-def _tell(observer: Observer) -> Callable[[str, str], None]:
-    def tell(sqlstate: str, text: str) -> None:
-        if sqlstate == RUNNING:
-            observer.running(text)
-        else:
-            observer.notice(text)
-
-    return tell
 
 
 def _wait_for_lock(session: Session, patience: Patience, observer: Observer, roles: Sequence[str]) -> Opened:

@@ -189,7 +189,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
     try:
         for group in _groups(plan.pending):
             if group[0].forward.transactional:
-                run_together(opened.session, steps_forward(group, author), run.observer, count)
+                run_together(opened.session, steps_forward(group, author), run.observer, count, opened.notices)
             else:
                 unfinished = opened.history.unfinished.get(group[0].id)
                 count(group[0].id, run_outside(opened.session, group[0], author, unfinished, run.observer))

@@ -15,6 +15,7 @@ from pipeline.postgres.session import ServerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pipeline.deploy.notices import Notices
     from pipeline.deploy.observer import Observer
     from pipeline.history.record import Author
     from pipeline.migrations import MigrationFile
@@ -61,6 +62,7 @@ def run_together(
     steps: Sequence[Step],
     observer: Observer,
     committed: Callable[[str, int | None], None],
+    notices: Notices,
     *,
     retry_for: float = RETRY_FOR,
 ) -> None:
@@ -75,11 +77,12 @@ def run_together(
     retries, refused = Retries(retry_for), -1
     while done < len(steps):
         batch = next(_batches(steps[done:]))
-        tally = _Tally(batch, committed)
+        tally = _Tally(batch, committed, notices)
         try:
             session.run("".join(step.sql for step in batch), tally)
             done += len(batch)
         except ServerError as error:
+            notices.end_of_file()
             done += tally.commits
             # what was prepared stays prepared in a transaction that is undone
             session.run(("ROLLBACK;" if session.in_transaction else "") + CLEAN)
@@ -100,15 +103,17 @@ def run_together(
 class _Tally:
     """Counts the COMMITs of a batch as their answers arrive. A file's text cannot forge one: COMMIT is refused in it."""
 
-    def __init__(self, batch: Sequence[Step], committed: Callable[[str, int | None], None]) -> None:
+    def __init__(self, batch: Sequence[Step], committed: Callable[[str, int | None], None], notices: Notices) -> None:
         self.commits = 0
         self._batch = batch
         self._committed = committed
+        self._notices = notices
         self._since = time.monotonic()
 
     def __call__(self, result: Result) -> None:
         if result.command != "COMMIT":
             return
+        self._notices.end_of_file()
         now = time.monotonic()
         self._committed(self._batch[self.commits].id, round((now - self._since) * 1000))
         self._since = now

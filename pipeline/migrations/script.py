@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import MigrationFileError
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
 from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, out_of_place
+from pipeline.migrations.pieces import cut
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:
+    from pipeline.migrations.pieces import Piece
     from pipeline.migrations.sql_text import Statement
 
 _DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline)\s*:\s*(.*)", re.IGNORECASE)
@@ -42,6 +45,11 @@ class Script:
     depends: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)  # "lock-timeout", "statement-timeout" -> "5s"
     concurrent: Concurrent | None = None  # the one statement of a file that runs outside a transaction
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """The text cut between its statements, as it is sent."""
+        return cut(self.text, self.statements)
 
     @property
     def transactional(self) -> bool:
@@ -181,18 +189,21 @@ def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[s
 
 
 def _refuse_other_strings(found: list[Statement], path: str) -> None:
-    """Refuse what would make the server read the rest of the file otherwise than we, and every other tool, do."""
+    """Refuse what the server would read otherwise than we, and every other tool, do: backslashes behind a change of theirs."""
+    changed = False
     for statement in found:
+        if changed and any(
+            token.kind == "string" and token.text[0] == "'" and "\\" in token.text for token in statement.tokens
+        ):
+            raise MigrationFileError(
+                f"a backslash in a string, behind a statement that changes {_STRINGS_SETTING}",
+                where=f"{path}:{statement.line}",
+                remedy="Leave that setting on. A string with backslash escapes is written E'…'.",
+            )
         words = tuple(word.upper() for word in statement.words)
         name = words.index(_STRINGS_SETTING.upper()) if _STRINGS_SETTING.upper() in words else 0
         by_set = statement.first_word == "SET" and 0 < name <= 2 and not _AS_READ.intersection(words[name + 2 :])
-        by_function = "SET_CONFIG" in words and f"'{_STRINGS_SETTING.upper()}'" in words
-        if by_set or by_function:
-            raise MigrationFileError(
-                f"it changes {_STRINGS_SETTING}, and with that what the strings of the file mean",
-                where=f"{path}:{statement.line}",
-                remedy="Leave it on. A string with backslash escapes is written E'…'.",
-            )
+        changed = changed or by_set or ("SET_CONFIG" in words and f"'{_STRINGS_SETTING.upper()}'" in words)
 
 
 def _refuse_what_breaks_the_transaction(found: list[Statement], path: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -33,6 +34,8 @@ _FIELDS = {
     "internal_position": pq.DiagnosticField.INTERNAL_POSITION,
     "internal_query": pq.DiagnosticField.INTERNAL_QUERY,
 }
+
+_NOTICE_FIELDS = (pq.DiagnosticField.SQLSTATE, pq.DiagnosticField.MESSAGE_PRIMARY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Session:
     on_notice: Callable[[str, str], None] | None = (
         None  # is told the SQLSTATE and the text of a NOTICE, INFO or WARNING
     )
-    _notices: list[tuple[str, str]] = field(default_factory=list, init=False, repr=False)  # not told yet
+    _notices: deque[tuple[str, str]] = field(default_factory=deque, init=False, repr=False)  # not told yet
 
     def __post_init__(self) -> None:
         """Non-blocking, so that a large query is sent while its first answers are read."""
@@ -183,12 +186,13 @@ class Session:
 
     def _notice(self, result: pq.abc.PGresult) -> None:
         """What libpq calls while it reads: kept until it has returned, since an exception of who listens would be lost."""
-        fields = _fields(result)
-        self._notices.append((fields.get("sqlstate", ""), fields.get("message", "")))
+        fields = (result.error_field(code) or b"" for code in _NOTICE_FIELDS)  # not its context, which is never shown
+        sqlstate, message = (field.decode("utf-8", "replace") for field in fields)
+        self._notices.append((sqlstate, message or result.get_error_message()))
 
     def _tell_notices(self) -> None:
         while self._notices:
-            notice = self._notices.pop(0)
+            notice = self._notices.popleft()
             if self.on_notice is not None:
                 self.on_notice(*notice)
 

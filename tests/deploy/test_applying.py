@@ -189,7 +189,7 @@ def test_what_the_text_hides_from_us_the_server_refuses_and_nothing_of_the_file_
     folder.write("0002_hidden", f"CREATE TABLE t (a int); {statement}")
     with pytest.raises(MigrationFailed) as caught:
         apply(db.url, folder.read())
-    assert caught.value.where.endswith("0002_hidden.sql")
+    assert caught.value.where.endswith("0002_hidden.sql:1")
     assert db.applied() == ["0001_fine"]
     assert db.value("SELECT to_regclass('t')") is None
 

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pglast import parser
 
-from pipeline.migrations.sql_text import Token, Unterminated, statements, tokens
+from pipeline.migrations.pieces import cut
+from pipeline.migrations.sql_text import Statement, Token, Unterminated, statements, tokens
 
 # What a scanner can stumble over, put together in any order. The vertical tab is white space since PostgreSQL 17 only.
 PARTS = (
@@ -117,6 +118,26 @@ def test_statements_end_where_the_servers_do(pieces: list[tuple[str, str, str]])
     text = "".join(f"{before}{statement}{after};" for before, statement, after in pieces)
     ours = [parser.fingerprint(statement.text) for statement in statements(text)]
     assert ours == [parser.fingerprint(statement) for statement in parser.split(text)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(BETWEEN, STATEMENTS, BETWEEN), max_size=5), st.data())
+@example([("-- ", "SELECT 1", "")], None)
+def test_a_wrong_cut_is_refused_by_the_server_or_changes_nothing(
+    parts: list[tuple[str, str, str]], data: st.DataObject | None
+) -> None:
+    """As if our reading were wrong: cut behind any semicolons, those in strings, comments and bodies too."""
+    text = "".join(f"{before}{statement}{after};" for before, statement, after in parts)
+    stops = [offset for offset, character in enumerate(text, start=1) if character == ";"]
+    chosen = [stop for stop in stops if data is None or data.draw(st.booleans())]
+    pieces = cut(text, [Statement("", 0, 1, stop) for stop in chosen])
+    assert "".join(piece.text for piece in pieces) == text
+    try:
+        whole = [parser.fingerprint(statement) for statement in parser.split(text)]
+        apart = [parser.fingerprint(statement) for piece in pieces for statement in parser.split(piece.text)]
+    except parser.ParseError:
+        return
+    assert apart == whole
 
 
 @settings(max_examples=150, deadline=None)

@@ -50,7 +50,7 @@ class CountingProxy:
 
     `before` and `after` are called with the link and the number (from 1) of each client message, over all connections:
     before it is forwarded, and after that with no answer passed on yet. `heard` is called with what the server sends, in
-    pieces as they arrive.
+    pieces as they arrive, and `sent` with what the client sends.
     """
 
     def __init__(self, host: str, port: int, *, round_trip: float = 0.0, listen_after: float = 0.0) -> None:
@@ -59,6 +59,7 @@ class CountingProxy:
         self.before: Callable[[Link, int], None] | None = None
         self.after: Callable[[Link, int], None] | None = None
         self.heard: Callable[[Link, bytes], None] | None = None
+        self.sent: Callable[[Link, bytes], None] | None = None
         self.messages = 0
         self.waits = 0
         self.connections = 0
@@ -146,6 +147,8 @@ class CountingProxy:
             waits = link.server_spoke and message[:1] != b"X"
             self.waits += waits
         link.server_spoke = False
+        if self.sent is not None:
+            self.sent(link, message)
         if self.before is not None:
             self.before(link, number)
         if self.round_trip and waits:
