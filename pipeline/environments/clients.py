@@ -5,17 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatdb.url import InvalidDatabaseURL
+from chatdb.url.parameters import is_behind_pooler
 from pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from chatdb.url import ClientSettings, DatabaseURL
 
 
+# Prisma sends an instant as text without a zone, which the server reads in the session's: prisma/orm issue 28629.
+_UTC = "-c TimeZone=UTC"
+
+
 def render(url: DatabaseURL, client: str) -> ClientSettings:
     """Give what connect() and pool of `asyncpg`, `prisma`, `psycopg` or `yoyo` take.
 
+    Prisma's session is in UTC wherever a start-up option can say so; through a pooler the role's own setting has to.
+
     Raises ConfigurationError: the URL asks for a protection that this client does not have.
     """
+    if client == "prisma" and not is_behind_pooler(url):
+        # of two options that set the same, the server takes the last
+        url = url.copy_merge_params({"options": f"{url.get('options') or ''} {_UTC}".lstrip()})
     renderings = {
         "asyncpg": url.for_asyncpg,
         "prisma": url.for_prisma,

@@ -16,3 +16,14 @@ def test_a_url_that_asks_for_what_a_client_cannot_give_is_refused_with_the_page_
         render(url, "prisma")
     assert raised.value.exit_code == 2
     assert "docs/services.md" in (raised.value.remedy or "")
+
+
+def test_prismas_session_is_in_utc_where_an_option_may_say_so() -> None:
+    zone = "options=-c%20TimeZone%3DUTC"
+    direct = DatabaseURL.parse("postgresql://u:p@h/d")
+    other = DatabaseURL.parse("postgresql://u:p@h/d?options=-c%20TimeZone%3DAsia/Tokyo")
+    pooled = DatabaseURL.parse("postgresql://u:p@ep-calm-1-pooler.eu-central-1.aws.neon.tech/d?sslmode=require")
+    assert zone in render(direct, "prisma").dsn
+    assert render(other, "prisma").dsn.endswith("%20-c%20TimeZone%3DUTC")  # the last one counts
+    assert "TimeZone" not in render(pooled, "prisma").dsn
+    assert "TimeZone" not in render(direct, "asyncpg").dsn
