@@ -174,3 +174,29 @@ def test_the_newest_consent_of_a_scope_is_the_one_in_force(chat: psycopg.Connect
         )
         is False
     )
+
+
+def test_the_limits_that_the_page_names_are_these(chat: psycopg.Connection[Any]) -> None:
+    """docs/schema.md, *Signing in*: two cases of an e-mail, seconds after 2038, long keys."""
+    chat.execute("""INSERT INTO "User" ("id", "email") VALUES ('1', 'Ada@example.com'), ('2', 'ada@example.com')""")
+    account = 'INSERT INTO "Account" ("userId", "type", "provider", "providerAccountId", "expires_at")'
+    chat.execute(
+        f"{account} VALUES ('1', 't', 'p', 'last', extract(epoch FROM timestamptz '2038-01-19 03:14:07Z')::int)"
+    )
+    with pytest.raises(psycopg.errors.NumericValueOutOfRange):
+        chat.execute(f"{account} VALUES ('1', 't', 'p', 'later', 2147483648)")
+
+    thread = _new_thread(chat)
+    random = "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 100) AS n)"  # does not compress below a half
+    for statement in (
+        f"""INSERT INTO "User" ("id") SELECT {random}""",
+        f"""INSERT INTO "Session" ("sessionToken", "userId", "expires") SELECT {random}, '1', now()""",
+        f"""INSERT INTO "ScopeConsent" ("threadId", "scopeKey", "granted") SELECT '{thread}', {random}, true""",
+    ):
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="2704"):
+            chat.execute(statement.encode())
+
+    chat.execute("""DELETE FROM "User" WHERE "id" = '2'""")
+    chat.execute('CREATE UNIQUE INDEX CONCURRENTLY "User_email_lower_key" ON "User" (lower("email"))')
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        chat.execute("""INSERT INTO "User" ("id", "email") VALUES ('3', 'ADA@example.com')""")
