@@ -93,12 +93,13 @@ def migrate(
 @verb(help={"from": "the id or number of the first one to prove; left out, the drafts, or the last one"})
 def verify(_: Context, from_: str = "") -> None:
     with reported():
+        from pipeline.console.asking import type_name
         from pipeline.console.generation import show_verified
         from pipeline.console.progress import progress
         from pipeline.generate.entry import verify_here
 
         with progress() as shown:
-            show_verified(verify_here(ROOT, [from_] if from_ else [], observer=shown))
+            show_verified(verify_here(ROOT, [from_] if from_ else [], observer=shown, ask=type_name))
 
 
 @verb(help={"allow-destructive": "also where rows are lost"})
@@ -358,11 +359,12 @@ def env(_: Context, env: str = "local", for_: str = "") -> None:
 def check(_: Context, base: str = "", everything: bool = False, json: bool = False, github: bool = False) -> None:
     with reported():
         from pipeline.check.entry import check_here
+        from pipeline.console.asking import type_name
         from pipeline.console.checking import refuse_findings, show_checked
         from pipeline.console.progress import progress
 
         with progress() as shown:
-            checked = check_here(ROOT, base=base or None, lint_everything=everything, observer=shown)
+            checked = check_here(ROOT, base=base or None, lint_everything=everything, observer=shown, ask=type_name)
         show_checked(checked, "json" if json else "github" if github else "text")
         refuse_findings(checked)
 

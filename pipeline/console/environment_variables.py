@@ -21,7 +21,7 @@ VARIABLES = (
         "The database. It wins over the local server and over a stack's outputs. Prisma's and Neon's spellings are understood.",
     ),
     Variable(
-        "PGHOST, PGPORT, PGUSER, PGDATABASE",
+        "PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE, PGSSLROOTCERT",
         "every verb that works on a database",
         "What DATABASE_URL leaves out, as libpq fills it in. PGHOSTADDR and PGSERVICE, which would overrule it, are refused.",
     ),

@@ -16,17 +16,25 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
 
 
+_PROTECTION = (("PGSSLMODE", "sslmode"), ("PGSSLROOTCERT", "sslrootcert"))
+
+
 def completed(url: DatabaseURL, environ: Mapping[str, str]) -> DatabaseURL:
     """Give the URL with the host, port, user and database that libpq would take for what is missing.
 
     They come from PGHOST, PGPORT, PGUSER and PGDATABASE; without those the user is the machine's and the database is named
     as the user (PostgreSQL manual, "Parameter Key Words"). A missing host without PGHOST stays missing: which socket
-    that means is compiled into each client. So does a port without PGPORT: every client takes 5432.
+    that means is compiled into each client. So does a port without PGPORT: every client takes 5432. Where the URL says
+    nothing of TLS, PGSSLMODE and PGSSLROOTCERT do: the differ, which is no client of libpq, would go without.
 
     Raises:
         InvalidDatabaseURL: a variable holds what no URL may.
     """
     host = url.host or ("" if url.get("hostaddr") else environ.get("PGHOST", ""))
+    if not any(name.startswith(("ssl", "tls")) for name, _ in url.params):
+        url = url.copy_merge_params(
+            {name: environ[variable] for variable, name in _PROTECTION if environ.get(variable)}
+        )
     user = url.user or environ.get("PGUSER") or _account()
     database = url.database or environ.get("PGDATABASE") or user
     return url.copy_with(host=host, port=url.port or _port(environ.get("PGPORT", "")), user=user, database=database)

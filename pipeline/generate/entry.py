@@ -11,7 +11,7 @@ from pipeline import packages
 from pipeline.deploy import apply, look
 from pipeline.deploy.authorship import author_of
 from pipeline.deploy.claim import nobody
-from pipeline.deploy.entry import local, local_target, target_of
+from pipeline.deploy.entry import local, local_claim, local_target, target_of
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL, resolve
@@ -69,12 +69,13 @@ def migrate_by_name(
 
 def write_empty(root: Path, name: str, *, observer: Observer) -> tuple[Path, ...]:
     """Write a draft to be filled in by hand. Raises as `generate_empty`."""
-    return generate_empty(name, local_place(root, "migrate", observer)[1])
+    environment = local(root, "migrate", observer)
+    return generate_empty(name, _place(root, environment, Target(LOCAL, local_only=True)))
 
 
-def verify_here(root: Path, ids: Sequence[str], *, observer: Observer) -> Verified:
+def verify_here(root: Path, ids: Sequence[str], *, observer: Observer, ask: Ask = nobody) -> Verified:
     """Prove what was finished by hand. Raises as `verify` and `resolve`."""
-    _, place = local_place(root, "verify", observer)
+    _, place = proving_place(root, "verify", observer, ask)
     with as_exceptions():
         return verify(place, ids)
 
@@ -101,17 +102,20 @@ def diff(root: Path, name: str | None, *, observer: Observer) -> tuple[Environme
         )
 
 
-def local_place(root: Path, verb: str, observer: Observer) -> tuple[Environment, Place]:
+def proving_place(root: Path, verb: str, observer: Observer, ask: Ask) -> tuple[Environment, Place]:
     """Say where to work: the checkout, the local database, and SHADOW_DATABASE_URL if that is set.
 
-    The server is asked who it is before anything is made on it: through a tunnel any server looks local.
+    The server is asked who it is before anything is made on it: through a tunnel any server looks local. Shadows need the
+    mark of a local database as well: roles belong to the whole server, and a migration in a shadow may alter one.
 
     Raises:
-        NotLocal: it is a Neon compute, or marked as another environment.
+        NotLocal: it is a Neon compute, or marked as another environment, or nothing says that it is local.
         ConfigurationError: SHADOW_DATABASE_URL cannot be read.
     """
     environment = local(root, verb, observer)
-    return environment, _place(root, environment, Target(LOCAL, local_only=True))
+    elsewhere = _shadow() is not None
+    target = Target(LOCAL, local_only=True) if elsewhere else local_target(root, environment, verb, ask)
+    return environment, _place(root, environment, target)
 
 
 def _place(root: Path, environment: Environment, target: Target) -> Place:
@@ -128,7 +132,9 @@ def shadow_place(root: Path, environment: Environment, observer: Observer) -> Pl
     shadow = _shadow()
     if shadow is not None:
         return Place(root, shadow, shadow)
-    if environment.name == LOCAL:
+    from pipeline.local.server_identity import is_claimed
+
+    if environment.name == LOCAL and is_claimed(environment, local_claim(root, environment, "diff", nobody)):
         return Place(root, environment.url)
     from pipeline.environments.local import LocalServers
 

@@ -165,6 +165,8 @@ def test_resolving_a_url_imports_no_server_and_no_dotenv(tmp_path: Path) -> None
         ("postgresql://ada@127.0.0.1/chat", {}, "postgresql://ada@127.0.0.1/chat"),
         ("postgresql://ada@/chat", {"PGHOST": "localhost"}, "postgresql://ada@localhost/chat"),
         ("postgresql://ada@/chat", {"PGHOST": "/run/pg"}, "postgresql://ada@/chat?host=/run/pg"),
+        (HERE, {"PGSSLMODE": "require", "PGSSLROOTCERT": "/ca"}, f"{HERE}?sslmode=require&sslrootcert=/ca"),
+        (f"{HERE}?sslmode=disable", {"PGSSLMODE": "require", "PGSSLROOTCERT": "/ca"}, f"{HERE}?sslmode=disable"),
         (HERE, {"PGHOST": "db.example.com", "PGPORT": "5499", "PGUSER": "eve", "PGDATABASE": "other"}, HERE),
     ],
 )

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.check.entry import check_here
 from pipeline.deploy import apply
 from pipeline.deploy.entry import deploy, migrate, roll_back
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.target import Target
 from pipeline.errors import NotLocal, WrongTarget
-from pipeline.generate.entry import migrate_by_name, push_here
+from pipeline.generate.entry import migrate_by_name, push_here, verify_here
 from pipeline.generate.proposing import Wishes
 from pipeline.local.psql import psql
 from pipeline.local.reset import reset
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 MARKER = "SELECT environment, branch_id FROM migration_history.environment_marker"
 
-# Every verb that may change rows or tables of the local database.
+# Every verb that may change rows or tables of the local database, or roles of its server.
 WRITING: dict[str, Callable[[Path], object]] = {
     "migrate": lambda root: migrate(root, observer=Observer()),
     "migrate --name": lambda root: migrate_by_name(root, "change", Wishes(), observer=Observer()),
@@ -37,6 +38,8 @@ WRITING: dict[str, Callable[[Path], object]] = {
     "rollback": lambda root: roll_back(root, "0000", observer=Observer()),
     "seed": lambda root: seed_here(root, threads=1, messages=1, number=0, tell=lambda _: None),
     "reset": lambda root: reset(root, confirm=lambda _: True, observer=Observer()),
+    "verify": lambda root: verify_here(root, (), observer=Observer()),
+    "check": lambda root: check_here(root, base=None, lint_everything=False, observer=Observer()),
     "deploy --env local": lambda root: deploy(root, "local", observer=Observer()),
 }
 
