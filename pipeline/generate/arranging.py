@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.constraints import late_constraint, late_not_null
+from pipeline.generate.constraints import keyed_tables, late_constraint, late_not_null
 from pipeline.generate.indexes import late_index
 from pipeline.generate.losses import loss_of
 from pipeline.generate.merging import merged
@@ -37,23 +37,28 @@ def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool
     read = [(step, statements(step.sql)[0]) for step in complete]
     writer = _Writer(before, _new_tables(statement for _, statement in read), careful=careful)
     everything = [statement for _, statement in read]
+    keyed = keyed_tables(everything, before, writer.new_tables)
     for step, statement in read:
         if step.commit_before:
             writer.commit()
         if loss := loss_of(step, statement, before):
             writer.losses.append(loss)
-        late = _late(statement, before, writer.new_tables, everything) if careful else None
+        late = _late(statement, before, writer.new_tables, everything, keyed) if careful else None
         writer.take(statement, late, step)
     return writer.done()
 
 
 def _late(
-    statement: Statement, before: Facts, new_tables: frozenset[str], everything: Sequence[Statement]
+    statement: Statement,
+    before: Facts,
+    new_tables: frozenset[str],
+    everything: Sequence[Statement],
+    keyed: frozenset[str],
 ) -> Late | None:
     """How to do it without stopping writers, or None where it does not stop any."""
     return (
         late_index(statement, before, new_tables, everything)
-        or late_constraint(statement, before, new_tables)
+        or late_constraint(statement, before, new_tables, keyed)
         or late_not_null(statement, before, new_tables)
     )
 
@@ -74,6 +79,7 @@ class _Writer:
         self._main: list[list[Piece]] = [[]]
         self._outside: list[Piece] = []
         self._behind: list[Piece] = []
+        self._last: list[Piece] = []
         self._late_names: set[str] = set()
 
     def commit(self) -> None:
@@ -87,6 +93,7 @@ class _Writer:
             self._main[-1] += late.now
             self._outside += late.outside
             self._behind += late.behind
+            self._last += late.last
             self._late_names.add(late.name)
             return
         if doubt := doubt_about(statement, self.before, self.new_tables):
@@ -103,8 +110,13 @@ class _Writer:
     def done(self) -> Arrangement:
         """The parts, in the order in which they run."""
         parts = [Part(tuple(pieces)) for pieces in self._main if pieces]
-        parts += [Part((piece,), "index", outside=True) for piece in self._outside]
+        built_first = sorted(self._outside, key=lambda piece: piece.sql.startswith("DROP "))
+        parts += [Part((piece,), "index", outside=True) for piece in built_first]
+        # What reads all rows comes first, before a statement of this transaction takes a lock that stops everybody.
+        self._behind.sort(key=lambda piece: " VALIDATE CONSTRAINT " not in piece.sql)
         if self._behind:
             kind = "validate" if any("VALIDATE" in piece.sql for piece in self._behind) else "then"
             parts.append(Part(tuple(self._behind), kind))
+        if self._last:
+            parts.append(Part(tuple(self._last), "validate"))
         return Arrangement(tuple(parts), tuple(dict.fromkeys(self.losses)), tuple(self._doubts), careful=self._careful)

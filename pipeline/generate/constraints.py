@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.generate.parts import Late, Piece
-from pipeline.generate.spelling import quoted, spelled
-from pipeline.lint.phrase import altered_table
+from pipeline.generate.spelling import new_name, quoted, spelled
+from pipeline.lint.phrase import Phrase, altered_table
+from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.generate.facts import Facts
     from pipeline.migrations.sql_text import Statement
 
@@ -17,28 +20,68 @@ _VALIDATED = "Reads all rows, under a lock that lets services read and write."
 _PROVEN = "NOT NULL needs no look at the rows now: the validated check has proven it. The check has done its work then."
 
 
-def late_constraint(statement: Statement, before: Facts, new_tables: frozenset[str]) -> Late | None:
-    """Treat ADD CONSTRAINT of a foreign key, a check or a uniqueness on a table that was there before."""
+def keyed_tables(found: Iterable[Statement], before: Facts, new_tables: frozenset[str]) -> frozenset[str]:
+    """The tables in use that get a key: it exists only behind its index, and what it replaces stands until then."""
+    tables = set()
+    for statement in found:
+        table, clauses = altered_table(statement)
+        if len(clauses) == 1 and table not in new_tables and before.takes_rows(table) and _key_of(clauses[0]):
+            tables.add(table)
+    return frozenset(tables)
+
+
+def late_constraint(
+    statement: Statement, before: Facts, new_tables: frozenset[str], keyed: frozenset[str]
+) -> Late | None:
+    """Treat ADD CONSTRAINT and DROP CONSTRAINT on a table that was there before. `keyed` are those that get a key."""
     table, clauses = altered_table(statement)
     if len(clauses) != 1 or table in new_tables or not before.takes_rows(table):
         return None
     clause = clauses[0]
+    if clause.take("DROP", "CONSTRAINT"):
+        return _dropped_late(table, clause.name(), before, keyed)
+    if kind := _key_of(clause):
+        return _key(table, clause.name(), kind, clause.rest_text, before)
     if not clause.take("ADD", "CONSTRAINT"):
         return None
     name, definition = clause.name(), clause.rest_text
-    if clause.take("UNIQUE"):
-        return _unique(table, name, definition)
     if not clause.take_any("FOREIGN KEY", "CHECK") or statement.words[-2:] == ("NOT", "VALID"):
-        return None
-    if definition.startswith("FOREIGN KEY") and before.tables[table].kind == "p":
         return None
     added = spelled(_added(table, name, f"{definition} NOT VALID"))
     validated = f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}"
-    return Late(
-        f"{table} {name}",  # the constraint is there at once: nothing has to wait for it
-        now=(Piece(added, _NOT_VALID, undo=(_dropped(table, name),)),),
-        behind=(Piece(validated, _VALIDATED, undo=(_dropped(table, name), added)),),
-    )
+    first = Piece(added, _NOT_VALID, undo=(_dropped(table, name),))
+    then = Piece(validated, _VALIDATED, undo=(_dropped(table, name), added))
+    if _referenced(definition) in keyed:
+        return Late(f"{table} {name}", behind=(first,), last=(then,))
+    return Late(f"{table} {name}", now=(first,), behind=(then,))  # it is there at once: nothing has to wait for it
+
+
+def _key_of(clause: Phrase) -> str:
+    """UNIQUE or PRIMARY KEY, where the clause adds such a constraint; the phrase then stands at the constraint's name."""
+    ahead = Phrase(clause.statement, clause.at)
+    if not ahead.take("ADD", "CONSTRAINT") or not ahead.name():
+        return ""
+    kind = ahead.take_any("UNIQUE", "PRIMARY KEY")
+    if kind:
+        clause.take("ADD", "CONSTRAINT")
+    return kind
+
+
+def _dropped_late(table: str, name: str, before: Facts, keyed: frozenset[str]) -> Late | None:
+    """A key stays until the other one can take its place, and so does what refers to it."""
+    definition = before.constraints.get((table, name), "")
+    is_key = definition.startswith(("UNIQUE", "PRIMARY KEY")) and table in keyed
+    if not is_key and _referenced(definition) not in keyed:
+        return None
+    back = spelled(_added(table, name, definition))
+    return Late(f"{table} {name} dropped", behind=(Piece(_dropped(table, name), undo=(back,)),))
+
+
+def _referenced(definition: str) -> str:
+    """The table that a foreign key's definition refers to; empty for anything else."""
+    if not definition.startswith("FOREIGN KEY"):
+        return ""
+    return Phrase(statements(definition[definition.index("REFERENCES ") + len("REFERENCES ") :])[0]).name()
 
 
 def late_not_null(statement: Statement, before: Facts, new_tables: frozenset[str]) -> Late | None:
@@ -71,9 +114,12 @@ def not_null_name(table: str, column: str) -> str:
     return f"{table} {column} NOT NULL"
 
 
-def _unique(table: str, name: str, definition: str) -> Late:
-    """A unique constraint is an index underneath: build that first, then make it the constraint."""
-    columns = definition.removeprefix("UNIQUE").strip()
+def _key(table: str, name: str, kind: str, definition: str, before: Facts) -> Late:
+    """A key is an index underneath: build that first, then make it the constraint.
+
+    Where there is one of this name, the new index has another until it takes the constraint's place, which renames it.
+    """
+    columns = definition.removeprefix(kind).strip()
     nulls = ""
     if columns.startswith("NULLS NOT DISTINCT"):
         columns, nulls = columns.removeprefix("NULLS NOT DISTINCT").strip(), " NULLS NOT DISTINCT"
@@ -82,22 +128,33 @@ def _unique(table: str, name: str, definition: str) -> Late:
     if rest.startswith("INCLUDE"):
         closing = _closing(rest)
         columns, rest = f"{columns} {rest[: closing + 1]}", rest[closing + 1 :].strip()
-    index = spelled(f"CREATE UNIQUE INDEX CONCURRENTLY {quoted(name)} ON {quoted(table)} {columns}{nulls}")
+    schema, dot, _ = table.rpartition(".")
+    index_name = new_name(name) if f"{schema}{dot}{name}" in before.indexes else name
+    index = spelled(f"CREATE UNIQUE INDEX CONCURRENTLY {quoted(index_name)} ON {quoted(table)} {columns}{nulls}")
     attached = (
-        f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} UNIQUE USING INDEX {quoted(name)} {rest}".rstrip()
+        f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {kind} USING INDEX {quoted(index_name)} {rest}"
     )
-    # Taking the constraint away takes its index along: the rollback of the file before expects to find one.
+    # Taking the constraint away takes its index along: the rollback of the file before expects to find one. It comes last,
+    # or a foreign key that comes back would stand on it.
     back = index.replace("CONCURRENTLY ", "", 1)
+    dropped = f"DROP INDEX CONCURRENTLY {quoted(f'{schema}{dot}{index_name}')}"
     return Late(
         name,
         outside=(
             Piece(
                 index,
                 "The index that the constraint will stand on, built while services go on writing.",
-                undo=(f"DROP INDEX CONCURRENTLY {quoted(name)}",),
+                undo=(dropped,),
             ),
         ),
-        behind=(Piece(attached, "The index is there: nothing is read.", undo=(_dropped(table, name), back)),),
+        behind=(
+            Piece(
+                attached.rstrip(),
+                "The index is there: nothing is read.",
+                undo=(_dropped(table, name),),
+                undo_last=(back,),
+            ),
+        ),
     )
 
 

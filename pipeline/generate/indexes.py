@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.generate.parts import Late, Piece
-from pipeline.generate.spelling import quoted, spelled
+from pipeline.generate.spelling import new_name, quoted, spelled
 from pipeline.lint.phrase import Phrase, altered_table
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def late_index(
     """Treat CREATE INDEX and DROP INDEX on a table that was there before; None for anything else."""
     phrase = Phrase(statement)
     if phrase.take("DROP", "INDEX"):
-        return _dropped(phrase.name(), before, everything)
+        name = phrase.name()
+        return Late(name) if _is_replaced(name, before, everything) else _dropped(name, before, everything)
     if not phrase.take("CREATE"):
         return None
     unique = phrase.take("UNIQUE")
@@ -39,6 +40,8 @@ def late_index(
     table = phrase.name()
     if table in new_tables or not before.takes_rows(table):
         return None
+    if _is_replaced(name, before, everything):
+        return _replaced(statement.text, name, before, unique=unique)
     sql = concurrently(statement.text, unique=unique)
     return Late(name, outside=(Piece(sql, _BUILT, undo=(f"DROP INDEX CONCURRENTLY {quoted(name)}",)),))
 
@@ -47,6 +50,47 @@ def concurrently(definition: str, *, unique: bool) -> str:
     """Write CREATE INDEX as CREATE INDEX CONCURRENTLY."""
     head = "CREATE UNIQUE INDEX " if unique else "CREATE INDEX "
     return spelled(definition.replace(head, f"{head}CONCURRENTLY ", 1))
+
+
+def _is_replaced(name: str, before: Facts, everything: Sequence[Statement]) -> bool:
+    """Whether the index goes and another of its name comes, and nothing else needs it to go first."""
+    index = before.indexes.get(name)
+    if index is None or index.constraint or not before.takes_rows(index.table):
+        return False
+    if _goes_with_its_table(index.table, everything):
+        return False
+    done = {(words[0], _name_of(statement)) for statement in everything if (words := statement.words)}
+    return {("DROP", name), ("CREATE", name)} <= done
+
+
+def _name_of(statement: Statement) -> str:
+    """The index that the statement makes or drops."""
+    phrase = Phrase(statement)
+    verb = phrase.take_any("DROP", "CREATE")
+    phrase.take("UNIQUE")
+    return phrase.name() if verb and phrase.take("INDEX") else ""
+
+
+def _replaced(definition: str, name: str, before: Facts, *, unique: bool) -> Late:
+    """The new index first, then the old one goes: what it enforces and speeds up is never without it."""
+    schema, dot, bare = name.rpartition(".")
+    beside = new_name(bare)
+    full = f"{schema}{dot}{beside}"
+    sql = concurrently(definition, unique=unique).replace(quoted(bare), quoted(beside), 1)
+    old = before.indexes[name].definition
+    back = concurrently(old, unique=old.startswith("CREATE UNIQUE"))
+    rename, renamed_back = (
+        f"ALTER INDEX {quoted(full)} RENAME TO {quoted(bare)}",
+        f"ALTER INDEX {quoted(name)} RENAME TO {quoted(beside)}",
+    )
+    return Late(
+        name,
+        outside=(
+            Piece(sql, _BUILT, undo=(f"DROP INDEX CONCURRENTLY {quoted(full)}",)),
+            Piece(f"DROP INDEX CONCURRENTLY {quoted(name)}", _DROPPED, undo=(back,)),
+        ),
+        behind=(Piece(rename, undo=(renamed_back,)),),
+    )
 
 
 def _dropped(name: str, before: Facts, everything: Sequence[Statement]) -> Late | None:

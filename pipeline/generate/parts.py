@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class Piece:
     """One statement, without its semicolon. `why` becomes the comment above it.
 
-    `undo` are the statements that take it back, in order; None means that the differ is asked. `answers` are lint rules with
+    `undo` are the statements that take it back, in order; None means that the differ is asked. `undo_last` are those of them
+    that come when all else of the part is taken back. `answers` are lint rules with
     what there is to say to them, where we know better than a rule that sees the text alone; `ignores` are the answers to
     what was really asked, as they are written. `is_rename`: the differ was asked behind
     it, and knows nothing of it.
@@ -18,6 +19,7 @@ class Piece:
     sql: str
     why: str = ""
     undo: tuple[str, ...] | None = None
+    undo_last: tuple[str, ...] = ()
     answers: tuple[tuple[str, str], ...] = ()
     ignores: tuple[str, ...] = ()
     is_rename: bool = False
@@ -25,7 +27,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A statement taken apart: what runs with the others, what runs outside of a transaction, and what runs behind all.
+    """A statement taken apart: what runs with the others, what outside of a transaction, what behind all that, and what last.
 
     `name` is the index or constraint that exists only then; statements that name it must wait for it.
     """
@@ -34,6 +36,7 @@ class Late:
     now: tuple[Piece, ...] = ()
     outside: tuple[Piece, ...] = ()
     behind: tuple[Piece, ...] = ()
+    last: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Part:
             if piece.undo is None:
                 return None
             backwards += piece.undo
-        return tuple(backwards)
+        return (*backwards, *(sql for piece in reversed(self.pieces) for sql in piece.undo_last))
 
 
 @dataclass(frozen=True)

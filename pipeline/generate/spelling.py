@@ -37,6 +37,11 @@ def quoted(name: str) -> str:
     return ".".join(identifier(part) for part in name.split(".", 1))
 
 
+def new_name(name: str) -> str:
+    """What something is called that is built beside the one whose name it will have."""
+    return f"{name[:59]}_new"
+
+
 def spelled(sql: str) -> str:
     """Write one statement of the differ the way that people here do. Strings and functions' bodies stay as they are."""
     text = "".join(_outside_strings(sql))
