@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import DatabaseFailed, Refused
+from pipeline.deploy.signals import SignalReceived
+from pipeline.errors import DatabaseFailed, Interrupted, Refused
 from pipeline.postgres.quoting import identifier, literal
-from pipeline.postgres.session import ServerError
+from pipeline.postgres.session import ConnectionLost, ServerError
 
 if TYPE_CHECKING:
     from pipeline.postgres.session import Session
@@ -143,22 +144,33 @@ def rebuild(session: Session, name: str, shape: Shape | None, run: str) -> None:
     connected to the old one is disconnected.
 
     Raises:
-        DatabaseFailed: the server refused; the message says whether the old one stands.
+        DatabaseFailed: the server refused, and the old one stands; or it was lost.
         Refused: a setting of the old one cannot be given to the new one by this user; the old one stands.
+        Interrupted: a signal arrived; the message says which of the two stands.
     """
     new = f"{_PREFIX}{run}"
     _drop_leftovers(session)
+    before = _present(session, name, new).get(name)
     try:
-        _make(session, new, shape)
-        if shape is not None:
-            session.run(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
-    except ServerError as error:
-        raise DatabaseFailed(
-            f"{name} could not be made anew, and stands as it was: {error.message}",
-            remedy=_REMEDIES.get(error.sqlstate, "Nothing was changed."),
-        ) from error
-    finally:
-        _settle(session, name, new)
+        try:
+            _make(session, new, shape)
+            if shape is not None:
+                session.run(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
+        except ServerError as error:
+            raise DatabaseFailed(
+                f"{name} could not be made anew, and stands as it was: {error.message}",
+                remedy=_REMEDIES.get(error.sqlstate, "Nothing was changed."),
+            ) from error
+        finally:
+            _settle(session, name, new, before)
+    except SignalReceived as received:
+        # whichever statement it cancelled, the last one above included
+        raise Interrupted(
+            f"interrupted; {_settle(session, name, new, before)}", signal_number=received.number, remedy="Run it again."
+        ) from None
+    except ConnectionLost as lost:
+        lost.remedy = "Run it again when the server answers: it makes what is missing."
+        raise
 
 
 def _make(session: Session, new: str, shape: Shape | None) -> None:
@@ -187,17 +199,24 @@ def _setting(key: str, value: str) -> str:
     return f"{name} TO {literal(value)}"
 
 
-def _settle(session: Session, name: str, new: str) -> None:
-    """Whatever happened, leave one database of that name: the new one where the old one is gone, else the old one."""
-    present = {row[0] for row in session.run(_present(name, new))[0].rows}
-    if new in present and name not in present:
+def _settle(session: Session, name: str, new: str, before: str | None) -> str:
+    """Leave one database of that name, the new one where the old one (of the oid `before`) is gone, and say which it is."""
+    present = _present(session, name, new)
+    if name not in present and new in present:
         session.run(f"ALTER DATABASE {identifier(new)} RENAME TO {identifier(name)}")
-    elif new in present:
+        return f"{name} is new and empty."
+    if new in present:
         session.run(f"DROP DATABASE {identifier(new)} WITH (FORCE)")
+    if name not in present:
+        return f"there is no database {name}."
+    return f"{name} stands as it was." if present[name] == before else f"{name} is new and empty."
 
 
-def _present(*names: str) -> str:
-    return f"SELECT datname FROM pg_catalog.pg_database WHERE datname IN ({', '.join(literal(each) for each in names)})"
+def _present(session: Session, *names: str) -> dict[str, str]:
+    """Those of the names that are databases, with their oids."""
+    listed = ", ".join(literal(each) for each in names)
+    rows = session.run(f"SELECT datname, oid FROM pg_catalog.pg_database WHERE datname IN ({listed})")[0].rows
+    return {name or "": oid or "" for name, oid in rows}
 
 
 def _drop_leftovers(session: Session) -> None:

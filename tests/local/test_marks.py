@@ -53,14 +53,25 @@ def somebodys(db: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     return db
 
 
+def contents(database: Database) -> list[object]:
+    """What a verb that was let through would have changed: relations, rows, the history and its marker, other databases."""
+    return [
+        database.rows("SELECT oid, relname FROM pg_class ORDER BY oid"),
+        database.rows('SELECT * FROM "Thread"'),
+        database.rows("SELECT * FROM migration_history._yoyo_log ORDER BY id"),
+        database.rows(MARKER),
+        database.rows("SELECT oid, datname FROM pg_database ORDER BY oid"),
+    ]
+
+
 @pytest.mark.parametrize("verb", WRITING)
 def test_what_nothing_calls_local_is_refused_where_nobody_can_be_asked(somebodys: Database, verb: str) -> None:
-    before = somebodys.value("SELECT pg_current_wal_insert_lsn()")
+    before = contents(somebodys)
     with pytest.raises(NotLocal, match="nothing says that it is a local database") as refused:
         WRITING[verb](REPOSITORY)
     assert "./inv migrate" in refused.value.remedy
     assert refused.value.exit_code == 3
-    assert somebodys.value("SELECT pg_current_wal_insert_lsn()") == before
+    assert contents(somebodys) == before
 
 
 RUNNING = WRITING | {"psql": lambda root: psql(root, "local", ["-c", "SELECT 1"], tell=lambda _: None)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +14,13 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.deploy.entry import migrate
 from pipeline.deploy.observer import Observer
-from pipeline.errors import DatabaseFailed, InvalidPlan, Refused
+from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, Refused
 from pipeline.local.reset import reset
 from pipeline.local.seeding import seed_here
 from tests.support.databases import LOCAL
 from tests.support.folders import FolderBuilder
 from tests.support.sample import Database
+from tests.support.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -206,6 +210,30 @@ def test_a_database_that_cannot_be_dropped_stands_and_nothing_is_left_beside_it(
     ):
         run_reset(root)
     assert "to disconnect a superuser" in refused.value.remedy
+    assert tables(local) == ["kept", "t"]
+    assert databases(superuser) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_drops_it_leaves_the_old_one_and_nothing_beside_it(
+    local: Database, server: PostgresServer, root: Path, number: int
+) -> None:
+    superuser = Database(server.superuser)
+    before = databases(superuser)
+    drops = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DROP DATABASE%'"
+
+    def interrupt() -> None:
+        until(lambda: superuser.value(drops) == 1)
+        os.kill(os.getpid(), number)
+
+    with superuser.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(f"BEGIN; COMMENT ON DATABASE {local.url.database} IS 'held'")
+        sent = pool.submit(interrupt)
+        with pytest.raises(Interrupted) as interrupted:
+            run_reset(root)
+        sent.result()
+    assert interrupted.value.exit_status == 128 + number
+    assert "stands as it was" in interrupted.value.message
     assert tables(local) == ["kept", "t"]
     assert databases(superuser) == before
 
