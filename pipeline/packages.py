@@ -113,14 +113,15 @@ def _stamp_text(environment: Path, lock: Path) -> bytes:
 def _pip(environment: Path, lock: Path) -> subprocess.CompletedProcess[str]:
     import subprocess
 
-    # Settings of the caller's pip that would put the packages elsewhere.
-    elsewhere = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
+    # Settings of the caller's pip that would put the packages elsewhere, or let it build some: a source package runs code
+    # of its own on this machine. Every package of every lock has a wheel, so there is no exception.
+    others = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_NO_BINARY", "PIP_ONLY_BINARY"}
     return subprocess.run(
         [
             environment / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-            "--no-input", "--retries", "2", "--no-compile", "--require-hashes", "--requirement", lock,
+            "--no-input", "--retries", "2", "--no-compile", "--only-binary", ":all:", "--require-hashes", "--requirement", lock,
         ],
-        env={name: value for name, value in os.environ.items() if name not in elsewhere},
+        env={name: value for name, value in os.environ.items() if name not in others},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
 

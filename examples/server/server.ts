@@ -1,4 +1,4 @@
-// The chat server in one file: Prisma 7 on its pg adapter, and node:http. Run: DATABASE_URL=… npx tsx server.ts
+// The chat server in one file: Prisma 7 on its pg adapter, and node:http. Run: DATABASE_URL=… npx tsx@4.23.15 server.ts
 import { createServer } from "node:http";
 import { PrismaPg } from "@prisma/adapter-pg";
 import { PrismaClient } from "./generated/client.ts"; // `prisma generate` makes it from clients/prisma/schema.prisma

