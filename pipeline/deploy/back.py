@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.migrations import Applied, Folder, MigrationFile
     from pipeline.migrations.script import Script
+    from pipeline.postgres.session import Session
 
 
 def rollback(
@@ -74,8 +75,7 @@ def rollback(
                 remedy=RERUN,
             ) from lost
         except SignalReceived as signal:
-            applied = ask(opened.session)
-            gone = None if applied is None else {file.id for file, _ in chosen if file.id not in applied}
+            gone = _gone(opened.session, chosen, done)
             raise Interrupted(
                 f"interrupted; {_standing(chosen, gone, left=signal.left)}", signal_number=signal.number, remedy=RERUN
             ) from None
@@ -113,6 +113,16 @@ def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[tup
             )
         chosen.append((file, file.backward))
     return chosen
+
+
+def _gone(
+    session: Session, chosen: Sequence[tuple[MigrationFile, Script]], done: Sequence[AppliedNow]
+) -> set[str] | None:
+    """The ids that are rolled back, or None when the session can no longer tell."""
+    if session.unsent:
+        return {each.id for each in done}
+    applied = ask(session, done)
+    return None if applied is None else {file.id for file, _ in chosen if file.id not in applied}
 
 
 def _worst(chosen: Sequence[tuple[MigrationFile, Script]], done: Sequence[AppliedNow]) -> str:

@@ -197,7 +197,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
         return _after_loss(run, plan, done, lost)
     except SignalReceived as signal:
         raise Interrupted(
-            f"interrupted; {_standing(plan, ask(opened.session), left=signal.left)}",
+            f"interrupted; {_standing(plan, ask(opened.session, done), left=signal.left)}",
             signal_number=signal.number,
             remedy=RERUN,
         ) from None
@@ -257,8 +257,14 @@ def _look_after_loss(plan: Plan, again: Opened) -> str | None:
     return look_after_loss(again.session, file, again.history.unfinished.get(file.id))
 
 
-def ask(session: Session) -> set[str] | None:
-    """The ids that are applied now, or None when the session can no longer tell, or nobody has the patience to wait."""
+def ask(session: Session, done: Sequence[AppliedNow]) -> set[str] | None:
+    """The ids that are applied now, or None when the session can no longer tell, or nobody has the patience to wait.
+
+    When the last query did not go out whole, they are those that were heard of (`done`) and those of before the run, which
+    are left out.
+    """
+    if session.unsent:
+        return {each.id for each in done}
     try:
         if session.in_transaction:  # of the file that was cancelled
             session.run("ROLLBACK")

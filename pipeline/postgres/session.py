@@ -74,6 +74,7 @@ class Session:
     on_notice: Callable[[str, str], None] | None = (
         None  # is told the SQLSTATE and the text of a NOTICE, INFO or WARNING
     )
+    unsent: bool = False  # the last query never went out whole: the server ran nothing of it, and the session is over
     _notices: deque[tuple[str, str]] = field(default_factory=deque, init=False, repr=False)  # not told yet
 
     def __post_init__(self) -> None:
@@ -100,7 +101,8 @@ class Session:
         """Send one query (of any number of statements) and return the results of all its statements.
 
         `on_result` sees each result as it arrives. An exception that a signal handler raises meanwhile cancels the query
-        on the server, and goes on when that has reported its end, or after five seconds.
+        on the server, and goes on when that has reported its end, or after five seconds. Where the query was not sent to
+        its end (`unsent`), the session is closed instead.
 
         Raises:
             ServerError: a statement failed; what the ones before it had committed stands.
@@ -167,9 +169,16 @@ class Session:
         return any(event & ~select.POLLOUT for _, event in ready)
 
     def _cancel(self) -> None:
-        """Stop on the server what runs, and read to its end, so that it is over when this returns."""
+        """Stop on the server what runs, and read to its end, so that it is over when this returns.
+
+        The server begins with a query when it has all of it: one that is still on its way out is cut short.
+        """
         deadline = time.monotonic() + _CANCEL_WAIT
         try:
+            if held(self.connection.flush) != 0:
+                self.unsent = True
+                self.close()
+                return
             self.connection.get_cancel().cancel()
             while time.monotonic() < deadline:
                 if held(self.connection.is_busy):

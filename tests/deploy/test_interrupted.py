@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.deploy import apply
+from pipeline.deploy import apply, rollback
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import SignalReceived, as_exceptions
 from pipeline.errors import Interrupted
@@ -17,7 +20,7 @@ from pipeline.postgres.session import Session
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
@@ -58,6 +61,65 @@ def test_a_signal_while_waiting_for_the_lock_of_another_deploy_changes_nothing(
     first.kill()
     until(lambda: db.value(waiting) == 0)
     assert apply(db.url, folder.write("0001_long", "SELECT 1;").read()).already == 0
+
+
+@contextmanager
+def stalling_after(host: str, port: int, size: int) -> Iterator[tuple[int, threading.Event]]:
+    """A port that passes on what a client sends until that is more than `size` bytes, and then takes no more."""
+    stalled = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as sockets:
+
+        def answer(client: socket.socket, server: socket.socket) -> None:
+            with suppress(OSError):
+                while data := server.recv(1 << 16):
+                    client.sendall(data)
+
+        def ask() -> None:
+            with suppress(OSError):
+                client = sockets.enter_context(listener.accept()[0])
+                server = sockets.enter_context(socket.create_connection((host, port)))
+                sockets.callback(server.shutdown, socket.SHUT_RDWR)  # wakes the thread that reads from it
+                threading.Thread(target=answer, args=(client, server), daemon=True).start()
+                passed = 0
+                while passed <= size and (data := client.recv(1 << 16)):
+                    server.sendall(data)
+                    passed += len(data)
+            stalled.set()
+
+        threading.Thread(target=ask, daemon=True).start()
+        yield listener.getsockname()[1], stalled
+
+
+def test_a_signal_while_a_large_file_is_on_its_way_out_says_that_nothing_of_it_is_applied(
+    db: Database, folder: FolderBuilder
+) -> None:
+    folder.write("0001_first", "CREATE TABLE first ();", "DROP TABLE first;")
+    folder.write(
+        "0002_large", f"CREATE TABLE large (); -- {'x' * (16 << 20)}", f"-- {'x' * (16 << 20)}\nDROP TABLE large;"
+    )
+
+    def press(stalled: threading.Event) -> None:
+        stalled.wait(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with stalling_after(db.url.host, db.url.port or 5432, 2 << 20) as (port, stalled):
+        pressing = threading.Thread(target=press, args=(stalled,))
+        pressing.start()
+        with pytest.raises(Interrupted) as caught, as_exceptions():
+            apply(db.url.copy_with(host="127.0.0.1", port=port), folder.read())
+        pressing.join()
+    assert "1 of 2 applied in this run (through 0001_first); nothing of 0002_large is." in caught.value.message
+    assert db.applied() == ["0001_first"]
+    until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'chat%deploy'") == 0)
+    apply(db.url, folder.read())
+
+    with stalling_after(db.url.host, db.url.port or 5432, 2 << 20) as (port, stalled):
+        pressing = threading.Thread(target=press, args=(stalled,))
+        pressing.start()
+        with pytest.raises(Interrupted, match="0 of 2 rolled back in this run"), as_exceptions():
+            rollback(db.url.copy_with(host="127.0.0.1", port=port), folder.read(), to="0000")
+        pressing.join()
+    assert db.applied() == ["0001_first", "0002_large"]
 
 
 SLEEPS = "CREATE TABLE t (); DO $$ BEGIN RAISE NOTICE 'asleep'; PERFORM pg_sleep(300); END $$;"
