@@ -73,6 +73,10 @@ def migrate(
 
                 environment, report = run(ROOT, observer=shown, lock_wait=seconds("wait", wait), ask=type_name)
                 show_report(report)
+                from pipeline.generate.conflict import draw_after_conflict
+
+                if page := draw_after_conflict(ROOT, environment.url):
+                    say(f"the ER diagram of docs/{page.name} was in conflict, and was drawn anew: `git add` it")
             elif empty:
                 from pipeline.console.generation import show_files
                 from pipeline.generate.entry import write_empty
@@ -100,6 +104,26 @@ def verify(_: Context, from_: str = "") -> None:
 
         with progress() as shown:
             show_verified(verify_here(ROOT, [from_] if from_ else [], observer=shown, ask=type_name))
+
+
+@verb(
+    help={
+        "base": "the branch that it will be merged into; left out, origin's default branch",
+        "migration": "the id or number of the one to move, with what depends on it; left out, all that clash; may be repeated",
+    },
+    iterable=["migration"],
+)
+def renumber(_: Context, base: str = "", migration: list[str] | None = None) -> None:
+    with reported():
+        from pipeline.check.renumbering import renumber_here
+        from pipeline.console.asking import type_name
+        from pipeline.console.generation import show_renumbered
+        from pipeline.console.progress import progress
+
+        with progress() as shown:
+            show_renumbered(
+                renumber_here(ROOT, base=base or None, chosen=migration or [], observer=shown, ask=type_name)
+            )
 
 
 @verb(help={"allow-destructive": "also where rows are lost"})

@@ -38,6 +38,12 @@ VERBS = {
         Verb("push", "local-only", "developers", "Put schema.sql straight onto the local database, with no file."),
         Verb("rollback", "local-only", "developers", "Roll the local database back to a migration."),
         Verb("reset", "local-only", "developers", "Drop the local database and build it again."),
+        Verb(
+            "renumber",
+            "local-only",
+            "developers",
+            "Give migrations whose number was taken meanwhile the next free one.",
+        ),
         Verb("seed", "local-only", "developers", "Fill the local database with made-up conversations."),
         Verb("up", "local-only", "developers", "Start the local database."),
         Verb("down", "local-only", "developers", "Stop the local database; its data stays."),

@@ -47,6 +47,15 @@ def read_base(folder: Path, name: str) -> Base:
     return Base(name, _blobs(folder, shared), _blobs(folder, tip))
 
 
+def default_base(folder: Path) -> str:
+    """Name the branch that others are merged into: origin's default branch, main there, or main here; empty without git."""
+    head = _git(folder, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", check=False).strip()
+    for name in filter(None, (head, "origin/main", "main")):
+        if _git(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False).strip():
+            return name
+    return ""
+
+
 def against_base(folder: Folder, path: Path, base: Base) -> list[Finding]:
     """Find files of the base that were edited or removed, and new ones whose number is taken or comes too early."""
     return [*_edited_or_removed(folder, path, base), *_numbers(folder, base)]
@@ -90,7 +99,7 @@ def _numbers(folder: Folder, base: Base) -> Iterator[Finding]:
             file.path,
             "number",
             what,
-            f"Give it (and its rollback file) a number above {last}, and correct `-- depends:`.",
+            f"`./inv renumber --base {base.name}` gives it, its rollback file and what depends on it a number above {last}.",
         )
 
 

@@ -153,7 +153,7 @@ def _about_diagram(place: Place, current: DatabaseURL) -> Iterable[Finding]:
             place.page.relative_to(place.root).as_posix(),
             "diagram",
             "the ER diagram is not that of the migrations",
-            "`./inv verify` draws it.",
+            "`./inv verify` draws it, and `./inv migrate` where a merge left a conflict in it.",
             line=text[: text.find("erDiagram")].count("\n") + 1,
         )
 

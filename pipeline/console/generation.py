@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from pipeline.check.renumbering import Renumbered
     from pipeline.generate.drift import Comparison
     from pipeline.generate.following import Followed
     from pipeline.generate.generating import Generated
@@ -60,6 +61,25 @@ def _show_followed(followed: Followed) -> None:
     if (file := followed.prisma) is not None:
         say(
             f"{file.parent.parent.name}/{file.parent.name}/{file.name} was written anew, as Prisma's engine finds the database"
+        )
+
+
+def show_renumbered(renumbered: Renumbered) -> None:
+    """Which migration has which number now, in the folder and in the local history, and what is to be done there."""
+    for old, new in renumbered.ids:
+        say(f"{old} is {new} now, with its rollback file")
+    if not renumbered.ids:
+        say(f"no number is taken{f' on {renumbered.base}' if renumbered.base else ''}")
+    if renumbered.history is None:
+        say(f"the local history was not changed: {renumbered.why}")
+        say("`./inv renumber` brings it up to date once the database can be asked")
+        return
+    for old, new in renumbered.history.rows:
+        say(f"in the local history, {old} is {new} now")
+    if early := renumbered.history.too_early:
+        to = renumbered.history.last_before[:4] or "0000"
+        say(
+            f"{', '.join(early)}: not applied here, and before what is. `./inv rollback --to {to}`, then `./inv migrate`"
         )
 
 

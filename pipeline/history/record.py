@@ -8,6 +8,7 @@ same file waits on its primary key before it does any work.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pipeline.history.tables import SCHEMA
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from pipeline.migrations.files import MigrationFile
     from pipeline.migrations.pieces import Piece
+    from pipeline.migrations.plan import Applied
     from pipeline.migrations.script import Script
 
 _NOW = "pg_catalog.clock_timestamp() AT TIME ZONE 'UTC'"
@@ -118,6 +120,23 @@ def unmark_sql(file: MigrationFile, author: Author) -> str:
         f"BEGIN;DELETE FROM {SCHEMA}._yoyo_migration WHERE migration_hash = {literal(file.hash)};"
         f"{_log(file, author, 'rollback', literal(''))};COMMIT;"
     )
+
+
+def renamed_sql(files: Mapping[Applied, MigrationFile]) -> str:
+    """One transaction that records what is applied under the id and the text that its file has now."""
+    statements = []
+    for applied, file in files.items():
+        old = literal(sha256(applied.id.encode()).hexdigest())
+        checksums = f"{literal(f'sha256={applied.checksum}')}, {literal(f'sha256={file.checksum}')}"
+        names = f"migration_hash = {literal(file.hash)}, migration_id = {literal(file.id)}"
+        statements += [
+            f"UPDATE {SCHEMA}.{table} SET {values} WHERE migration_hash = {old}"
+            for table, values in (
+                ("_yoyo_migration", names),
+                ("_yoyo_log", f"{names}, comment = pg_catalog.replace(comment, {checksums})"),
+            )
+        ]
+    return f"BEGIN;{';'.join(statements)};COMMIT;"
 
 
 def _announcement(file: MigrationFile) -> str:

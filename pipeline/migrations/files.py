@@ -179,7 +179,7 @@ def _duplicates(files: Iterable[MigrationFile]) -> list[MigrationFileError]:
             fault = MigrationFileError(
                 f"number {number} is taken by {first[number].id}",
                 where=file.path,
-                remedy="Give the one that was not merged yet the next free number.",
+                remedy="`./inv renumber` gives the one that was not merged yet the next free number.",
             )
             faults.append(fault)
         first.setdefault(number, file)

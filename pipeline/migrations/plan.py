@@ -141,5 +141,5 @@ def _out_of_order_fault(file: MigrationFile, applied: Mapping[str, Applied]) -> 
     return MigrationFileError(
         f"it sorts before {last}, which is applied already",
         where=file.path,
-        remedy=f"Give it (and its rollback file) a number above {last[:4]}.",
+        remedy=f"Give it (and its rollback file) a number above {last[:4]}: `./inv renumber`, if it is not merged yet.",
     )

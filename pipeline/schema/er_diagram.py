@@ -51,6 +51,7 @@ WHERE k.contype = 'f' AND NOT c.relispartition AND n.nspname <> ALL (%(schemas)s
 ORDER BY p.relname, c.relname, k.conname
 """
 
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 _BLOCK = re.compile(r"```mermaid\nerDiagram\n.*?```\n", re.DOTALL)
 
 
@@ -101,6 +102,14 @@ def redrawn(page: Path, database: DatabaseURL) -> str | None:
     text = page.read_text(encoding="utf-8")
     new = _BLOCK.sub(lambda _: f"```mermaid\n{drawn}```\n", text, count=1)
     return None if new == text else new
+
+
+def in_conflict(page: Path) -> bool:
+    """Whether git left a conflict within the diagram, which nobody needs to solve by hand."""
+    if not page.is_file():
+        return False
+    found = _BLOCK.search(page.read_text(encoding="utf-8"))
+    return found is not None and _CONFLICT.search(found[0]) is not None
 
 
 def write_page(page: Path, text: str | None) -> Path | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import InvalidPlan, TimedOut
+from pipeline.generate.conflict import draw_after_conflict
 from pipeline.generate.generating import generate, generate_empty
 from pipeline.generate.verifying import verify
 from tests.generate.conftest import REPOSITORY
@@ -73,3 +74,22 @@ def test_it_stands_beside_the_files_whatever_becomes_of_the_deploy(checkout: Che
         generate("pinned", checkout.place, run=too_slow)
     assert "0007_pinned.sql" in checkout.names()
     assert "boolean pinned" in page.read_text()
+
+
+def test_a_conflict_in_it_needs_no_solving(checkout: Checkout, page: Path) -> None:
+    drawn = page.read_text()
+    assert draw_after_conflict(checkout.root, checkout.local) is None
+    column = "        jsonb metaJson"
+    ours, theirs = f"{column}\n        text ours", f"{column}\n        text theirs"
+    conflict = f"<<<<<<< HEAD\n{ours}\n=======\n{theirs}\n>>>>>>> main"
+    assert drawn.count(column) == 1
+    page.write_text(drawn.replace(column, conflict))
+    assert draw_after_conflict(checkout.root, checkout.local) == page
+    assert page.read_text() == drawn
+
+
+def test_a_conflict_beside_it_is_left_to_its_author(checkout: Checkout, page: Path) -> None:
+    text = f"<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> main\n{page.read_text()}"
+    page.write_text(text)
+    assert draw_after_conflict(checkout.root, checkout.local) is None
+    assert page.read_text() == text
