@@ -45,7 +45,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Which environment the last deploy with a stack said that this is, and on which Neon branch it said so."""
+    """Which environment the last deploy with a name said that this is, and on which Neon branch (none: empty) it said so."""
 
     environment: str
     branch_id: str

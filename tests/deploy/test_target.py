@@ -11,6 +11,7 @@ from pipeline.deploy import apply, rollback
 from pipeline.deploy.target import Target
 from pipeline.errors import BehindPooler, ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
 from pipeline.postgres.session import Session
+from tests.support import databases
 from tests.support.sample import SAMPLE_IDS
 
 if TYPE_CHECKING:
@@ -156,6 +157,15 @@ def test_a_bare_url_leaves_a_marker_that_was_inherited_to_the_stack(
     become(superuser, "br-preview")
     apply(db.url, sample.read(), target=Target(environment="preview"))
     assert db.rows(MARKER) == [("prod", "br-main")]
+
+
+def test_the_checkouts_own_server_needs_no_mark_and_gets_one_once(db: Database, sample: FolderBuilder) -> None:
+    apply(db.url, sample.read())  # as before there were marks
+    apply(db.url, sample.read(), target=databases.LOCAL)
+    assert db.rows(MARKER) == [("local", "")]
+    before = position(db)
+    apply(db.url, sample.read(), target=databases.LOCAL)
+    assert position(db) == before
 
 
 def test_what_a_bare_url_marked_is_no_local_database_although_it_is_on_loopback(

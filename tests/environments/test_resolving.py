@@ -13,6 +13,7 @@ from psycopg import pq
 
 from chatdb.url import DatabaseURL
 from pipeline.environments import Environment, require_local, require_not_neon, resolve
+from pipeline.environments.completing import with_its_own_port
 from pipeline.errors import ConfigurationError, NotLocal
 from pipeline.postgres.identity import Identity
 
@@ -206,3 +207,10 @@ def test_a_variable_that_no_url_could_say_is_refused(
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError):
         resolve("dev", root=tmp_path)
+
+
+@pytest.mark.parametrize(("port", "meant"), [("", None), (":6432", 6432)])
+def test_a_stacks_url_is_not_led_to_the_port_of_a_local_server(port: str, meant: int | None) -> None:
+    url = DatabaseURL.parse(f"postgresql://ada@ep-calm-1.eu.neon.tech{port}/chat")
+    assert with_its_own_port(url, {}).port == meant
+    assert with_its_own_port(url, {"PGPORT": "5499"}).port == (meant or 5432)

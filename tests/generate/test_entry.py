@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.check.entry import check_here
 from pipeline.deploy.observer import Observer
-from pipeline.errors import ConfigurationError, NotLocal
+from pipeline.errors import ConfigurationError, NotLocal, Refused
 from pipeline.generate.entry import diff, migrate_by_name, push_here, verify_here, write_empty
 from pipeline.generate.proposing import Wishes
 from tests.generate.test_shadows import shadows_on
@@ -67,6 +67,15 @@ def test_a_migration_is_generated_and_recorded_with_its_author(as_local: Checkou
     assert [path.name for path in made.files] == ["0007_tags.sql"]
     _, comparison = diff(as_local.root, "local", observer=Observer())
     assert (comparison.applied, comparison.drift) == (7, ())
+
+
+def test_a_shadow_url_that_names_no_database_means_the_one_that_libpq_would_take(
+    as_local: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHADOW_DATABASE_URL", as_local.local.copy_with(database=None).reveal())
+    monkeypatch.setenv("PGDATABASE", str(as_local.local.database))
+    with pytest.raises(Refused, match=f"leads to .*/{as_local.local.database}, which is not empty"):
+        verify_here(as_local.root, (), observer=Observer())
 
 
 def test_a_shadow_url_that_cannot_be_read_is_named(as_local: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
