@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pipeline.console.terminal import write_error
 from pipeline.errors import UsageError
 
 
@@ -17,8 +18,7 @@ def confirm(question: str) -> bool:
         raise UsageError(
             f"{question} Nobody is there to ask.", remedy="Nothing was changed. Give --yes to go on without a question."
         )
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
+    write_error(f"{question} [y/N] ")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
@@ -26,6 +26,5 @@ def type_name(question: str) -> str | None:
     """What the person at the terminal types as an answer, or None where there is no terminal to ask at."""
     if not sys.stdin.isatty():
         return None
-    sys.stderr.write(question)
-    sys.stderr.flush()
+    write_error(question)
     return sys.stdin.readline().strip()

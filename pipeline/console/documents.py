@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
+
+from pipeline.console.terminal import write_out
 
 if TYPE_CHECKING:
     from pipeline.deploy.run import Report
@@ -18,7 +19,8 @@ Document = dict[str, Any]
 
 def print_document(document: Document) -> None:
     """One document, alone on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+    # JSON keeps DEL as it is, which a terminal would obey
+    write_out(json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n")
 
 
 def deploy_document(environment: str | None, report: Report) -> Document:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from pipeline.console.terminal import prepare_streams, silence, write_error, write_out
 from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
 
 if TYPE_CHECKING:
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
     """Turn what a verb raises into output and an exit code. With `as_json`, standard output gets one document for it."""
+    prepare_streams()
     try:
         yield
-        sys.stdout.flush()
+        write_out("", flush=True)
     except PipelineError as error:
         _end(error, as_json=as_json)
     except BrokenPipeError:
         # the reader of our output has gone, as `head` does; what is left of it must not fail once more at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         raise SystemExit(0) from None
     except Exception as error:
         psycopg = sys.modules.get("psycopg")  # loaded or not: an error of its own can only come when it is
@@ -34,7 +35,7 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
             as_json=as_json,
         )
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        write_error("interrupted\n")
         raise SystemExit(130) from None
 
 
@@ -44,19 +45,21 @@ def exit_code(error: PipelineError) -> int:
 
 
 def _end(error: PipelineError, *, as_json: bool) -> NoReturn:
+    write_error(f"error: {error}\n")
     if as_json:
         from pipeline.console.documents import print_document
 
-        print_document(
-            {
-                "error": {
-                    "kind": type(error).__name__,
-                    "message": error.message,
-                    "where": error.where,
-                    "remedy": error.remedy,
-                    "exit_code": exit_code(error),
+        with suppress(BrokenPipeError, PipelineError):
+            print_document(
+                {
+                    "error": {
+                        "kind": type(error).__name__,
+                        "message": error.message,
+                        "where": error.where,
+                        "remedy": error.remedy,
+                        "exit_code": exit_code(error),
+                    }
                 }
-            }
-        )
-    sys.stderr.write(f"error: {error}\n")
+            )
+            write_out("", flush=True)
     raise SystemExit(exit_code(error))

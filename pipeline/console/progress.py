@@ -6,14 +6,20 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.console.terminal import one_line, printable, write_error
 from pipeline.deploy.observer import Observer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 
+_SAY_AGAIN = 60.0  # seconds between two lines about one and the same wait
+
+
 class Progress(Observer):
     """Plain lines, one for each thing that happened. Use it as a context manager."""
+
+    _said: float | None = None  # of a wait for the lock: when its last line came, in seconds from its beginning
 
     def __enter__(self) -> Self:
         return self
@@ -25,18 +31,25 @@ class Progress(Observer):
 
     def say(self, text: str) -> None:
         """One line on standard error. Where nobody reads any more, the work goes on in silence."""
-        with suppress(OSError):
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+        write_error(text + "\n")
 
     def note(self, text: str) -> None:
         self.say(f"note: {text}")
 
     def notice(self, text: str) -> None:
-        self.say(f"server: {text}")
+        # what the server says in several lines stays apart from what we say
+        self.say("server: " + text.replace("\n", "\n        "))
 
     def waiting(self, holder: str) -> None:
-        self.say(f"waiting for the lock, which {holder} has")
+        self._said = None
+        self.say(f"waiting for the lock, which {one_line(holder)} has")
+
+    def still_waiting(self, holder: str, seconds: float) -> None:
+        if self._said is None:
+            self._said = seconds
+        elif seconds - self._said >= _SAY_AGAIN:
+            self._said = seconds
+            self.say(f"still waiting for the lock after {seconds:.0f} s: {one_line(holder)} has it")
 
     def applied(self, migration: str, milliseconds: int | None) -> None:
         self.say(f"  {migration}{_time(milliseconds)}")
@@ -62,6 +75,7 @@ class LiveProgress(Progress):
             transient=True,
         )
         self._task: Any = None
+        self._wait: Any = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,15 +83,25 @@ class LiveProgress(Progress):
         self._bar.stop()
 
     def say(self, text: str) -> None:
-        self._bar.console.print(text, markup=False, highlight=False)
+        with suppress(OSError):
+            self._bar.console.print(printable(text), markup=False, highlight=False)
+
+    def still_waiting(self, holder: str, seconds: float) -> None:  # noqa: ARG002 - the bar has a clock of its own
+        if self._wait is None:
+            self._wait = self._bar.add_task("", total=None)
+            self._bar.start()
+        self._bar.update(self._wait, description=f"waiting for {one_line(holder)}")
 
     def starting(self, pending: int) -> None:
+        if self._wait is not None:
+            self._bar.remove_task(self._wait)
+            self._wait = None
         self._task = self._bar.add_task("", total=pending)
         self._bar.start()
 
     def running(self, migration: str) -> None:
         if self._task is not None:
-            self._bar.update(self._task, description=migration)
+            self._bar.update(self._task, description=one_line(migration))
 
     def applied(self, migration: str, milliseconds: int | None) -> None:
         super().applied(migration, milliseconds)

@@ -100,7 +100,9 @@ def _variables() -> str:
     rows = ((f"`{each.name}`".replace(", ", "`, `"), each.read_by, each.meaning) for each in VARIABLES)
     return (
         "## Environment variables\n\n"
-        "`.env` in the checkout is read too (`.env.example` has a copy to start from); the process's own variables win.\n\n"
+        "`.env` in the checkout is read too (`.env.example` has a copy to start from); the process's own variables win. "
+        "A value in single quotes is taken as it stands; in others `${NAME}` is replaced (and `$NAME` is not, as it would be by "
+        "a shell and Docker Compose: with single quotes all three agree).\n\n"
         + _table(("variable", "read by", "meaning"), rows)
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
+
+from pipeline.console.terminal import write_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def say(text: str = "") -> None:
     """One line on standard output."""
-    sys.stdout.write(text + "\n")
+    write_out(text + "\n")
 
 
 def show_report(report: Report) -> None:

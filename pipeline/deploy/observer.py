@@ -15,6 +15,9 @@ class Observer:
     def waiting(self, holder: str) -> None:
         """Another deploy has the lock; told when its holder changes."""
 
+    def still_waiting(self, holder: str, seconds: float) -> None:
+        """It has it still, so many seconds after the wait began; told once a second or oftener."""
+
     def starting(self, pending: int) -> None:
         """So many migrations are about to run."""
 

@@ -98,17 +98,22 @@ def _open(url: DatabaseURL, application: str, patience: Patience, observer: Obse
 
 
 def _wait_for_lock(session: Session, patience: Patience, observer: Observer, roles: Sequence[str]) -> Opened:
-    deadline = time.monotonic() + patience.lock
+    started = time.monotonic()
+    deadline = started + patience.lock
     pause = _FIRST_POLL
-    told = ""
+    told, pid = "", ""
     while True:
         opened, locked = _look(session, lock=True, roles=roles)
         if locked:
             return opened
         holder = find_holder(session)
-        if holder and str(holder) != told:
-            observer.waiting(str(holder))
+        if holder:
             told = str(holder)
+            if holder.pid != pid:  # how long it is connected changes with every look
+                observer.waiting(told)
+                pid = holder.pid
+            else:
+                observer.still_waiting(told, time.monotonic() - started)
         if time.monotonic() + pause > deadline:
             raise _timed_out(session.shown_as, holder, told, patience)
         time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret

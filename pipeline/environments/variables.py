@@ -20,15 +20,24 @@ _OVERRULING = ("PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE")
 def load_env_file(root: Path) -> frozenset[str]:
     """Put the lines of `.env` into the process's environment where it has no such variable, and give their names.
 
-    Docker Compose reads the same file by itself.
+    Raises:
+        ConfigurationError: a line cannot be read, or this machine's locale cannot hold its value.
     """
     file = root / ".env"
     if not file.is_file():
         return frozenset()
-    from dotenv import dotenv_values
+    from pipeline.environments.env_file import read_env_file
 
-    added = {name: value for name, value in dotenv_values(file).items() if value is not None and name not in os.environ}
-    os.environ.update(added)
+    added = {name: value for name, value in read_env_file(file, os.environ).items() if name not in os.environ}
+    for name, value in added.items():
+        try:
+            os.environ[name] = value
+        except UnicodeEncodeError as error:
+            raise ConfigurationError(
+                f"the value of {name} has characters that this machine's locale has not",
+                where=file.name,
+                remedy="Run it with PYTHONUTF8=1, or set LC_ALL to a locale with UTF-8, as C.UTF-8.",
+            ) from error
     return frozenset(added)
 
 

@@ -1,0 +1,82 @@
+"""What goes to standard output and standard error: printable, in any encoding, and with no traceback when nobody takes it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from contextlib import suppress
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+# Control characters but for the end of a line and the tab, and what turns the direction of text: a terminal would obey them.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text with the characters that a terminal would obey written as Python does, ESC as backslash x1b."""
+    return _OBEYED.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """Printable, and on one line: what somebody else named cannot begin a line of its own."""
+    return printable(" ".join(text.splitlines()))
+
+
+def prepare_streams() -> None:
+    """Make standard output and error take any text. One that is closed is nobody's wish to read: it is /dev/null then.
+
+    The descriptor of a closed one would be given to the next file or connection that is opened, and written to.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
+    sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    sys.stdout = sys.stdout or open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def write_out(text: str, *, flush: bool = False) -> None:
+    """Write to standard output.
+
+    Raises:
+        BrokenPipeError: its reader has gone.
+        PipelineError: it takes no more.
+    """
+    try:
+        sys.stdout.write(printable(text))
+        if flush:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence(sys.stdout)
+        raise PipelineError(
+            f"standard output takes no more: {error.strerror}",
+            remedy="What the verb did is done, and what it had to say is lost. `./inv status` tells what is applied.",
+        ) from error
+
+
+def write_error(text: str) -> None:
+    """Write to standard error. Where nobody takes it the work goes on in silence."""
+    try:
+        sys.stderr.write(printable(text))
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is left of the stream go nowhere: at the end of the process it would fail once more, with another exit code."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
