@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator.log_lines import OneLine
 from emulator.settings import PLANS, Settings
 
 if TYPE_CHECKING:
@@ -83,11 +84,9 @@ def _serve(options: argparse.Namespace) -> int:
         require_org=options.require_org,
     )
     settings.data.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=settings.data / "emulator.log",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    handler = logging.FileHandler(settings.data / "emulator.log", encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         asyncio.run(run(settings, lambda access: _announce(settings, access)))

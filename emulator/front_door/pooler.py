@@ -11,13 +11,13 @@ import os
 import re
 import shutil
 import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.front_door.door import Closed
 from emulator.ports import free_port, listens
 from emulator.servers.cluster import SUPERUSER
+from emulator.servers.found_process import FoundProcess
 
 if TYPE_CHECKING:
     from emulator.front_door.protocol import Startup
@@ -53,7 +53,7 @@ class Pooler:
 
     def __init__(self, program: Path, folder: Path, account: Account, password: str) -> None:
         self._program = program
-        self._folder = folder
+        self._folder = folder.absolute()  # where it works
         self._account = account
         self._password = password
         self._process: asyncio.subprocess.Process | None = None
@@ -82,13 +82,14 @@ class Pooler:
         self._write("users", f'"{SUPERUSER}" "{self._password}"\n')
         head = f"[databases]\n* = host=127.0.0.1 port={server_port}\n[pgbouncer]\n"
         configuration = self._write("configuration", head + "".join(lines))
-        with (self._folder / "log").open("ab") as log:
+        with self._account.append(self._folder / "log") as log:
             self._process = await asyncio.create_subprocess_exec(
                 self._program,
                 configuration,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=self._folder,
                 start_new_session=True,
                 **self._account.spawn(),
             )
@@ -108,18 +109,18 @@ class Pooler:
 
     def _write(self, name: str, text: str) -> Path:
         path = self._folder / name
-        path.touch(mode=0o600)
-        self._account.own(path)
-        path.write_text(text)
+        self._account.write(path, text)
         return path
 
     def _stop_leftover(self) -> None:
         """End the pooler of a killed emulator: it knows passwords and ports that may be old."""
-        with suppress(OSError, ValueError):
-            pid = int((self._folder / "pid").read_text())
-            if str(self._folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
-            (self._folder / "pid").unlink()
+        path = self._folder / "pid"
+        leftover = FoundProcess.find(self._account.read(path).strip(), self._account, self._folder)
+        if leftover is not None:
+            leftover.send(signal.SIGKILL)
+            leftover.close()
+        with self._account.acting():
+            path.unlink(missing_ok=True)
 
     async def close(self) -> None:
         """Stop the pooler, and one that a killed emulator left."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from emulator.ports import free_port
+from emulator.servers.found_process import FoundProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,15 +62,15 @@ class Cluster:
         self._binaries = binaries
         self._account = account
         self._password = password
-        self._pid = 0
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | None = None  # of our own
+        self._found: FoundProcess | None = None  # of a killed emulator
 
     @property
     def running(self) -> bool:
         """Whether the process is alive."""
         if self._process is not None:
             return self._process.returncode is None
-        return self._pid > 0 and _alive(self._pid)
+        return self._found is not None and self._found.alive
 
     @property
     def available(self) -> bool:
@@ -97,10 +97,9 @@ class Cluster:
         settings = _BASE_SETTINGS | dict(identity) | {"port": str(port)}
         lines = [f"{name} = '{_quoted(value)}'\n" for name, value in settings.items()]
         path = self.data / _SETTINGS_FILE
-        path.write_text("".join(lines))
-        self._account.own(path)
+        self._account.write(path, "".join(lines))
         log_path = self.folder / "server.log"
-        with log_path.open("ab") as log:
+        with self._account.append(log_path) as log:
             begin = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 self._binaries.postgres,
@@ -113,33 +112,42 @@ class Cluster:
                 start_new_session=True,  # Ctrl-C on a terminal is the emulator's to handle
                 **self._account.spawn(),
             )
-        self._pid, self.port = self._process.pid, port
+        self._found, self.port = None, port
         try:
             async with asyncio.timeout(_START_SECONDS):
                 while not self._ready():
                     if not self.running:
-                        raise ServerFailed(f"the server of {self.folder.name} ended: {_tail(log_path, begin)}")
+                        raise ServerFailed(
+                            f"the server of {self.folder.name} ended: {_tail(self._account.read(log_path, begin))}"
+                        )
                     await asyncio.sleep(_GLANCE)
         except TimeoutError:
             await self.stop(immediate=True)
-            raise ServerFailed(f"the server of {self.folder.name} did not start: {_tail(log_path, begin)}") from None
+            raise ServerFailed(
+                f"the server of {self.folder.name} did not start: {_tail(self._account.read(log_path, begin))}"
+            ) from None
 
     def _ready(self) -> bool:
         pid_file = self._pid_file()
-        return len(pid_file) > 7 and pid_file[0] == str(self._pid) and pid_file[7].strip() == "ready"
+        return (
+            len(pid_file) > 7
+            and self._process is not None
+            and pid_file[0] == str(self._process.pid)
+            and pid_file[7].strip() == "ready"
+        )
 
     def _pid_file(self) -> list[str]:
-        try:
-            return (self.data / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return []
+        return self._account.read(self.data / "postmaster.pid").splitlines()
 
     async def _adopt(self) -> bool:
         """Take over a server that a killed emulator left behind, when it proves to be the one of this directory."""
         pid_file = self._pid_file()
-        if len(pid_file) < 4 or not _alive(int(pid_file[0])):
+        if len(pid_file) < 4 or not pid_file[3].isdecimal():
             return False
-        self._process, self._pid, self.port = None, int(pid_file[0]), int(pid_file[3])
+        process = FoundProcess.find(pid_file[0], self._account, self.data)
+        if process is None:
+            return False
+        self._process, self._found, self.port = None, process, int(pid_file[3])
         try:
             async with await self.connect() as connection:
                 cursor = await connection.execute("SHOW data_directory")
@@ -148,7 +156,7 @@ class Cluster:
             found = None
         if found is not None and self._is_here(str(found[0])):
             return True
-        self._pid = 0
+        self._found = None
         return False
 
     def _is_here(self, directory: str) -> bool:
@@ -167,7 +175,7 @@ class Cluster:
             return
         self._ready_for_clients = False
         await self._end(signal.SIGQUIT if immediate else signal.SIGINT)
-        self._pid, self._process = 0, None
+        self._found, self._process = None, None
 
     async def suspend(self) -> None:
         """Stop as Neon's computes do: sessions end with 57P01, and unlogged tables lose their rows.
@@ -186,7 +194,11 @@ class Cluster:
         await self.stop(immediate=True)
 
     async def _end(self, number: signal.Signals) -> None:
-        _send(self._pid, number)
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+        elif self._found is not None:
+            self._found.send(number)
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._gone()
@@ -198,7 +210,7 @@ class Cluster:
     async def _gone(self) -> None:
         if self._process is not None:
             await self._process.wait()
-        while _alive(self._pid):  # noqa: ASYNC110 - nothing tells of the end of a process that is not our child
+        while self.running:  # noqa: ASYNC110 - nothing tells of the end of a process that is not our child
             await asyncio.sleep(_GLANCE)
 
     async def connect(self, database: str = "postgres") -> psycopg.AsyncConnection[Any]:
@@ -215,26 +227,9 @@ class Cluster:
         )
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
 def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "''")
 
 
-def _tail(log: Path, begin: int) -> str:
-    with log.open("rb") as file:
-        file.seek(begin)
-        return file.read()[-1500:].decode(errors="replace").strip()
+def _tail(log: str) -> str:
+    return log[-1500:].strip()

@@ -54,9 +54,7 @@ async def copy_branch(source: Cluster, target: Path, account: Account) -> str:
         if first is None:
             raise CopyFailed("the backup label names no log file")
         await _copy_log(account, source.data, target, first[1], last_segment)
-    path = target / "backup_label"
-    path.write_text(label)
-    account.own(path)
+    account.write(target / "backup_label", label)
     return position
 
 
@@ -81,16 +79,17 @@ def _entries(folder: Path, left_out: Collection[str] = ()) -> list[Path]:
 
 async def _copy_control(account: Account, source: Path, target: Path) -> None:
     """Copy pg_control as it was at one moment: a checkpoint may rewrite it between two halves of a read."""
-    content = (source / "global" / "pg_control").read_bytes()
+    path = source / "global" / "pg_control"
+    with account.acting():
+        content = path.read_bytes()
     while True:
         await asyncio.sleep(0.005)
-        again = (source / "global" / "pg_control").read_bytes()
+        with account.acting():
+            again = path.read_bytes()
         if again == content:
             break
         content = again
-    path = target / "global" / "pg_control"
-    path.write_bytes(content)
-    account.own(path)
+    account.write(target / "global" / "pg_control", content)
 
 
 async def _copy_log(account: Account, source: Path, target: Path, first: str, last: str) -> None:

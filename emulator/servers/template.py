@@ -47,9 +47,7 @@ class Template:
         shutil.rmtree(building, ignore_errors=True)
         self._account.make_folder(building)
         secret = building / "password"
-        secret.touch(mode=0o600)
-        self._account.own(secret)
-        secret.write_text(self._password)
+        self._account.write(secret, self._password)
         process = await asyncio.create_subprocess_exec(
             self._binaries.initdb,
             *("-D", str(building / "data"), "-U", SUPERUSER, "--pwfile", str(secret), "--auth", "scram-sha-256"),
@@ -64,9 +62,9 @@ class Template:
         if process.returncode:
             raise ServerFailed(f"initdb: {output.decode(errors='replace').strip()}")
         secret.unlink()
-        with (building / "data" / "postgresql.conf").open("a") as configuration:
-            configuration.write(_INCLUDE)
-        (building / "data" / "pg_hba.conf").write_text(_HBA)
+        with self._account.append(building / "data" / "postgresql.conf") as configuration:
+            configuration.write(_INCLUDE.encode())
+        self._account.write(building / "data" / "pg_hba.conf", _HBA)
         cluster = Cluster(building, self._binaries, self._account, self._password)
         await cluster.start({})
         async with await cluster.connect() as connection:

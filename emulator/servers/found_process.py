@@ -1,0 +1,106 @@
+"""A process that is not our child, known by a pid that stands in a file which others may have written.
+
+The servers run as an unprivileged account, and their folders are its own: it can write any number into a pid file, and a
+number may be another process's by now. So the process has to be the account's and work in the folder, and a signal goes to
+the very process that was looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from os.path import samestat
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from emulator.servers.account import Account
+
+_PID = re.compile(r"[1-9][0-9]{0,9}")
+_SECONDS = 5.0  # lsof waits for file systems that do not answer
+
+
+class FoundProcess:
+    """A proven process. Where the system has them (Linux), a descriptor holds it: its number cannot become another's."""
+
+    def __init__(self, pid: int, account: Account, folder: Path) -> None:
+        self._pid = pid
+        self._account = account
+        self._folder = folder
+        self._descriptor: int | None = None
+        if sys.platform == "linux":
+            self._descriptor = os.pidfd_open(pid)
+
+    @classmethod
+    def find(cls, pid: str, account: Account, folder: Path) -> Self | None:
+        """The process of this number if it is the account's and its working directory is `folder`; else nothing."""
+        if not _PID.fullmatch(pid):
+            return None
+        try:
+            found = cls(int(pid), account, folder)
+        except OSError:
+            return None
+        if found._proven() and found.alive:  # alive after the look: so it was this one that was looked at
+            return found
+        found.close()
+        return None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        if self._descriptor is None:
+            return self._proven()
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)  # readable from the end of the process on
+        return not poll.poll(0)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; none where it has ended."""
+        try:
+            if self._descriptor is None:
+                if self._proven():
+                    os.kill(self._pid, number)
+            elif sys.platform == "linux":
+                signal.pidfd_send_signal(self._descriptor, number)
+        except ProcessLookupError:
+            pass
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __del__(self) -> None:
+        """A descriptor is not kept for a process that nobody asks about any more."""
+        self.close()
+
+    def _proven(self) -> bool:
+        """With the account's rights: who may not trace others (root in a container) still sees where its own work."""
+        try:
+            with self._account.acting():
+                return self._uids() == {os.geteuid()} and self._works_in_the_folder()
+        except (OSError, subprocess.SubprocessError):
+            return False
+
+    def _uids(self) -> set[int]:
+        """Real, effective, saved: all that a process may turn into."""
+        if sys.platform == "linux":
+            status = Path(f"/proc/{self._pid}/status").read_text(errors="replace")
+            line = next(line for line in status.splitlines() if line.startswith("Uid:"))
+            return {int(word) for word in line.split()[1:]}
+        return {int(word) for word in self._ask("ps", "-o", "ruid=,uid=", "-p", str(self._pid)).split()}
+
+    def _works_in_the_folder(self) -> bool:
+        if sys.platform == "linux":
+            return samestat(Path(f"/proc/{self._pid}/cwd").stat(), self._folder.stat())
+        told = self._ask("lsof", "-a", "-p", str(self._pid), "-d", "cwd", "-Fn").splitlines()
+        return any(Path(line[1:]).samefile(self._folder) for line in told if line.startswith("n/"))
+
+    def _ask(self, *command: str) -> str:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)
+        return done.stdout
