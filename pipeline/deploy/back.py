@@ -15,6 +15,7 @@ from pipeline.deploy.tidying import may_have_left
 from pipeline.deploy.together import Step, run_together
 from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationFileError, PipelineError, UsageError
 from pipeline.history.record import Author
+from pipeline.migrations import in_order_of_application
 from pipeline.postgres.session import ConnectionLost
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def rollback(
     patience: Patience | None = None,
     observer: Observer | None = None,
 ) -> Report:
-    """Roll back every applied migration behind `to` (its id or its number; "0000" rolls back all of them).
+    """Roll back every migration that was applied after `to` (its id or its number; "0000" rolls back all of them).
 
     Raises:
         UsageError: no applied migration is named so.
@@ -87,15 +88,16 @@ def rollback(
 
 
 def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[tuple[MigrationFile, Script]]:
-    """The files to roll back with their rollback scripts, newest first."""
+    """The files to roll back with their rollback scripts: those applied after `to`, the last one first."""
+    order = in_order_of_application(applied.values())
     if to != "0000" and not any(to in {id_, id_[:4]} for id_ in applied):
-        last = max(applied, default="none")
+        last = order[-1].id if order else "none"
         raise UsageError(
             f"no applied migration is named {to}; the last one is {last}",
             remedy="Give the id or the number of the one to keep as the last, or 0000 to roll back all of them.",
         )
     chosen = []
-    for id_ in sorted(applied, reverse=True):
+    for id_ in (each.id for each in reversed(order)):
         if to in {id_, id_[:4]}:
             break
         file = folder.by_id.get(id_)

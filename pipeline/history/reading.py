@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,13 +14,25 @@ from pipeline.migrations.plan import Applied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The last log row of each migration tells its checksum, and for one that is not recorded whether it was started.
+# What a comment of ours holds of the file that ran.
+CHECKSUM = "sha256=[0-9a-f]{64}"
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_MILLISECONDS = re.compile(r"[0-9]{1,15}\Z")
+
+# A log row for each migration. Of one that is recorded: the newest with a checksum among those of its record and behind it
+# (a baseline adds one later), else the newest at all; never a rollback's, which says nothing of what is applied now. Of one
+# that is not recorded: the newest, which tells whether it was started.
 _MIGRATIONS = f"""
-SELECT coalesce(m.migration_id, l.migration_id), m.applied_at_utc, l.operation, l.comment, l.username, l.created_at_utc
+SELECT coalesce(m.migration_id, l.migration_id), m.migration_hash IS NOT NULL, m.applied_at_utc, l.comment, l.username,
+       l.created_at_utc
   FROM {SCHEMA}._yoyo_migration m
-  FULL JOIN (SELECT DISTINCT ON (migration_hash) migration_hash, migration_id, operation, comment, username, created_at_utc
-               FROM {SCHEMA}._yoyo_log
-              ORDER BY migration_hash, created_at_utc DESC) l USING (migration_hash)
+  FULL JOIN (SELECT DISTINCT ON (migration_hash) migration_hash, g.migration_id, operation, comment, username, created_at_utc
+               FROM {SCHEMA}._yoyo_log g LEFT JOIN {SCHEMA}._yoyo_migration r USING (migration_hash)
+              WHERE r.migration_hash IS NULL OR operation IN ('apply', 'mark')
+              ORDER BY migration_hash,
+                       r.migration_hash IS NOT NULL AND comment ~ '{CHECKSUM}'
+                       AND coalesce(created_at_utc >= applied_at_utc, true) DESC,
+                       created_at_utc DESC NULLS LAST) l USING (migration_hash)
  WHERE m.migration_hash IS NOT NULL OR l.operation = 'started'
 """
 _MARKER = f"SELECT environment, branch_id FROM {SCHEMA}.environment_marker"
@@ -81,19 +94,19 @@ def parse_history(results: Sequence[Sequence[Row]]) -> History:
     versions, migrations, markers, passwords = results
     _check_version(versions[0][0])
     applied, unfinished = {}, {}
-    for id_, applied_at, operation, comment, actor, logged_at in migrations:
+    for id_, recorded, applied_at, comment, actor, logged_at in migrations:
         notes = parse_comment(comment or "")
-        if applied_at is None:
+        if recorded == "t":
+            applied[id_ or ""] = _applied(id_ or "", applied_at, notes, actor or "")
+        else:
             unfinished[id_ or ""] = Unfinished(
                 id_ or "",
-                notes.get("sha256", ""),
+                _checksum(notes),
                 _instant(logged_at),
                 actor or "",
                 notes.get("existed", ""),
                 notes.get("lsn", ""),
             )
-        else:
-            applied[id_ or ""] = _applied(id_ or "", applied_at, notes if operation != "rollback" else {}, actor or "")
     marker = Marker(markers[0][0] or "", markers[0][1] or "") if markers else None
     stored = tuple(RolePassword(*(value or "" for value in row)) for row in passwords)
     return History(True, applied, unfinished, marker, stored)
@@ -104,22 +117,34 @@ def parse_comment(comment: str) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in comment.split(" ") if "=" in pair)
 
 
-def _applied(id_: str, applied_at: str, notes: dict[str, str], actor: str) -> Applied:
+def _applied(id_: str, applied_at: str | None, notes: dict[str, str], actor: str) -> Applied:
     milliseconds = notes.get("ms", "")
     return Applied(
         id=id_,
         applied_at=_instant(applied_at),
-        checksum=notes.get("sha256", ""),
+        checksum=_checksum(notes),
         commit=notes.get("commit", ""),
         actor=actor,
-        duration_ms=int(milliseconds) if milliseconds.isdigit() else None,
+        duration_ms=int(milliseconds) if _MILLISECONDS.match(milliseconds) else None,
         lsn=notes.get("lsn", ""),
     )
 
 
+def _checksum(notes: dict[str, str]) -> str:
+    """The checksum, or nothing where what stands there is none."""
+    checksum = notes.get("sha256", "")
+    return checksum if _SHA256.match(checksum) else ""
+
+
 def _instant(text: str | None) -> datetime | None:
-    """Yoyo keeps instants as timestamps without a zone, in UTC."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    """Yoyo keeps instants as timestamps without a zone, in UTC. None for NULL, and for what Python has no datetime for.
+
+    PostgreSQL's own go from 4713 BC to the year 294276, and to infinity.
+    """
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    except ValueError:
+        return None
 
 
 def _check_version(version: str | None) -> None:

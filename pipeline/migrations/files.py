@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, InvalidPlan, MigrationFileError
+from pipeline.migrations.names import ROLLBACK, read_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
 
     from pipeline.migrations.script import Script
-
-_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9]+(?:_[a-z0-9]+)*\Z")
-_ROLLBACK = ".rollback.sql"
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,9 @@ def read_folder(path: Path | str) -> Folder:
         ConfigurationError: there is no such folder, or a file of it cannot be read.
     """
     root = _shown(path)
-    names = _names(path)
-    files, faults = [], []
-    for name in sorted(names):
-        if (fault := _name_fault(root, name, names)) is not None:
-            faults.append(fault)
-        elif name.endswith(".sql") and not name.endswith(_ROLLBACK):
-            files.append(_read(root, name, names))
+    names, faults = read_names(path, root)
+    among = frozenset(names)
+    files = [_read(root, name, among) for name in names if not name.endswith(ROLLBACK)]
     return Folder(root, tuple(files), (*faults, *_duplicates(files)))
 
 
@@ -133,43 +126,6 @@ def _shown(path: Path | str) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
-def _names(path: Path | str) -> frozenset[str]:
-    try:
-        return frozenset(entry.name for entry in os.scandir(path) if entry.is_file() and not entry.name.startswith("."))
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot read the migrations folder {path}: {error.strerror}",
-            remedy="Run from the repository's root, where migrations/ is.",
-        ) from error
-
-
-def _name_fault(root: str, name: str, names: Collection[str]) -> MigrationFileError | None:
-    where = f"{root}/{name}"
-    if name.endswith(".py"):
-        return MigrationFileError(
-            "Python migrations are not run: a plan must be readable before it runs",
-            where=where,
-            remedy="Write the change as SQL, in NNNN_name.sql.",
-        )
-    if not name.lower().endswith(".sql"):
-        return None
-    rollback = name.endswith(_ROLLBACK)
-    stem = name.removesuffix(_ROLLBACK) if rollback else name.removesuffix(".sql")
-    if not _NAME.match(stem):
-        return MigrationFileError(
-            "the name is not of the form NNNN_snake_name.sql (or NNNN_snake_name.rollback.sql)",
-            where=where,
-            remedy="Rename it: four digits, then lower-case words joined by underscores, as 0007_message_pinned.sql.",
-        )
-    if rollback and f"{stem}.sql" not in names:
-        return MigrationFileError(
-            f"a rollback file without its migration {stem}.sql",
-            where=where,
-            remedy="Restore the migration, or remove its rollback file too.",
-        )
-    return None
-
-
 def _duplicates(files: Iterable[MigrationFile]) -> list[MigrationFileError]:
     faults = []
     first: dict[str, MigrationFile] = {}
@@ -189,7 +145,7 @@ def _duplicates(files: Iterable[MigrationFile]) -> list[MigrationFileError]:
 def _read(root: str, name: str, names: Collection[str]) -> MigrationFile:
     stem = name.removesuffix(".sql")
     path = f"{root}/{name}"
-    rollback = f"{stem}{_ROLLBACK}"
+    rollback = f"{stem}{ROLLBACK}"
     return MigrationFile(stem, path, _normalised(path), f"{root}/{rollback}" if rollback in names else None)
 
 
@@ -199,4 +155,8 @@ def _normalised(path: str) -> bytes:
         with open(path, "rb") as file:  # noqa: PTH123
             return file.read().replace(b"\r\n", b"\n")
     except OSError as error:
-        raise ConfigurationError(f"cannot read it: {error.strerror}", where=path) from error
+        raise ConfigurationError(
+            f"cannot read it: {error.strerror}",
+            where=path,
+            remedy="Nothing was changed. The account that runs this needs the right to read it.",
+        ) from error

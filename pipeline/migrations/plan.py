@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.migrations.files import Folder, MigrationFile
 
@@ -52,18 +52,28 @@ def make_plan(folder: Folder, applied: Mapping[str, Applied]) -> Plan:
     faults += [_edited_fault(file) for file in edited]
     faults += [_missing_fault(folder, id_) for id_ in sorted(missing)]
     faults += _text_faults(pending)
-    ordered, order_faults = _ordered(folder, pending) if not faults else (pending, [])
-    faults += order_faults
-    late = _out_of_order(ordered, applied)
+    if not faults:
+        faults += _missing_dependencies(folder, pending)
+    late = _out_of_order(pending, applied)
     faults += [_out_of_order_fault(file, applied) for file in late]
     return Plan(
         applied=tuple(applied[id_] for id_ in sorted(applied)),
-        pending=tuple(ordered),
+        pending=tuple(pending),
         edited=tuple(file.id for file in edited),
         missing=tuple(sorted(missing)),
         out_of_order=tuple(file.id for file in late),
         faults=tuple(faults),
     )
+
+
+def in_order_of_application(applied: Iterable[Applied]) -> list[Applied]:
+    """What is applied, in the order in which it was: one whose instant nobody knows stands behind the number before it."""
+    latest = datetime.min.replace(tzinfo=UTC)
+    instants: dict[str, datetime] = {}
+    by_number = sorted(applied, key=lambda each: each.id)
+    for each in by_number:
+        latest = instants[each.id] = each.applied_at or latest
+    return sorted(by_number, key=lambda each: instants[each.id])
 
 
 def _edited(file: MigrationFile, applied: Applied | None) -> bool:
@@ -80,44 +90,24 @@ def _text_faults(pending: Sequence[MigrationFile]) -> list[MigrationFileError]:
     return found
 
 
-def _ordered(folder: Folder, pending: list[MigrationFile]) -> tuple[list[MigrationFile], list[InvalidPlan]]:
-    """Pending files in the order that yoyo gives: by id, each behind what it depends on."""
-    faults: list[InvalidPlan] = []
-    graph: dict[str, set[str]] = {file.id: set() for file in pending}
-    for file in pending:
-        for name in file.forward.depends:
-            if name not in folder.by_id:
-                fault = MigrationFileError(
-                    f"it depends on {name}, which is not there",
-                    where=file.path,
-                    remedy="Correct the `-- depends:` line: it names files without their ending.",
-                )
-                faults.append(fault)
-            elif name in graph:
-                graph[file.id].add(name)
-    if faults or not any(graph.values()):
-        return pending, faults
-
-    # sorting costs an import of 100 ms, paid only where a file depends on another that is pending too
-    from yoyo.topologicalsort import CycleError, topological_sort
-
-    try:
-        order = list(topological_sort([file.id for file in pending], graph))
-    except CycleError as cycle:
-        names = sorted(cycle.args[1])
-        fault = MigrationFileError(
-            f"these depend on each other in a circle: {', '.join(names)}",
-            where=folder.by_id[names[0]].path,
-            remedy="Remove one of their `-- depends:` lines.",
+def _missing_dependencies(folder: Folder, pending: Sequence[MigrationFile]) -> list[MigrationFileError]:
+    """Each must be in the folder. It is an earlier one, which a fault of the text made sure of: the order is by id."""
+    return [
+        MigrationFileError(
+            f"it depends on {name}, which is not there",
+            where=file.path,
+            remedy="Correct the `-- depends:` line: it names files without their ending.",
         )
-        return pending, [fault]
-    return [folder.by_id[id_] for id_ in order], []
+        for file in pending
+        for name in file.forward.depends
+        if name not in folder.by_id
+    ]
 
 
-def _out_of_order(ordered: Sequence[MigrationFile], applied: Mapping[str, Applied]) -> list[MigrationFile]:
+def _out_of_order(pending: Sequence[MigrationFile], applied: Mapping[str, Applied]) -> list[MigrationFile]:
     """Pending files that sort before one that is applied: on a database from zero they would run in another order."""
     last = max(applied, default="")
-    return [file for file in ordered if file.id < last]
+    return [file for file in pending if file.id < last]
 
 
 def _edited_fault(file: MigrationFile) -> MigrationFileError:

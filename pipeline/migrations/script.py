@@ -11,6 +11,8 @@ from pipeline.errors import MigrationFileError
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
 from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, out_of_place
 from pipeline.migrations.pieces import cut
+from pipeline.migrations.select_into import FAULT as SELECT_INTO
+from pipeline.migrations.select_into import selects_into
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 _DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline)\s*:\s*(.*)", re.IGNORECASE)
 _LINE = re.compile(r"[^\n\r]*")
-_DURATION = re.compile(r"\d+(ms|s|min|h)\Z")
+_DURATION = re.compile(r"[0-9]+(ms|s|min|h)\Z")  # \d takes the digits of every script
 _SETTINGS = ("lock-timeout", "statement-timeout")
 
 # What the runner's own transaction must not be interfered with by. The server refuses them as well ("EXECUTE of
@@ -85,7 +87,7 @@ def read_script(data: bytes, path: str) -> Script:
         text=text,
         title=_title(text),
         statements=tuple(found),
-        depends=tuple(name for value, _ in directives.get("depends", []) for name in value.split()),
+        depends=_depends(directives, path),
         settings=_settings(directives, path),
         concurrent=None if transactional else _single(found, path),
     )
@@ -147,6 +149,26 @@ def _directives(text: str, path: str, found: list[Statement]) -> dict[str, list[
             )
         directives.setdefault(name, []).append((value.strip(), line))
     return directives
+
+
+def _depends(directives: dict[str, list[tuple[str, int]]], path: str) -> tuple[str, ...]:
+    """The ids that the file names. One that comes after it would turn the order of numbers around.
+
+    Where the later one is applied and this one fails, this one could never be applied: it sorts before an applied one.
+    """
+    own = path.rpartition("/")[2].removesuffix(".sql")
+    names = [(name, line) for value, line in directives.get("depends", []) for name in value.split()]
+    for name, line in names:
+        if name >= own and not own.endswith(".rollback"):
+            what = "itself" if name == own else f"{name}, which comes after it: files run in the order of their numbers"
+            raise MigrationFileError(
+                f"it depends on {what}",
+                where=f"{path}:{line}",
+                remedy="Remove it from the `-- depends:` line."
+                if name == own
+                else f"Give this file (and its rollback file) a number above {name[:4]}, or correct the `-- depends:` line.",
+            )
+    return tuple(name for name, _ in names)
 
 
 def _transactional(directives: dict[str, list[tuple[str, int]]], path: str) -> bool:
@@ -214,6 +236,8 @@ def _refuse_what_breaks_the_transaction(found: list[Statement], path: str) -> No
 
 
 def _breaks_the_transaction(statement: Statement) -> tuple[str, str] | None:
+    if statement.first_word in {"SELECT", "WITH"} and "into" in statement.text.lower():
+        return SELECT_INTO if selects_into(statement.words) else None
     if statement.first_word in _HARMLESS:
         return None
     words = statement.words
@@ -232,6 +256,8 @@ def _breaks_the_transaction(statement: Statement) -> tuple[str, str] | None:
         return f"{' '.join(words[:2])} … cannot run in a transaction", OF_ITS_OWN
     if words[:2] == ("ALTER", "TABLE") and "DETACH" in words and words[-1] == "CONCURRENTLY":
         return "DETACH PARTITION … CONCURRENTLY cannot run in a transaction", OF_ITS_OWN
+    if first == "(" and selects_into(words):
+        return SELECT_INTO
     if first == "\\":
         return "a psql command, not SQL", "Write it as SQL."
     return None

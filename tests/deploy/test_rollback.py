@@ -60,6 +60,23 @@ def test_ctrl_c_cancels_and_says_what_is_rolled_back(db: Database, three: Folder
     assert db.value("SELECT to_regclass('t2') IS NOT NULL") is True
 
 
+def test_what_was_applied_last_is_rolled_back_first_whatever_its_number(db: Database, three: FolderBuilder) -> None:
+    # as a dependency on a higher number once made it: 0002 behind 0003, which it builds on
+    three.write("0002_t", "ALTER TABLE t3 ADD b int;", "ALTER TABLE t3 DROP COLUMN b;")
+    db.run("DROP TABLE t2; ALTER TABLE t3 ADD b int")
+    db.run(
+        "UPDATE migration_history._yoyo_migration SET applied_at_utc = now() + interval '1s' WHERE migration_id ~ '0002'"
+    )
+    assert rollback(db.url, three.read(), to="0002").applied == ()
+    assert [each.id for each in rollback(db.url, three.read(), to="0001").applied] == ["0002_t", "0003_t"]
+    assert db.applied() == ["0001_t"]
+
+
+def test_one_whose_instant_nobody_knows_is_rolled_back_by_its_number(db: Database, three: FolderBuilder) -> None:
+    db.run("UPDATE migration_history._yoyo_migration SET applied_at_utc = NULL WHERE migration_id ~ '0002'")
+    assert [each.id for each in rollback(db.url, three.read(), to="0000").applied] == ["0003_t", "0002_t", "0001_t"]
+
+
 def test_an_index_is_dropped_with_the_patience_of_a_statement_outside_a_transaction(
     db: Database, superuser: Database, folder: FolderBuilder
 ) -> None:

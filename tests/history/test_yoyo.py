@@ -121,8 +121,8 @@ def test_our_tables_are_column_for_column_those_that_yoyo_makes(
 def test_the_order_of_dependencies_is_yoyos(folder: FolderBuilder) -> None:
     from yoyo.migrations import read_migrations, topological_sort
 
-    folder.write("0001_a", "-- depends: 0003_c\nSELECT 1;").write("0002_b", "SELECT 2;")
-    folder.write("0003_c", "-- depends: 0002_b\nSELECT 3;").write("0004_d", "SELECT 4;")
+    folder.write("0001_a", "SELECT 1;").write("0002_b", "SELECT 2;").write("0003_c", "-- depends: 0001_a\nSELECT 3;")
+    folder.write("0004_d", "SELECT 4;").write("0005_e", "-- depends: 0002_b 0004_d\nSELECT 5;")
     ours = [file.id for file in make_plan(folder.read(), {}).pending]
     assert ours == [migration.id for migration in topological_sort(read_migrations(str(folder.path)))]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +14,9 @@ from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.support.folders import FolderBuilder
 
 NOT_TRANSACTIONAL = "-- transactional: false\n"
@@ -36,6 +42,14 @@ FAULTY_TEXTS = [
     pytest.param("SELECT 'a;\nCOMMIT;", ":1", "string that is never closed", id="open quote"),
     pytest.param('SELECT 1;\nSELECT "a;', ":2", "quoted identifier that is never closed", id="open identifier"),
     pytest.param("SELECT 1; /* COMMIT;", ":1", "block comment that is never closed", id="open comment"),
+    pytest.param(
+        "SELECT 1;\nSELECT a INTO u FROM t; ALTER TABLE u ADD b int;", ":2", "SELECT … INTO", id="SELECT INTO"
+    ),
+    pytest.param("WITH x AS (SELECT 1 AS a)\nSELECT * INTO TEMP u FROM x", ":1", "SELECT … INTO", id="WITH … INTO"),
+    pytest.param("(SELECT 1 AS a INTO u)", ":1", "SELECT … INTO", id="SELECT INTO in parentheses"),
+    pytest.param("SELECT 1 AS a INTO u UNION SELECT 2;", ":1", "SELECT … INTO", id="SELECT INTO of a UNION"),
+    pytest.param("-- depends: 0003_c\nSELECT 1;", ":1", "depends on 0003_c, which comes after it", id="a later file"),
+    pytest.param("\n--depends:0000_z 0001_first\nSELECT 1;", ":2", "depends on itself", id="depends on itself"),
     pytest.param("DO $$ BEGIN", ":1", "dollar-quoted string $$ that is never closed", id="open dollar quote"),
     pytest.param("-- pipeline: lock_timeout=5s\nSELECT 1;", ":1", "unknown key 'lock_timeout'", id="unknown key"),
     pytest.param("-- pipeline: lock-timeout=soon\nSELECT 1;", ":1", "not a duration", id="not a duration"),
@@ -58,6 +72,7 @@ FAULTY_TEXTS = [
         "a backslash in a string",
         id="strings, set_config",
     ),
+    pytest.param("-- pipeline: lock-timeout=\u0665s\nSELECT 1;", ":1", "not a duration", id="digits of another script"),
     pytest.param(NOT_TRANSACTIONAL + "VACUUM a;\nVACUUM b;", ":3", "2 statements", id="two statements"),
     pytest.param(NOT_TRANSACTIONAL + "CREATE TABLE t ();", ":2", "holds one CREATE INDEX", id="another kind"),
     pytest.param(
@@ -154,15 +169,67 @@ def test_a_statement_outside_a_transaction_is_read(
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "WITH x AS (INSERT INTO t VALUES (1) RETURNING a) SELECT * FROM x;",
+        "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x;",
+        "WITH x AS (SELECT 1) MERGE INTO t USING x ON true WHEN MATCHED THEN DELETE;",
+        "SELECT 1 AS into;",
+        "SELECT t.into FROM t;",
+        'SELECT "INTO" FROM t;',
+    ],
+)
+def test_what_the_server_takes_is_no_fault(folder: FolderBuilder, text: str) -> None:
+    assert make_plan(folder.write("0001_first", text).read(), {}).faults == ()
+
+
+NOT_OF_THE_FORM = [
+    "2_second.sql",
+    "0002-second.sql",
+    "0002_Second.sql",
+    "0002_second.SQL",
+    "0002_second.Rollback.sql",
+    "0002_.sql",
+    "post-apply.sql",
+    "\u0660\u0660\u0660\u0662_second.sql",  # digits of another script, which int() would take
+    "\uff10\uff10\uff10\uff12_second.sql",  # of full width
+    "0002_sec\u043end.sql",  # a Cyrillic letter
+    "0002_second\uff0esql",  # a full stop of full width
+    "0002_second.sql ",
+    " 0002_second.sql",
+    "0002_second.sql\n",
+    "0002_second.sql\u200b",
+    "0002_second.sql.",
+    "0002_second.sql.txt",
+]
+
+
+@pytest.mark.parametrize("name", NOT_OF_THE_FORM)
+def test_a_name_that_is_almost_a_migrations_is_a_fault(folder: FolderBuilder, name: str) -> None:
+    folder.write("0001_first", "SELECT 1;")
+    (folder.path / name).write_text("SELECT 2;")
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert "not of the form" in fault.message
+    assert repr(name) in fault.message
+    assert fault.where.isprintable()
+    assert fault.exit_code == 4
+
+
+def test_a_name_that_is_no_text_is_a_fault_that_can_be_printed(folder: FolderBuilder) -> None:
+    folder.write("0001_first", "SELECT 1;")
+    try:
+        (folder.path / os.fsdecode(b"0002_sec\xf6nd.sql")).write_text("SELECT 2;")
+    except OSError:
+        pytest.skip("this file system takes no name that is not UTF-8")
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert "not of the form" in fault.message
+    assert "0002_sec\\udcf6nd.sql" in str(fault).encode().decode()
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("0002_second.py", "Python migrations are not run"),
-        ("2_second.sql", "not of the form"),
-        ("0002-second.sql", "not of the form"),
-        ("0002_Second.sql", "not of the form"),
-        ("0002_second.SQL", "not of the form"),
-        ("0002_.sql", "not of the form"),
-        ("post-apply.sql", "not of the form"),
         ("0002_second.rollback.sql", "without its migration 0002_second.sql"),
     ],
 )
@@ -174,6 +241,53 @@ def test_a_faulty_name_is_named(folder: FolderBuilder, name: str, message: str) 
     assert message in fault.message
 
 
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        at = os.open(path.parent, os.O_RDONLY)
+        made.bind(f"/proc/self/fd/{at}/{path.name}" if sys.platform == "linux" else str(path))
+        os.close(at)
+
+
+@pytest.mark.parametrize("name", ["0002_second.sql", "0001_first.rollback.sql"])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda path: path.symlink_to("nowhere.sql"), "a symbolic link that leads to no file", id="broken"),
+        pytest.param(lambda path: path.symlink_to(path.name), "a symbolic link that leads to no file", id="circle"),
+        pytest.param(lambda path: path.symlink_to("."), "a directory", id="link to a directory"),
+        pytest.param(lambda path: path.symlink_to(os.devnull), "a device", id="link to a device"),
+        pytest.param(lambda path: path.mkdir(), "a directory", id="directory"),
+        pytest.param(_pipe, "a pipe", id="pipe"),
+        pytest.param(_socket, "a socket", id="socket"),
+    ],
+)
+def test_what_is_named_like_a_migration_and_is_no_file_is_a_fault(
+    folder: FolderBuilder, name: str, make: Callable[[Path], None], message: str
+) -> None:
+    folder.write("0001_first", "SELECT 1;")
+    make(folder.path / name)
+    (fault,) = make_plan(folder.read(), {}).faults
+    assert fault.where.endswith(name)
+    assert message in fault.message
+    assert fault.remedy
+
+
+def test_a_link_to_a_file_is_read_as_that_file(folder: FolderBuilder) -> None:
+    (folder.path.parent / "elsewhere").write_text("SELECT 1;")
+    (folder.path / "0001_first.sql").symlink_to("../elsewhere")
+    (file,) = make_plan(folder.read(), {}).pending
+    assert file.data == b"SELECT 1;"
+
+
+def test_the_longest_name_that_a_folder_takes_is_a_migrations(folder: FolderBuilder) -> None:
+    id_ = f"0001_{'x' * 246}"
+    assert [file.id for file in make_plan(folder.write(id_, "SELECT 1;").read(), {}).pending] == [id_]
+
+
 def test_two_files_of_one_number_are_a_fault(folder: FolderBuilder) -> None:
     folder.write("0001_a", "SELECT 1;").write("0001_b", "SELECT 1;")
     (fault,) = make_plan(folder.read(), {}).faults
@@ -183,8 +297,12 @@ def test_two_files_of_one_number_are_a_fault(folder: FolderBuilder) -> None:
 
 def test_files_of_other_kinds_are_left_alone(folder: FolderBuilder) -> None:
     folder.write("0001_first", "SELECT 1;")
-    (folder.path / "README.md").write_text("read me")
-    (folder.path / ".0002_hidden.sql.swp").write_text("")
+    backups = ("0001_first.sql~", "#0001_first.sql#", "0001_first.sql.orig", "0001_first.sql.bak", "0001_first.sql.swp")
+    for name in ("README.md", ".0002_hidden.sql.swp", ".0002_hidden.sql", "0002_off.sql.disabled", *backups):
+        (folder.path / name).write_text("")
+    (folder.path / ".#0001_first.sql").symlink_to("somebody@somewhere.4711")  # an editor's lock
+    (folder.path / "2026").mkdir()
+    assert [file.id for file in make_plan(folder.read(), {}).pending] == ["0001_first"]
     assert make_plan(folder.read(), {}).faults == ()
 
 
@@ -194,10 +312,11 @@ def test_a_missing_dependency_is_named(folder: FolderBuilder) -> None:
     assert "depends on 0000_zero, which is not there" in fault.message
 
 
-def test_a_cycle_is_named_with_its_members(folder: FolderBuilder) -> None:
+def test_a_circle_of_dependencies_is_a_fault_of_the_file_that_looks_ahead(folder: FolderBuilder) -> None:
     folder.write("0001_a", "-- depends: 0002_b\nSELECT 1;").write("0002_b", "-- depends: 0001_a\nSELECT 1;")
     (fault,) = make_plan(folder.read(), {}).faults
-    assert "0001_a, 0002_b" in fault.message
+    assert fault.where.endswith("0001_a.sql:1")
+    assert "above 0002" in fault.remedy
 
 
 def test_a_faulty_rollback_file_is_named(folder: FolderBuilder) -> None:

@@ -25,11 +25,6 @@ def test_what_is_not_applied_is_pending_in_the_order_of_its_numbers(folder: Fold
     assert plan.faults == ()
 
 
-def test_a_file_stands_behind_what_it_depends_on(folder: FolderBuilder) -> None:
-    folder.write("0001_a", "-- depends: 0003_c\nSELECT 1;").write("0002_b", "SELECT 2;").write("0003_c", "SELECT 3;")
-    assert [file.id for file in make_plan(folder.read(), {}).pending] == ["0002_b", "0003_c", "0001_a"]
-
-
 def test_an_edited_file_is_a_fault_with_its_remedy(folder: FolderBuilder) -> None:
     folder.write("0001_a", "SELECT 11;")
     plan = make_plan(folder.read(), applied(("0001_a", "SELECT 1;")))
