@@ -28,7 +28,7 @@ def check_text(field: str, value: Any) -> str:
     if type(value) is not str and not isinstance(value, str):
         raise UnreadableValue(field, f"is not text but {_kind(value)}")
     if "\0" in value:
-        raise UnreadableValue(field, "holds a NUL character, which PostgreSQL cannot store")
+        raise UnreadableValue(field, "holds a NUL character, which the database cannot store")
     if not value.isascii():
         try:
             value.encode()

@@ -45,17 +45,24 @@ class Node:
 
     def start(self, *arguments: str, url: DatabaseURL | str, **variables: str) -> subprocess.Popen[str]:
         """Start a program and leave it running."""
-        loader = ["--import", "tsx"] if arguments[0].endswith(".ts") else []
-        text = url if isinstance(url, str) else url.for_prisma().dsn
-        environment = {**os.environ, "DATABASE_URL": text, "NODE_NO_WARNINGS": "1", **variables}
         return subprocess.Popen(
-            [str(self.program), *loader, *arguments],
+            self.command(*arguments),
             cwd=self.folder,
-            env=environment,
+            env=self.environment(url, **variables),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of a program, with tsx where it is TypeScript."""
+        loader = ["--import", "tsx"] if arguments[0].endswith(".ts") else []
+        return [str(self.program), *loader, *arguments]
+
+    def environment(self, url: DatabaseURL | str, **variables: str) -> dict[str, str]:
+        """The environment of a program that uses this database."""
+        text = url if isinstance(url, str) else url.for_prisma().dsn
+        return {**os.environ, "DATABASE_URL": text, "NODE_NO_WARNINGS": "1", **variables}
 
 
 @pytest.fixture(scope="session")
