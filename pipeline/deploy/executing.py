@@ -84,11 +84,13 @@ def _failed(
     try:
         left = tidy(session, concurrent, ours=ours, seconds=AFTER_ERROR)
     except SignalReceived as received:
-        tidy_after_signal(session, concurrent, received, observer, ours=False)
+        tidy_after_signal(session, concurrent, received, observer, ours=ours, attempt=False)
         raise
     if left:
         failure.message += f"\n{left}"
-        failure.remedy = "Run it again."
-        if concurrent.kind != "detach partition":
+        failure.remedy = (
+            "Run it again." if ours or concurrent.kind == "drop index" else "End that first, then run it again."
+        )
+        if ours and concurrent.kind != "detach partition":
             failure.remedy += " To edit the file instead, DROP INDEX CONCURRENTLY what is left first."
     return failure

@@ -60,7 +60,8 @@ def run_outside(
         try:
             done = _is_done(session, file, concurrent, unfinished)
         except SignalReceived as received:  # while it took away what the earlier run left
-            tidy_after_signal(session, concurrent, received, observer, ours=False)
+            ours = _is_ours(concurrent, unfinished.existed) and unfinished.checksum == file.checksum
+            tidy_after_signal(session, concurrent, received, observer, ours=ours, attempt=False)
             raise
         if done:
             session.run(mark_sql(file, author, lsn=lsn) + CLEAN)
@@ -86,7 +87,7 @@ def undo_outside(session: Session, file: MigrationFile, script: Script, author: 
     try:
         undone = _is_undone(session, script, concurrent)
     except SignalReceived as received:
-        tidy_after_signal(session, concurrent, received, observer, ours=False)
+        tidy_after_signal(session, concurrent, received, observer, ours=True, attempt=False)
         raise
     if not undone:
         execute(session, file.id, script, observer, ours=True)

@@ -23,10 +23,14 @@ AFTER_ERROR = 30.0  # seconds for what a failed statement left: whoever holds th
 AFTER_SIGNAL = 3.0  # seconds: who sends SIGTERM sends SIGKILL soon, and until then the message has to be out
 
 _THEN = "The next run drops it and builds it again"
+_NOT_OURS = "It was there before the file began, so no run takes it away"
 
 
 def tidy(session: Session, concurrent: Concurrent, *, ours: bool, seconds: float) -> str:
-    """Drop what the statement left, if it is `ours`, within about so many seconds; what is left then, or "" for nothing."""
+    """Drop what the statement left, if it is `ours`, within about so many seconds; what is left then, or "" for nothing.
+
+    With no seconds nothing is tried. What is not ours was there before, and is named too: it stops the next run.
+    """
     try:
         return _tidy(session, concurrent, ours=ours, seconds=seconds)
     except PipelineError:  # the session cannot be asked any more
@@ -34,17 +38,24 @@ def tidy(session: Session, concurrent: Concurrent, *, ours: bool, seconds: float
 
 
 def tidy_after_signal(
-    session: Session, concurrent: Concurrent, received: SignalReceived, observer: Observer, *, ours: bool
+    session: Session,
+    concurrent: Concurrent,
+    received: SignalReceived,
+    observer: Observer,
+    *,
+    ours: bool,
+    attempt: bool = True,
 ) -> None:
-    """Likewise, and put what is left on the signal, for the report. A second signal ends the try.
+    """Likewise, if it may `attempt` it, and put what is left on the signal, for the report. A second signal ends the try.
 
     Raises:
         SignalReceived: the second one.
     """
     try:
-        if ours and may_have_left(concurrent):
+        attempt = attempt and ours
+        if attempt and may_have_left(concurrent):
             observer.note(f"interrupted: looking for what the statement left, for {AFTER_SIGNAL:.0f} s at most")
-        received.left = tidy(session, concurrent, ours=ours, seconds=AFTER_SIGNAL)
+        received.left = tidy(session, concurrent, ours=ours, seconds=AFTER_SIGNAL if attempt else 0.0)
     except SignalReceived as second:
         second.left = may_have_left(concurrent)
         raise second from None
@@ -67,7 +78,7 @@ def may_have_left(concurrent: Concurrent) -> str:
             "DROP INDEX CONCURRENTLY name;"
         )
     if concurrent.kind == "detach partition":
-        return f"The partition may be half detached. {_finalize_hint(concurrent)}"
+        return f"The partition {concurrent.name} may be half detached. {_finalize_hint(concurrent)}"
     return ""
 
 
@@ -78,14 +89,15 @@ def finalize_sql(concurrent: Concurrent) -> str:
 
 def _tidy(session: Session, concurrent: Concurrent, *, ours: bool, seconds: float) -> str:
     if concurrent.kind == "create index":
-        return "\n".join(_about(index, _THEN) for index in _drop(session, _built(session, concurrent), ours, seconds))
+        left = _drop(session, _built(session, concurrent), seconds if ours else 0.0)
+        return "\n".join(_about(index, _THEN if ours else _NOT_OURS) for index in left)
     if concurrent.kind == "drop index":
         index = find_index(session, concurrent)
         if index is None or index.valid:
             return ""
         return f"{_about(index, 'The next run drops the rest')} To have it back instead: REINDEX INDEX {index.name};"
     if concurrent.kind.startswith("reindex"):
-        left = _drop(session, reindex_leftovers(session, concurrent), ours, seconds)
+        left = _drop(session, reindex_leftovers(session, concurrent), seconds if ours else 0.0)
         lines = [_about(index, "The next run drops it") for index in left]
         lines += [
             f"The index {name} is left INVALID. It costs space and nothing else, and only a superuser can drop it."
@@ -95,7 +107,7 @@ def _tidy(session: Session, concurrent: Concurrent, *, ours: bool, seconds: floa
     if concurrent.kind == "detach partition" and partition_state(session, concurrent) == "pending":
         return (
             f"The partition {concurrent.name} is half detached: queries of {concurrent.table} no longer see its rows, and no "
-            f"other partition can be detached. {_finalize_hint(concurrent)}"
+            f"other partition can be detached. {_finalize_hint(concurrent, ours=ours)}"
         )
     return ""
 
@@ -105,9 +117,9 @@ def _built(session: Session, concurrent: Concurrent) -> list[Index]:
     return [index] if index is not None and not index.valid else []
 
 
-def _drop(session: Session, left: list[Index], ours: bool, seconds: float) -> list[Index]:
+def _drop(session: Session, left: list[Index], seconds: float) -> list[Index]:
     """Drop INVALID indexes one by one; those that are still there, as they are then."""
-    if not ours:
+    if not seconds:
         return left
     still = []
     deadline = time.monotonic() + seconds
@@ -139,5 +151,6 @@ def _about(index: Index, then: str) -> str:
     return f"The index {index.name} is left INVALID: {cost}. {then}; by hand: DROP INDEX CONCURRENTLY {index.name};"
 
 
-def _finalize_hint(concurrent: Concurrent) -> str:
-    return f"The next run finishes it; by hand: {finalize_sql(concurrent)};"
+def _finalize_hint(concurrent: Concurrent, *, ours: bool = True) -> str:
+    then = "The next run finishes it" if ours else "It was so before the file began"
+    return f"{then}; by hand: {finalize_sql(concurrent)};"

@@ -256,6 +256,43 @@ def test_an_interrupted_vacuum_leaves_nothing(table: Database, folder: FolderBui
     assert "0002_v is not, and it left nothing behind." in error.message
 
 
+def test_an_invalid_index_of_before_is_named_as_such(
+    table: Database, superuser: Database, folder: FolderBuilder
+) -> None:
+    table.run("CREATE UNIQUE INDEX t_a_key ON t (a)")
+    superuser.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_a_key'::regclass")
+    folder.write("0002_i", UNIQUE)
+    for _ in range(2):
+        with pytest.raises(MigrationFailed, match="already exists") as caught:
+            apply(table.url, folder.read())
+        assert "It was there before the file began, so no run takes it away" in caught.value.message
+        assert caught.value.remedy == "End that first, then run it again."
+    assert table.rows(STATE) == [(False, True)]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_signal_while_leftovers_of_an_earlier_run_are_taken_away_names_them(
+    table: Database, folder: FolderBuilder, back: bool
+) -> None:
+    if back:
+        folder.write("0002_i", "CREATE UNIQUE INDEX t_a_key ON t (a);", "DROP INDEX t_a_key;")
+        folder.write("0003_no_i", f"{NOT_TRANSACTIONAL}DROP INDEX CONCURRENTLY t_a_key;", UNIQUE)
+        apply(table.url, folder.read())
+    else:
+        folder.write("0002_i", UNIQUE)
+
+    def run() -> object:
+        return rollback(table.url, folder.read(), to="0002") if back else apply(table.url, folder.read())
+
+    with snapshot(table, "SELECT count(*) FROM t"):
+        interrupted(table, run)
+        error = interrupted(table, run)  # it waits for the drop
+        assert "The index t_a_key is left INVALID" in error.message
+        assert "The next run drops it and builds it again; by hand: DROP INDEX CONCURRENTLY t_a_key;" in error.message
+    run()
+    assert table.rows(STATE) == [(True, True)]
+
+
 # -- rollbacks ---------------------------------------------------------------------------------------------------------
 
 
