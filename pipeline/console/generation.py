@@ -97,9 +97,9 @@ def show_comparison(comparison: Comparison) -> None:
     """A line for each object that is not what the migrations made of it."""
     for drift in comparison.drift:
         say(f"{drift.verdict:11}{drift.kind} {drift.name}")
-        if drift.verdict == "changed":
-            say(f"{'':11}  expected: {drift.expected}")
-            say(f"{'':11}  found:    {drift.found}")
+        if drift.verdict == "changed" or drift.kind in {"role", "setting"}:  # the value is what matters there
+            say(f"{'':11}  expected: {drift.expected or 'none'}")
+            say(f"{'':11}  found:    {drift.found or 'none'}")
     pending = f", {len(comparison.pending)} pending" if comparison.pending else ""
     verdict = _drifted(comparison) if comparison.drift else "no drift"
     say(f"{comparison.server}: {verdict} ({counted(comparison.applied)} applied{pending})")

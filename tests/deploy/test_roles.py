@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from chatdb.url import DatabaseURL
 from pipeline.console.text import show_report, show_status
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
@@ -15,21 +17,24 @@ from pipeline.deploy.run import look
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, TimedOut
+from pipeline.migrations import read_folder
 from pipeline.postgres.lock import KEY
 from pipeline.roles.deviations import deviations
 from pipeline.roles.reading import parse_facts, read_facts_sql
 from pipeline.services import RUNTIME_ROLES
+from tests.emulator.urls import uri
 from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
     from pipeline.deploy.run import Report
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer
     from tests.support.services import Services
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 # Each is a change by hand, and what is said of it. HERE stands for the database.
 BY_HAND = {
@@ -258,3 +263,26 @@ def test_a_service_that_has_the_lock_is_called_by_its_role(
         with pytest.raises(psycopg.OperationalError):
             holder.execute("SELECT 1")
     assert db.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+
+
+def test_on_a_neon_branch_the_same_as_an_owner_who_is_no_superuser(project: dict[str, Any]) -> None:
+    owner = DatabaseURL.parse(uri(project))
+    passwords = {role: f"the password of {role}, 2026" for role in RUNTIME_ROLES}
+    ids = project["branch"]
+    target = Target("dev", ids["project_id"], ids["id"], passwords=passwords)
+    folder = read_folder(MIGRATIONS)
+    assert apply(owner, folder, target=target).activated == ("ai_service", "server")
+    again = apply(owner, folder, target=target)
+    assert (again.activated, again.corrected) == ((), ())
+
+    service = Database(owner.copy_with(user="ai_service", password=passwords["ai_service"]))
+    service.run("ALTER ROLE ai_service SET TimeZone = 'Asia/Tokyo'; ALTER ROLE ai_service PASSWORD 'of its own, 2026'")
+    Database(owner).run("GRANT server TO ai_service; ALTER ROLE server CONNECTION LIMIT 3")
+    report = apply(owner, folder, target=target)
+    assert report.activated == ("ai_service",)
+    assert {f"{each.role}: {each.what}" for each in report.corrected} == {
+        "ai_service: member of server",
+        "ai_service: setting TimeZone",
+        "server: CONNECTION LIMIT",
+    }
+    assert service.value("SELECT current_setting('TimeZone')") == "UTC"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from pipeline.console.generation import show_comparison
 from pipeline.deploy import apply
 from pipeline.errors import InvalidPlan, Refused, UsageError
-from pipeline.generate.drift import compare
+from pipeline.generate.drift import Comparison, Drift, compare
 from pipeline.generate.generating import generate_empty
 from pipeline.generate.pushing import push
 from pipeline.generate.verifying import verify
@@ -156,3 +157,12 @@ def test_a_migration_that_only_the_database_has_stops_the_comparison(checkout: C
         path.unlink()
     with pytest.raises(InvalidPlan, match="0006_what_both_clients_can_read_validate"):
         compare(checkout.local, checkout.place)
+
+
+def test_the_value_of_a_setting_that_should_not_be_there_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    show_comparison(Comparison("h/d", 6, (), (Drift("setting", "database: search_path", None, "mine"),)))
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[:3]] == [
+        ["unexpected", "setting", "database:", "search_path"],
+        ["expected:", "none"],
+        ["found:", "mine"],
+    ]
