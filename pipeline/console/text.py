@@ -78,6 +78,8 @@ def show_status(survey: Survey) -> None:
     for file in survey.plan.pending:
         state = "unfinished" if file.id in survey.history.unfinished else "pending"
         say(f"  {state:9} {file.id}")
+    for id_ in survey.begun_elsewhere:
+        say(f"  {'begun':9} {id_:42} its end is not recorded, and this checkout does not have it")
     for deviation in survey.roles:
         say(f"  {'role' if deviation.role else 'setting':9} {deviation}")
     verdict = "not deployable" if survey.plan.faults else "deployable" if survey.plan.pending else "up to date"

@@ -98,6 +98,11 @@ def apply(
                 require_claim(run.target.claim, opened.session, opened.identity, opened.history.marker)
             plan = make_plan(folder, opened.history.applied)
             raise_faults(plan.faults)
+            for id_ in sorted(opened.history.unfinished.keys() - folder.by_id.keys()):
+                run.observer.note(
+                    f"{id_} was begun here and its end is not recorded; this checkout does not have it, so nobody looks at what "
+                    "it may have left: an INVALID index (\\d in psql shows it), or a partition that is half detached"
+                )
             _prepare(run, opened)
         applied = _run_pending(run, opened, plan)
         report = Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied))

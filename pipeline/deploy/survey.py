@@ -32,6 +32,11 @@ class Survey:
     plan: Plan
     roles: tuple[Deviation, ...] = ()  # what takes limits of the runtime roles away
 
+    @property
+    def begun_elsewhere(self) -> tuple[str, ...]:
+        """Non-transactional files that were begun, whose end nobody recorded, and which the checkout does not have."""
+        return tuple(sorted(self.history.unfinished.keys() - {file.id for file in self.plan.pending}))
+
     def raise_faults(self) -> None:
         """Raise InvalidPlan when a deploy would refuse to run."""
         raise_faults(self.plan.faults)

@@ -12,8 +12,11 @@ import psycopg
 import pytest
 
 from pipeline.deploy import apply, rollback, tidying
+from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience
 from pipeline.deploy.signals import as_exceptions
+from pipeline.deploy.survey import survey
+from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, Interrupted, MigrationFailed, PipelineError
 from tests.support.counting_proxy import CountingProxy
 from tests.support.until import until
@@ -268,6 +271,24 @@ def test_an_invalid_index_of_before_is_named_as_such(
         assert "It was there before the file began, so no run takes it away" in caught.value.message
         assert caught.value.remedy == "End that first, then run it again."
     assert table.rows(STATE) == [(False, True)]
+
+
+def test_a_file_that_was_begun_and_is_not_here_any_more_is_told_of(table: Database, folder: FolderBuilder) -> None:
+    folder.write("0002_i", UNIQUE)
+    with snapshot(table, "SELECT count(*) FROM t"):
+        interrupted(table, lambda: apply(table.url, folder.read()))
+    (folder.path / "0002_i.sql").unlink()
+    heard: list[str] = []
+
+    class Listening(Observer):
+        def note(self, text: str) -> None:
+            heard.append(text)
+
+    apply(table.url, folder.read(), observer=Listening())
+    assert [text for text in heard if text.startswith("0002_i was begun here") and "INVALID index" in text] == heard
+    assert len(heard) == 1
+    seen = survey(table.url, folder.read(), target=Target(), observer=Observer())
+    assert seen.begun_elsewhere == ("0002_i",)
 
 
 @pytest.mark.parametrize("back", [False, True])
