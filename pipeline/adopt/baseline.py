@@ -19,6 +19,8 @@ from pipeline.history import CREATE
 from pipeline.history.record import Author, baseline_sql
 from pipeline.migrations import Folder, make_plan
 from pipeline.migrations.files import raise_faults, text_faults
+from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.postgres.lock import APPLICATION
 from pipeline.postgres.session import ServerError
 from pipeline.schema.catalog import read_catalog
 
@@ -128,8 +130,10 @@ def _live(url: DatabaseURL, shown: str) -> Catalog:
 
 
 def _connected(url: DatabaseURL) -> psycopg.Connection[tuple[object, ...]]:
-    rendered = url.for_psycopg()
-    return psycopg.connect(rendered.dsn, autocommit=True, **dict(rendered.connect))
+    """With the settings of a deploy: those of a role change how the server writes definitions."""
+    conninfo = conninfo_with_settings(url, application_name=f"{APPLICATION} baseline")
+    with without_variables():
+        return psycopg.connect(conninfo, autocommit=True)
 
 
 def _refuse_differences(expected: Catalog, live: Catalog, last: str) -> None:

@@ -15,6 +15,8 @@ from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan
 from pipeline.generate.building import replay
 from pipeline.migrations import Folder, read_folder
+from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.postgres.lock import APPLICATION
 from pipeline.schema.catalog import read_catalog
 from pipeline.schema.shadows import SETTING, open_shadows
 
@@ -104,8 +106,11 @@ def compare(
 
 
 def _read(url: DatabaseURL) -> Catalog:
-    client = url.for_psycopg()
-    with psycopg.connect(client.dsn, **client.connect) as connection:
+    # with the settings of a deploy: those of a role change how the server writes definitions
+    conninfo = conninfo_with_settings(url, application_name=f"{APPLICATION} diff")
+    with without_variables():
+        opened = psycopg.connect(conninfo)
+    with opened as connection:
         connection.read_only = True
         return read_catalog(connection)
 

@@ -100,6 +100,18 @@ def test_a_database_as_its_migrations_left_it_has_no_drift(checkout: Checkout) -
     assert (comparison.applied, comparison.pending, comparison.drift) == (6, (), ())
 
 
+def test_what_the_owner_has_set_for_itself_is_no_drift(checkout: Checkout) -> None:
+    with psycopg.connect(checkout.local.reveal(), autocommit=True) as connection:
+        for setting in (
+            "quote_all_identifiers = on",
+            "IntervalStyle = iso_8601",
+            "DateStyle = German",
+            "TimeZone = Japan",
+        ):
+            connection.execute(f"ALTER ROLE chat_owner IN DATABASE {checkout.local.database} SET {setting}".encode())
+    assert compare(checkout.local, checkout.place).drift == ()
+
+
 def test_drift_is_told_object_by_object_and_a_pending_migration_is_none(checkout: Checkout) -> None:
     (checkout.place.migrations / "0007_pinned.sql").write_text(f"-- Pinned\n\n{ADD}\n")
     with psycopg.connect(checkout.local.reveal()) as connection:
