@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from os.path import samestat
 from pathlib import Path
 
 # Lines of postmaster.pid, from PostgreSQL's src/include/utils/pidfile.h.
 _PID, _DATA, _PORT, _STATUS = 0, 1, 3, 7
+
+# kill() takes 0 and -1 for many processes, and int() digits of any script.
+_A_PID = re.compile("[1-9][0-9]{0,8}")
 
 _SECONDS = 5.0  # lsof waits for file systems that do not answer
 
@@ -66,7 +70,7 @@ def _lines(data: Path) -> list[str]:
 
 def _is_postmaster(lines: list[str], data: Path) -> bool:
     pid = lines[_PID]
-    if not pid.isdigit() or not process_exists(int(pid)):
+    if not _A_PID.fullmatch(pid) or not process_exists(int(pid)):
         return False
     # The path as it was at the start: the folder may have been moved since. It is not enough: the pid file of a copy names
     # the server of what it was copied from.
