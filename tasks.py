@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent
 ENV = "the environment: local, dev, prod, or another stack; left out, the bare DATABASE_URL"
 LOCAL_ENV = "the environment: local (the default), dev, prod, or another stack"
 JSON = "print one JSON document on standard output"
+UNCOMMITTED = "also migrations that are not those of the commit that is checked out; the history says so"
 WAIT = "seconds to wait for another deploy to end (600)"
 
 
@@ -257,8 +258,8 @@ def doctor(_: Context) -> None:
 # -- CI and platform engineers -----------------------------------------------------------------------------------------
 
 
-@verb(help={"env": ENV, "json": JSON, "wait": WAIT})
-def deploy(_: Context, env: str = "", json: bool = False, wait: str = "") -> None:
+@verb(help={"env": ENV, "json": JSON, "wait": WAIT, "uncommitted": UNCOMMITTED})
+def deploy(_: Context, env: str = "", json: bool = False, wait: str = "", uncommitted: bool = False) -> None:
     with reported(as_json=json):
         from pipeline.console.asking import type_name
         from pipeline.console.flags import seconds
@@ -266,7 +267,14 @@ def deploy(_: Context, env: str = "", json: bool = False, wait: str = "") -> Non
         from pipeline.deploy.entry import deploy as run
 
         with progress() as shown:
-            environment, report = run(ROOT, env or None, observer=shown, lock_wait=seconds("wait", wait), ask=type_name)
+            environment, report = run(
+                ROOT,
+                env or None,
+                observer=shown,
+                lock_wait=seconds("wait", wait),
+                ask=type_name,
+                uncommitted=uncommitted,
+            )
         if json:
             from pipeline.console.documents import deploy_document, print_document
 
@@ -311,8 +319,14 @@ def status(_: Context, env: str = "", json: bool = False) -> None:
         survey.raise_faults()
 
 
-@verb(help={"env": ENV, "through": "the id or number of the last migration whose effect the database has already"})
-def baseline(_: Context, through: str = "", env: str = "") -> None:
+@verb(
+    help={
+        "env": ENV,
+        "through": "the id or number of the last migration whose effect the database has already",
+        "uncommitted": UNCOMMITTED,
+    }
+)
+def baseline(_: Context, through: str = "", env: str = "", uncommitted: bool = False) -> None:
     with reported():
         from pipeline.adopt.entry import adopt
         from pipeline.console.flags import required
@@ -320,7 +334,9 @@ def baseline(_: Context, through: str = "", env: str = "") -> None:
         from pipeline.console.text import show_adoption
 
         with progress() as shown:
-            adoption = adopt(ROOT, env or None, required("through", through, "0003"), observer=shown)
+            adoption = adopt(
+                ROOT, env or None, required("through", through, "0003"), observer=shown, uncommitted=uncommitted
+            )
         show_adoption(adoption)
 
 

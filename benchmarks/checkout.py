@@ -29,8 +29,12 @@ def make_checkout(folder: Path, files: int) -> Path:
     for number in range(1, files + 1):
         (migrations / f"{name_of(number)}.sql").write_text(forward(number), encoding="utf-8")
         (migrations / f"{name_of(number)}.rollback.sql").write_text(backward(number), encoding="utf-8")
-    # What runs asks git for the commit.
-    for arguments in (("init", "--quiet"), ("commit", "--quiet", "--allow-empty", "--message=A checkout")):
+    # What runs asks git which commit holds the files.
+    for arguments in (
+        ("init", "--quiet"),
+        ("add", "--force", "migrations"),
+        ("commit", "--quiet", "--message=A checkout"),
+    ):
         subprocess.run(
             ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", *arguments], cwd=folder, check=True
         )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from pipeline.adopt.baseline import baseline
-from pipeline.deploy.authorship import author_of
-from pipeline.deploy.entry import target_of
+from pipeline.deploy.entry import author_by_environment, target_of
 from pipeline.deploy.signals import as_exceptions
 from pipeline.environments import resolve
 from pipeline.environments.local import LocalServers
@@ -21,10 +19,14 @@ if TYPE_CHECKING:
     from pipeline.deploy.observer import Observer
 
 
-def adopt(root: Path, name: str | None, through: str, *, observer: Observer) -> Adoption:
-    """Adopt an environment's database through a migration. Raises as `baseline` and `resolve`."""
+def adopt(root: Path, name: str | None, through: str, *, observer: Observer, uncommitted: bool = False) -> Adoption:
+    """Adopt an environment's database through a migration. `uncommitted` files are refused otherwise.
+
+    Raises as `baseline`, `author_of_committed` and `resolve`.
+    """
     environment = resolve(name, root=root, tell=observer.note)
     folder = read_folder(root / "migrations")
+    author = author_by_environment(folder, environment, uncommitted=uncommitted)()
     with (
         as_exceptions(),
         open_shadows(LocalServers(root, tell=observer.note).start().url) as shadows,
@@ -35,6 +37,6 @@ def adopt(root: Path, name: str | None, through: str, *, observer: Observer) -> 
             through=through,
             scratch=shadows.create("baseline"),
             target=target_of(environment),
-            author=lambda: author_of(root, os.environ),
+            author=lambda: author,
             observer=observer,
         )

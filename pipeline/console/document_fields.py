@@ -61,7 +61,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {
         "applied[].id": "the file's name without its ending",
         "applied[].applied_at": "when, as ISO 8601 in UTC",
         "applied[].checksum": "that of the file which ran; null where stock yoyo recorded it",
-        "applied[].commit": "the commit that was deployed, or null",
+        "applied[].commit": "the commit that holds the file which ran, uncommitted where none did, or null where nobody knows",
         "applied[].actor": "who deployed it, or null",
         "applied[].milliseconds": "what it took, or null",
         "applied[].wal_position_before": "where a restore to the moment before it would go, or null",

@@ -42,7 +42,7 @@ VARIABLES = (
     Variable(
         "GITHUB_ACTOR, GITHUB_SHA, GITLAB_USER_LOGIN, CI_COMMIT_SHA",
         "`deploy`, `migrate`, `baseline`",
-        "Who deploys which commit, kept with each migration. Unset: the user's name, and git's HEAD.",
+        "Who deploys, kept with each migration (unset: the user's name); and the commit of a local record where git knows none.",
     ),
     Variable("NO_COLOR", "every verb", "Set to anything: no colours on a terminal."),
     Variable("PYTHON", "`./inv`", "The Python that makes `.venv`; the first of python3, python3.14 … 3.11 by default."),

@@ -6,7 +6,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.authorship import author_of
+from pipeline.deploy.authorship import author_of, author_of_committed, author_on_local
 from pipeline.deploy.claim import Claim, nobody
 from pipeline.deploy.opening import Patience
 from pipeline.deploy.run import apply
@@ -23,22 +23,32 @@ if TYPE_CHECKING:
     from pipeline.deploy.run import Report
     from pipeline.deploy.survey import Survey
     from pipeline.environments import Environment
+    from pipeline.history.record import Author
+    from pipeline.migrations import Folder
     from pipeline.postgres.session import Session
 
     Ask = Callable[[str], str | None]
 
 
 def deploy(
-    root: Path, name: str | None, *, observer: Observer, lock_wait: float | None = None, ask: Ask = nobody
+    root: Path,
+    name: str | None,
+    *,
+    observer: Observer,
+    lock_wait: float | None = None,
+    ask: Ask = nobody,
+    uncommitted: bool = False,
 ) -> tuple[Environment, Report]:
     """Apply the committed migrations of the checkout at `root` to an environment (None: the bare DATABASE_URL).
 
     `lock_wait` is how long, in seconds, another deploy is waited for; `ask` is asked about a local database without a
-    mark. Raises as `apply` and `resolve`.
+    mark; `uncommitted` files are refused otherwise. Raises as `apply`, `author_of_committed` and `resolve`.
     """
     environment = resolve(name, root=root, tell=observer.note)
     target = local_target(root, environment, "deploy", ask) if name == LOCAL else target_of(environment)
-    return environment, _apply(root, environment, target, observer, lock_wait, "deploy")
+    folder = read_folder(root / "migrations")
+    author = author_by_environment(folder, environment, uncommitted=uncommitted)
+    return environment, _apply(folder, environment, target, author, observer, lock_wait, "deploy")
 
 
 def migrate(
@@ -47,7 +57,9 @@ def migrate(
     """Apply what is pending to the local database, which is started when it is down. Raises as `apply` and `resolve`."""
     environment = local(root, "migrate", observer)
     target = local_target(root, environment, "migrate", ask)
-    return environment, _apply(root, environment, target, observer, lock_wait, "migrate")
+    folder = read_folder(root / "migrations")
+    author = author_by_environment(folder, environment)
+    return environment, _apply(folder, environment, target, author, observer, lock_wait, "migrate")
 
 
 def roll_back(root: Path, to: str, *, observer: Observer, ask: Ask = nobody) -> tuple[Environment, Report]:
@@ -61,7 +73,7 @@ def roll_back(root: Path, to: str, *, observer: Observer, ask: Ask = nobody) -> 
             read_folder(root / "migrations"),
             to=to,
             target=local_target(root, environment, "rollback", ask),
-            author=lambda: author_of(root, os.environ),
+            author=lambda: author_of(os.environ),
             observer=observer,
         )
     return environment, report
@@ -120,15 +132,30 @@ def target_of(environment: Environment) -> Target:
     return Target(name, stack.project_id, stack.branch_id, passwords=passwords)
 
 
+def author_by_environment(
+    folder: Folder, environment: Environment, *, uncommitted: bool = False
+) -> Callable[[], Author]:
+    """What asks git who the author is, once it is needed: on any environment but the local one, of committed files only."""
+    if environment.name == LOCAL:
+        return lambda: author_on_local(folder, os.environ)
+    return lambda: author_of_committed(folder, os.environ, uncommitted=uncommitted)
+
+
 def _apply(
-    root: Path, environment: Environment, target: Target, observer: Observer, lock_wait: float | None, verb: str
+    folder: Folder,
+    environment: Environment,
+    target: Target,
+    author: Callable[[], Author],
+    observer: Observer,
+    lock_wait: float | None,
+    verb: str,
 ) -> Report:
     with as_exceptions():
         return apply(
             environment.url,
-            read_folder(root / "migrations"),
+            folder,
             target=target,
-            author=lambda: author_of(root, os.environ),
+            author=author,
             patience=Patience() if lock_wait is None else Patience(lock=lock_wait),
             observer=observer,
             verb=verb,

@@ -79,7 +79,7 @@ def apply(
 ) -> Report:
     """Apply what is pending, in order, under the lock, each file in one transaction with its record.
 
-    `author` is called only when something is pending.
+    `author` is called only when something is pending, and before anything is written: it may refuse.
 
     Raises:
         Refused: the target is not the one that was meant; nothing was changed.
@@ -103,8 +103,9 @@ def apply(
                     f"{id_} was begun here and its end is not recorded; this checkout does not have it, so nobody looks at what "
                     "it may have left: an INVALID index (\\d in psql shows it), or a partition that is half detached"
                 )
+            written_by = run.author() if plan.pending else Author()
             _prepare(run, opened)
-        applied = _run_pending(run, opened, plan)
+        applied = _run_pending(run, opened, plan, written_by)
         report = Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied))
         if not run.target.passwords or not (plan.applied or plan.pending):
             return report
@@ -174,7 +175,7 @@ def _prepare(run: Run, opened: Opened) -> None:
             raise explain(error, "the history could not be created", "Nothing was changed.") from error
 
 
-def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
+def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[AppliedNow]:
     """Run the plan's files; whatever goes wrong, find out what is applied before saying so."""
     if not plan.pending:
         return []
@@ -184,7 +185,6 @@ def _run_pending(run: Run, opened: Opened, plan: Plan) -> list[AppliedNow]:
         from pipeline.deploy.together import run_together, steps_forward
 
         run.observer.starting(len(plan.pending))
-        author = run.author()
     done: list[AppliedNow] = []
 
     def count(migration: str, milliseconds: int | None) -> None:

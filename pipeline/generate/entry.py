@@ -9,7 +9,7 @@ from chatdb.url import DatabaseURL
 from chatdb.url.invalid import InvalidDatabaseURL
 from pipeline import packages
 from pipeline.deploy import apply, look
-from pipeline.deploy.authorship import author_of
+from pipeline.deploy.authorship import author_on_local
 from pipeline.deploy.claim import nobody
 from pipeline.deploy.entry import local, local_claim, local_target, target_of
 from pipeline.deploy.signals import as_exceptions
@@ -58,7 +58,7 @@ def migrate_by_name(
             environment.url,
             folder,
             target=target,
-            author=lambda: author_of(root, os.environ),
+            author=lambda: author_on_local(folder, os.environ),
             observer=observer,
             verb="migrate",
         )

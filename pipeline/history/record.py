@@ -7,7 +7,7 @@ same file waits on its primary key before it does any work.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from pipeline.postgres.lock import KEY, TRY
 from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.migrations.files import MigrationFile
     from pipeline.migrations.pieces import Piece
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _NOW = "pg_catalog.clock_timestamp() AT TIME ZONE 'UTC'"
 _COMMENT_LENGTH = 255  # of yoyo's column
 _NAME_LENGTH = 255
+_COMMIT_LENGTH = 40
+
+# Stands in the place of a commit where none holds the file that ran.
+UNCOMMITTED = "uncommitted"
 _LONG, _LONG_BLOCK = 1000, 250  # characters of a statement, and of a DO block
 
 
@@ -36,6 +40,15 @@ class Author:
     actor: str = ""
     host: str = ""
     commit: str = ""
+    uncommitted: frozenset[str] = frozenset()  # ids of migrations that the commit does not hold as they run
+
+    def at(self, commit: str, uncommitted: Iterable[str] = ()) -> Author:
+        """The same author at a commit."""
+        return replace(self, commit=commit, uncommitted=frozenset(uncommitted))
+
+    def commit_of(self, file: MigrationFile) -> str:
+        """What is recorded of a file: the commit that holds it, UNCOMMITTED, or nothing where nobody knows."""
+        return UNCOMMITTED if file.id in self.uncommitted else self.commit[:_COMMIT_LENGTH]
 
 
 # The SQLSTATE under which the server tells which file it is at. A server keeps its answers until its buffer is full or the
@@ -76,7 +89,7 @@ def apply_sql(file: MigrationFile, author: Author, *, announced: bool = True) ->
         _announcement(file) if announced else "",
         file.forward,
         record=_record(file),
-        log=_log(file, author, "apply", _measured_comment(file.checksum, author)),
+        log=_log(file, author, "apply", _measured_comment(file, author)),
     )
 
 
@@ -104,13 +117,16 @@ def mark_sql(file: MigrationFile, author: Author, *, milliseconds: int | None = 
 
     `milliseconds` and `lsn` are how long that took and the WAL position before it, where they are known.
     """
-    notes = {"sha256": file.checksum, "commit": author.commit[:40], "ms": milliseconds, "lsn": lsn}
+    notes = {"sha256": file.checksum, "commit": author.commit_of(file), "ms": milliseconds, "lsn": lsn}
     return f"BEGIN;{_record(file)};{_log(file, author, 'apply', _comment(notes))};COMMIT;"
 
 
 def baseline_sql(missing: Sequence[MigrationFile], unverified: Sequence[MigrationFile], author: Author) -> str:
     """Record files as applied without running them; those recorded already get a log row with their checksum."""
-    logs = (_log(file, author, "mark", _comment({"sha256": file.checksum})) for file in (*missing, *unverified))
+    logs = (
+        _log(file, author, "mark", _comment({"sha256": file.checksum, "commit": author.commit_of(file)}))
+        for file in (*missing, *unverified)
+    )
     return "".join(f"{sql};" for sql in (*(_record(file) for file in missing), *logs))
 
 
@@ -230,10 +246,10 @@ def _log(file: MigrationFile, author: Author, operation: str, comment: str) -> s
     )
 
 
-def _measured_comment(checksum: str, author: Author) -> str:
+def _measured_comment(file: MigrationFile, author: Author) -> str:
     """The log row's comment as an SQL expression over the block's variables `started` and `lsn`."""
-    commit = f" commit={author.commit[:40]}" if author.commit else ""
-    return _cut(f"{literal(f'sha256={checksum}{commit} ms=')} || {_milliseconds('started')} || ' lsn=' || lsn")
+    commit = f" commit={author.commit_of(file)}" if author.commit_of(file) else ""
+    return _cut(f"{literal(f'sha256={file.checksum}{commit} ms=')} || {_milliseconds('started')} || ' lsn=' || lsn")
 
 
 def _milliseconds(since: str) -> str:

@@ -177,7 +177,8 @@ class Workspace:
         left_out = {"HTTPS_PROXY", "SSL_CERT_FILE"}
         environment = {name: value for name, value in self.environment().items() if name not in left_out}
         done = subprocess.run(
-            [sys.executable, "-m", "invoke", *arguments],
+            # this checkout's migrations may be at work, and are linked to
+            [sys.executable, "-m", "invoke", *arguments, *(["--uncommitted"] if arguments[0] == "deploy" else [])],
             cwd=self.folder,
             env={**environment, "PYTHONPATH": str(ROOT), **variables},
             stdin=subprocess.DEVNULL,

@@ -44,7 +44,9 @@ class Checkout:
         return answer
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "invoke", *arguments]
+        # its migrations are in no commit: tests/deploy/test_committed.py has those that are
+        bare = ["--uncommitted"] if arguments[0] == "deploy" and "--help" not in arguments else []
+        return [sys.executable, "-m", "invoke", *arguments, *bare]
 
     def environment(self, **variables: str) -> dict[str, str]:
         kept = {

@@ -29,6 +29,19 @@ def test_an_empty_database_gets_every_migration(checkout: Checkout) -> None:
     assert [line.split()[0] for line in answer.stderr.splitlines()] == SAMPLE_IDS
 
 
+@pytest.mark.parametrize("verb", [["deploy", "--env", "dev"], ["deploy"], ["baseline", "--through", "0005"]])
+def test_migrations_that_no_commit_holds_end_with_3_and_their_folder_is_named(
+    checkout: Checkout, db: Database, verb: list[str]
+) -> None:
+    command = [part for part in checkout.command(*verb) if part != "--uncommitted"]
+    environment = checkout.environment(GIT_CEILING_DIRECTORIES=str(checkout.path.parent))
+    answer = subprocess.run(command, cwd=checkout.path, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 3, answer.stderr
+    assert "error: nobody can tell which commit holds migrations: it is in no git checkout\n" in answer.stderr
+    assert "--uncommitted" in answer.stderr
+    assert db.applied() == []
+
+
 def test_an_up_to_date_database_gets_nothing(checkout: Checkout) -> None:
     checkout.inv("deploy")
     answer = checkout.inv("deploy", "--env", "dev")
