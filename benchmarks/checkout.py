@@ -50,3 +50,4 @@ def _link_environment(folder: Path) -> None:
             (environment / entry.name).symlink_to(entry)
     lock = (folder / "requirements.lock").read_bytes()
     (environment / "installed" / "requirements.lock").write_bytes(os.fsencode(folder.resolve()) + b"\n" + lock)
+    (environment / "installed" / "ready").touch()  # else ./inv prepares it again before each run

@@ -12,7 +12,7 @@ from pipeline.deploy.signals import RERUN, SignalReceived, standing
 from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
 from pipeline.history import CREATE, READ, parse_history
-from pipeline.history.record import Author
+from pipeline.history.record import FLUSH, Author
 from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
 from pipeline.postgres.session import ConnectionLost, ServerError
@@ -231,6 +231,8 @@ def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLo
         again = _open(run)
         with again.session:
             applied = again.history.applied
+            if applied:
+                again.session.run(FLUSH)
             left = _look_after_loss(plan, again)
     except SignalReceived as signal:
         raise Interrupted(
@@ -273,7 +275,7 @@ def ask(session: Session, done: Sequence[AppliedNow]) -> set[str] | None:
     try:
         if session.in_transaction:  # of the file that was cancelled
             session.run("ROLLBACK")
-        return set(parse_history([result.rows for result in session.run(READ)]).applied)
+        return set(parse_history([result.rows for result in session.run(FLUSH + READ)[1:]]).applied)
     except (PipelineError, SignalReceived):
         return None
 

@@ -72,6 +72,11 @@ _FORGET_ALL = f"EXECUTE {literal(_FORGET)}; {_LOCKS}"
 # Behind a file that failed, and behind a statement outside a transaction: a session as new, with the deploy's lock alone.
 CLEAN = f"DO $clean$ BEGIN {_FORGET_ALL}END $clean$;"
 
+# A commit that is on the disk as soon as the next one that waits is. Behind the file's own statements, which have no say in it.
+COMMIT_WITHOUT_WAITING = "SET LOCAL synchronous_commit = off;COMMIT;"
+# Waits until every commit before it is on the disk: locking a row writes, and changes nothing.
+FLUSH = f"SELECT 1 FROM {SCHEMA}._yoyo_version FOR UPDATE;"
+
 # The SQLSTATE of a file that was not begun, because a rival has the deploy's lock.
 LOCK_LOST = "MG002"
 _KEEP_LOCK = (
@@ -81,7 +86,7 @@ _KEEP_LOCK = (
 
 
 def apply_sql(file: MigrationFile, author: Author, *, announced: bool = True) -> str:
-    """BEGIN, the record, the file's text, a clean session for the next file, the log row, COMMIT.
+    """BEGIN, the record, the file's text, a clean session for the next file, the log row. The COMMIT is the caller's.
 
     `announced`: the server says that it is at this file, and with that sends the answers of those before it.
     """
@@ -167,7 +172,7 @@ def _transaction(announcement: str, script: Script, *, record: str, log: str) ->
         f"piece text; bodies text; BEGIN {_KEEP_LOCK}{announcement}{_execution(script)}"
         f"{_FORGET_ALL}{log}; END"
     )
-    return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};COMMIT;"
+    return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};"
 
 
 def _execution(script: Script) -> str:

@@ -32,6 +32,8 @@ _TRANSACTION_CONTROL = {"BEGIN", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOIN
 _HARMLESS = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "SELECT", "WITH", "GRANT", "REVOKE", "COMMENT", "DO"}
 )
+_TOLD_BY_THEIR_HEAD = frozenset({"CREATE", "DROP"})  # by their first words, CONCURRENTLY among them
+_HEAD = 6
 _STRINGS_SETTING = "standard_conforming_strings"
 _AS_READ = frozenset({"ON", "'ON'", "TRUE", "'TRUE'", "1", "'1'", "DEFAULT"})
 
@@ -240,7 +242,7 @@ def _breaks_the_transaction(statement: Statement) -> tuple[str, str] | None:
         return SELECT_INTO if selects_into(statement.words) else None
     if statement.first_word in _HARMLESS:
         return None
-    words = statement.words
+    words = statement.head(_HEAD) if statement.first_word in _TOLD_BY_THEIR_HEAD else statement.words
     first, rest = words[0], words[1:]
     misplaced = out_of_place(words)
     if misplaced is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -133,6 +134,10 @@ class Statement:
     def words(self) -> tuple[str, ...]:
         """Every token in upper case where it is a keyword or a bare name: what rules match against."""
         return tuple(token.upper for token in self.tokens)
+
+    def head(self, number: int) -> tuple[str, ...]:
+        """So many of `words`, without taking the whole statement apart."""
+        return tuple(islice((each.upper for each in tokens(self.text) if each.kind != "comment"), number))
 
     @property
     def first_word(self) -> str:
