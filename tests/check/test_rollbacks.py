@@ -273,3 +273,16 @@ def test_a_role_that_another_shadow_changes_at_this_moment_is_waited_for(
         finally:
             other.execute(f"DROP ROLE {role}")
             other.commit()
+
+
+def test_a_partition_that_is_detached_without_a_lock_keeps_a_check_which_its_rollback_takes_away(
+    tmp_path: Path, database: DatabaseURL
+) -> None:
+    ground = "CREATE TABLE p (a int NOT NULL) PARTITION BY LIST (a); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);"
+    detach = "-- transactional: false\nALTER TABLE p DETACH PARTITION p1 CONCURRENTLY;"
+    attach = "ALTER TABLE p ATTACH PARTITION p1 FOR VALUES IN (1);"
+    files = [
+        ("ground", ground, "DROP TABLE p;"),
+        ("detach", detach, f"{attach} ALTER TABLE p1 DROP CONSTRAINT p1_a_check;"),
+    ]
+    assert names(tmp_path, files, database) == []
