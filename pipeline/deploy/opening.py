@@ -19,7 +19,7 @@ from pipeline.roles.reading import Fact, parse_facts, read_facts_sql
 from pipeline.services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from chatdb.url import DatabaseURL
     from pipeline.deploy.observer import Observer
@@ -53,11 +53,18 @@ class Patience:
 
 
 def open_locked(
-    url: DatabaseURL, *, application: str, patience: Patience, observer: Observer, roles: Iterable[str] = ()
+    url: DatabaseURL,
+    *,
+    application: str,
+    patience: Patience,
+    observer: Observer,
+    roles: Iterable[str] = (),
+    before_lock: Callable[[History], None] | None = None,
 ) -> Opened:
     """Connect, get the lock, and read the history under it: one round trip when nobody else has the lock.
 
-    `roles` are those that the server is asked about in the same query.
+    `roles` are those that the server is asked about in the same query. `before_lock` is for work that takes long: with it
+    the history is read once more, without the lock, and handed to it.
 
     Raises:
         BehindPooler: the connection goes through a pooler; no lock was tried.
@@ -66,6 +73,8 @@ def open_locked(
     """
     session = _open(url, application, patience, observer)
     try:
+        if before_lock is not None:
+            before_lock(_look(session, lock=False, roles=())[0].history)
         return _wait_for_lock(session, patience, observer, tuple(roles))
     except BaseException:
         session.close()

@@ -15,6 +15,7 @@ from pipeline.history import CREATE, READ, parse_history
 from pipeline.history.record import FLUSH, Author
 from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
+from pipeline.migrations.plan import has_large, read_large
 from pipeline.postgres.session import ConnectionLost, ServerError
 from pipeline.services import RUNTIME_ROLES
 
@@ -90,7 +91,8 @@ def apply(
     """
     run = Run(url, target or Target(), author, patience or Patience(), observer or Observer(), verb)
     with standing("nothing of this run is applied."):
-        opened = _open(run)
+        ahead = (lambda history: read_large(folder, history.applied)) if has_large(folder) else None
+        opened = _open(run, ahead)
     with opened.session:
         with standing("nothing of this run is applied."):
             check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
@@ -153,13 +155,14 @@ def look(
     return View(opened.session.shown_as, opened.identity, opened.history, opened.facts)
 
 
-def _open(run: Run) -> Opened:
+def _open(run: Run, before_lock: Callable[[History], None] | None = None) -> Opened:
     return open_locked(
         run.url,
         application=run.application,
         patience=run.patience,
         observer=run.observer,
         roles=run.target.passwords,
+        before_lock=before_lock,
     )
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from pipeline.errors import InvalidPlan, MigrationFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pipeline.migrations.files import Folder, MigrationFile
+
+_LARGE = 1 << 18  # bytes: 10 ms of reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,16 @@ def in_order_of_application(applied: Iterable[Applied]) -> list[Applied]:
 
 def _edited(file: MigrationFile, applied: Applied | None) -> bool:
     return applied is not None and applied.checksum not in {"", file.checksum}
+
+
+def has_large(folder: Folder) -> bool:
+    """Whether a file of the folder takes so long to take apart that nobody should wait for it under the lock."""
+    return any(len(file.data) > _LARGE for file in folder.files)
+
+
+def read_large(folder: Folder, applied: Collection[str]) -> None:
+    """Take the large pending files apart, ahead of the plan, which tells their faults."""
+    _text_faults([file for file in folder.files if file.id not in applied and len(file.data) > _LARGE])
 
 
 def _text_faults(pending: Sequence[MigrationFile]) -> list[MigrationFileError]:

@@ -57,6 +57,7 @@ _RUN = re.compile(
     rf"|/(?!\*)|-(?!-)|[\x01-\x08\x0e-\x1f!#%&*+,.:<=>?@\[\\\]^`{{|}}~\x7f])){{0,200}}",
     re.DOTALL,
 )
+_WORD = re.compile(_NAME)
 _BLANKS = re.compile(_BLANK)
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 _LEFT_OPEN = {"open_string": "string", "open_quoted": "quoted identifier"}
@@ -139,10 +140,11 @@ class Statement:
         """So many of `words`, without taking the whole statement apart."""
         return tuple(islice((each.upper for each in tokens(self.text) if each.kind != "comment"), number))
 
-    @property
+    @cached_property
     def first_word(self) -> str:
-        """The first of `words`, without taking the whole statement apart."""
-        return next(tokens(self.text)).upper
+        """The word in upper case that the statement begins with, or the character that is no word's."""
+        word = _WORD.match(self.text)
+        return self.text[0] if word is None else word.group().translate(_UPPER)
 
 
 def tokens(text: str) -> Iterator[Token]:

@@ -130,3 +130,22 @@ def test_a_rival_that_does_not_ask_for_the_lock_is_met_at_the_record_before_any_
     assert db.value("SELECT to_regclass('both_of_us')") is None
     assert db.value("SELECT is_called FROM worked") is False
     assert apply(db.url, folder.read()).already == 2
+
+
+def test_a_large_file_is_read_before_the_lock(db: Database, folder: FolderBuilder) -> None:
+    text = "".join(f"INSERT INTO t VALUES ({row}, 'it''s row {row}');\n" for row in range(10_000))
+    read = (
+        folder.write("0001_large", f"CREATE TABLE t (id int, label text);\n{text}")
+        .write("0002_small", "SELECT 1;")
+        .read()
+    )
+    with open_session(db.url, application_name="other") as other:
+        other.run(f"SELECT pg_advisory_lock({KEY})")
+        with pytest.raises(TimedOut):
+            apply(db.url, read, patience=Patience(lock=0.0))
+    assert ["forward" in vars(file) for file in read.files] == [True, False]
+    apply(db.url, read)
+    assert db.value("SELECT count(*) FROM t") == 10_000
+    again = folder.read()
+    apply(db.url, again)
+    assert ["forward" in vars(file) for file in again.files] == [False, False]
