@@ -1,4 +1,4 @@
-"""python -m benchmarks [--repeat N] [--json] [case …]: the runner beside psql and stock yoyo."""
+"""python -m benchmarks [--repeat N] [--json] [case …]: the runner beside psql, stock yoyo and node-pg-migrate (if on PATH)."""
 
 from __future__ import annotations
 

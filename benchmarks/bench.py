@@ -15,7 +15,7 @@ from benchmarks.checkout import make_checkout
 from benchmarks.link import CountedLink
 from benchmarks.process import run
 from benchmarks.server import running_server
-from benchmarks.tools import NAMES, Tool
+from benchmarks.tools import Tool, found
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class _Bench:
         self._links = links
         self._limits = limits
         self._tell = tell
-        self._tools = [Tool(name) for name in NAMES]
+        self._tools = [Tool(name) for name in found()]
         self._kept: dict[Name, DatabaseURL] = {}
 
     def rows(self, case: Case) -> list[Row]:

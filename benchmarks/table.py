@@ -24,7 +24,7 @@ def show(rows: Sequence[Row], *, as_json: bool) -> None:
 def table(rows: Sequence[Row]) -> str:
     """One line for each case and link; wall times are medians, as ratios to psql's and for ./inv to yoyo's as well."""
     heads = (
-        "case", "link", "psql ms", "inv ms", "inv/psql", "yoyo/psql", "inv/yoyo", "best",
+        "case", "link", "psql ms", "inv ms", "inv/psql", "yoyo/psql", "npm/psql", "inv/yoyo", "best",
         "waits", "connections", "statements", "peak MiB",
     )  # fmt: skip
     lines = [heads, *(_line(row) for row in rows)]
@@ -35,7 +35,9 @@ def table(rows: Sequence[Row]) -> str:
 
 _LEGEND = """\
 waits, connections, statements and peak are psql/inv/yoyo. best: inv/psql by the fastest runs instead of the medians.
-From zero psql runs one script in one transaction and records nothing; inv and yoyo commit and record each file."""
+npm is node-pg-migrate, where it is on PATH.
+From zero psql runs one script in one transaction and records nothing; node-pg-migrate records each file and commits them all
+at once; inv and yoyo commit and record each file."""
 
 
 def document(rows: Sequence[Row]) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def _line(row: Row) -> tuple[str, ...]:
         _each(row, "inv", lambda tool: f"{tool.wall * 1000:.0f}"),
         _ratio(row, "inv", "psql"),
         _ratio(row, "yoyo", "psql"),
+        _ratio(row, "node-pg-migrate", "psql"),
         _ratio(row, "inv", "yoyo"),
         _ratio(row, "inv", "psql", lambda tool: tool.fastest),
         _all(row, lambda tool: str(tool.traffic.waits if tool.traffic else "-")),
