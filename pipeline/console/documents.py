@@ -44,6 +44,7 @@ def plan_document(environment: str | None, survey: Survey) -> Document:
         "server": server_document(survey.server, survey.identity),
         "already_applied": len(survey.plan.applied),
         "pending": [_pending(file) for file in survey.plan.pending],
+        "warnings": list(survey.warnings),
         "faults": _faults(survey),
     }
 
@@ -62,6 +63,7 @@ def status_document(environment: str | None, survey: Survey) -> Document:
         "out_of_order": list(survey.plan.out_of_order),
         "unfinished": sorted(survey.history.unfinished),
         "roles": [_deviation(each) for each in survey.roles],
+        "warnings": list(survey.warnings),
         "faults": _faults(survey),
     }
 

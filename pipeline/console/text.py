@@ -61,6 +61,7 @@ def show_plan(survey: Survey) -> None:
     say(f"{_server(survey.server, survey.identity)}: {counted(len(survey.plan.pending))} to apply")
     for file in survey.plan.pending:
         _show_file(file)
+    _show_warnings(survey)
 
 
 def show_status(survey: Survey) -> None:
@@ -84,6 +85,12 @@ def show_status(survey: Survey) -> None:
         say(f"  {'role' if deviation.role else 'setting':9} {deviation}")
     verdict = "not deployable" if survey.plan.faults else "deployable" if survey.plan.pending else "up to date"
     say(f"{len(survey.plan.applied)} applied, {len(survey.plan.pending)} pending: {verdict}")
+    _show_warnings(survey)
+
+
+def _show_warnings(survey: Survey) -> None:
+    for warning in survey.warnings:
+        say(f"note: {warning}")
 
 
 def _show_file(file: MigrationFile) -> None:

@@ -95,4 +95,7 @@ def _hint(error: ServerError) -> str:
 def _remedy(error: ServerError) -> str:
     if error.sqlstate == _NOT_IN_A_TRANSACTION:
         return remedy_at_run_time(error.fields.get("message", ""))
-    return "Correct the file (it was not applied, so it may be edited), and run it again."
+    return (
+        "If no other environment has it applied, correct the file and run it again. If one has, leave the file as it is, and "
+        "put right what it stumbled over (docs/a-bad-migration.md)."
+    )

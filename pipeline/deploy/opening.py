@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from pipeline.deploy.notices import Notices
 from pipeline.errors import BehindPooler, TimedOut
 from pipeline.history import READ, History, parse_history
+from pipeline.history.finding import FOUND, incomplete
 from pipeline.postgres.connect import UnsupportedStartupParameter, open_session, where
 from pipeline.postgres.identity import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.lock import TRY, Holder, find_holder
@@ -152,7 +153,7 @@ def _look(session: Session, *, lock: bool, roles: Sequence[str]) -> tuple[Opened
     attempt = f"CASE WHEN {direct} THEN {TRY} END" if lock else direct
     try:
         about_roles = f"{read_facts_sql(roles)};" if roles else ""
-        results = session.run(f"SELECT {attempt}, {COLUMNS};{about_roles}{READ}")
+        results = session.run(f"SELECT {attempt}, {FOUND}, {COLUMNS};{about_roles}{READ}")
         history = parse_history([result.rows for result in results[2 if roles else 1 :]])
     except ServerError as error:
         if error.sqlstate != _UNDEFINED_TABLE or not error.results:
@@ -161,9 +162,12 @@ def _look(session: Session, *, lock: bool, roles: Sequence[str]) -> tuple[Opened
             raise explain(error, "the history could not be read", "Nothing was changed.") from error
         # no history yet; the lock, if got, is the session's and outlives the failed query
         results, history = list(error.results), History()
-    got, *identity = results[0].rows[0]
+    got, has_schema, tables, other_table, *identity = results[0].rows[0]
     if got is None or (not lock and got == "f"):
         raise _behind_pooler(session.shown_as)
+    if has_schema == "t" and not history.exists:
+        raise incomplete(tables or "", session.shown_as)
+    history = replace(history, other_table=other_table or "")
     facts = parse_facts(results[1].rows) if roles and len(results) > 1 else ()
     return Opened(session, parse_identity(identity), history, facts), got == "t"
 

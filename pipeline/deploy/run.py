@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
+from pipeline.deploy.doubts import doubts, remedy_without_history
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
 from pipeline.deploy.signals import RERUN, SignalReceived, standing
@@ -105,6 +106,8 @@ def apply(
                     f"{id_} was begun here and its end is not recorded; this checkout does not have it, so nobody looks at what "
                     "it may have left: an INVALID index (\\d in psql shows it), or a partition that is half detached"
                 )
+            for doubt in doubts(opened.history, plan):
+                run.observer.note(doubt)
             written_by = run.author() if plan.pending else Author()
             _prepare(run, opened)
         applied = _run_pending(run, opened, plan, written_by)
@@ -211,6 +214,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[A
         ) from None
     except PipelineError as error:
         error.message = f"{error.message}\n{_standing(plan, {each.id for each in done})}"
+        error.remedy = remedy_without_history(opened.history, error) or error.remedy
         raise
     return done
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.activation import refused_passwords
+from pipeline.deploy.doubts import doubts
 from pipeline.deploy.run import look
 from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
@@ -36,6 +37,11 @@ class Survey:
     def begun_elsewhere(self) -> tuple[str, ...]:
         """Non-transactional files that were begun, whose end nobody recorded, and which the checkout does not have."""
         return tuple(sorted(self.history.unfinished.keys() - {file.id for file in self.plan.pending}))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What nobody can tell from this history."""
+        return doubts(self.history, self.plan)
 
     def raise_faults(self) -> None:
         """Raise InvalidPlan when a deploy would refuse to run."""

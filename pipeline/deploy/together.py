@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.failure import explain_file, gave_up, lock_given_away
@@ -161,7 +162,9 @@ def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
 def _failed(error: ServerError, step: Step) -> DatabaseFailed:
     if error.sqlstate == _UNIQUE_VIOLATION and "_yoyo_migration_pkey" in error.message:
         return DatabaseFailed(
-            f"{step.id} was recorded by somebody else while this run had the lock",
-            remedy="Is stock yoyo, or a file that gives locks away, at work on the same database? Run it again.",
+            f"{step.id} is recorded already, by its hash: by somebody else during this run, or in a row with another id",
+            remedy="Is stock yoyo, or a file that gives locks away, at work on the same database? Run it again. If it stays, "
+            "look: SELECT * FROM migration_history._yoyo_migration "
+            f"WHERE migration_hash = '{sha256(step.id.encode()).hexdigest()}'",
         )
     return explain_file(error, step.script)

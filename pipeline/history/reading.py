@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, Refused
 from pipeline.history.tables import SCHEMA, YOYO_VERSION
 from pipeline.migrations.plan import Applied
 
@@ -83,6 +83,7 @@ class History:
     unfinished: dict[str, Unfinished] = field(default_factory=dict)
     marker: Marker | None = None
     passwords: tuple[RolePassword, ...] = ()
+    other_table: str = ""  # a table that is not the history's, or empty where there is none
 
 
 def parse_history(results: Sequence[Sequence[Row]]) -> History:
@@ -90,6 +91,7 @@ def parse_history(results: Sequence[Sequence[Row]]) -> History:
 
     Raises:
         ConfigurationError: the tables are those of another version of yoyo.
+        Refused: they have no version at all.
     """
     versions, migrations, markers, passwords = results
     _check_version(versions[0][0])
@@ -148,6 +150,13 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def _check_version(version: str | None) -> None:
+    if version is None:
+        raise Refused(
+            f"the history is incomplete: {SCHEMA}._yoyo_version has no row",
+            remedy="Nothing was changed. Was the schema restored without its rows? Then restore those too: they say what is "
+            "applied. If only this one is missing, as the owner: "
+            f"INSERT INTO {SCHEMA}._yoyo_version VALUES ({YOYO_VERSION})",
+        )
     if version != str(YOYO_VERSION):
         raise ConfigurationError(
             f"the history tables are of yoyo's schema version {version}, and this repository knows {YOYO_VERSION}",

@@ -13,7 +13,7 @@ YOYO_TABLES = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
 # yoyo asserts that the version is one that it knows: 2 since yoyo 6.
 YOYO_VERSION = 2
 
-_YOYO = f"""
+YOYO = f"""
 CREATE TABLE {SCHEMA}._yoyo_migration (
     migration_hash varchar(64) PRIMARY KEY,
     migration_id varchar(255),
@@ -66,4 +66,4 @@ REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
 """
 
 # All or nothing: several statements in one query are one transaction.
-CREATE = CREATE_SCHEMA + _YOYO + OURS
+CREATE = CREATE_SCHEMA + YOYO + OURS

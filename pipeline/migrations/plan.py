@@ -131,6 +131,12 @@ def _edited_fault(file: MigrationFile) -> MigrationFileError:
 
 
 def _missing_fault(folder: Folder, id_: str) -> InvalidPlan:
+    if not id_:
+        return InvalidPlan(
+            "the history has a record without a migration's id",
+            where="migration_history._yoyo_migration",
+            remedy="Its migration_hash is the SHA-256 of the id. As the owner, UPDATE its migration_id, or DELETE the record.",
+        )
     return MigrationFileError(
         "it is applied in the database, but the file is missing",
         where=f"{folder.path}/{id_}.sql",

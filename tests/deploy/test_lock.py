@@ -125,7 +125,7 @@ def test_a_rival_that_does_not_ask_for_the_lock_is_met_at_the_record_before_any_
                 assert (migration, seconds > 0) == ("0002_both", True), why
                 rival.execute("COMMIT")
 
-        with pytest.raises(DatabaseFailed, match="0002_both was recorded by somebody else"):
+        with pytest.raises(DatabaseFailed, match="0002_both is recorded already, by its hash: by somebody else"):
             apply(db.url, folder.read(), observer=Committing())
     assert db.value("SELECT to_regclass('both_of_us')") is None
     assert db.value("SELECT is_called FROM worked") is False
