@@ -18,16 +18,14 @@ if TYPE_CHECKING:
     from chatdb.database import Database, Row
 
 _DECIDE = """
-WITH seen AS MATERIALIZED (
-    SELECT "id", xmin AS version FROM "Thread" WHERE "id" = $1
-), turn AS (
-    UPDATE "Thread" AS thread SET "activeScopeKeys" = CASE
-        WHEN NOT $3 THEN array_remove(thread."activeScopeKeys", $2)
-        WHEN $2 = ANY (thread."activeScopeKeys") THEN thread."activeScopeKeys"
-        ELSE array_append(thread."activeScopeKeys", $2)
+WITH turn AS (
+    UPDATE "Thread" SET "activeScopeKeys" = CASE
+        WHEN NOT $3 THEN array_remove("activeScopeKeys", $2)
+        WHEN $2 = ANY ("activeScopeKeys") THEN "activeScopeKeys"
+        ELSE array_append("activeScopeKeys", $2)
     END
-    FROM seen WHERE thread."id" = seen."id" AND thread.xmin = seen.version
-    RETURNING thread."id"
+    WHERE "id" = $1 AND xmin = (SELECT xmin FROM "Thread" WHERE "id" = $1)
+    RETURNING "id"
 )
 INSERT INTO "ScopeConsent" ("threadId", "scopeKey", "granted", "createdAt")
 SELECT turn."id", $2, $3, greatest(

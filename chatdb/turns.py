@@ -1,8 +1,8 @@
 """Writers of one thread take turns, so that what they write has an order.
 
-Each statement that writes in order begins with the same two steps. `seen` reads the thread's row and its version, which
-is xmin. `turn` updates that row, for which it waits while another writer has it, and only if the version is still
-the one that was seen.
+Each statement that writes in order begins with `turn`: it updates the thread's row, for which it waits while another
+writer has it, and only if the row's version, xmin, is the one that the statement's snapshot sees. After a wait PostgreSQL
+looks at the condition again, with the newer version of the row and the version that the snapshot saw.
 
 When another writer came first, `turn` is empty and the statement writes nothing: its snapshot may be older than that
 writer's rows, so it could not tell which instant comes after them. It is then run again behind a lock on the thread's
