@@ -14,6 +14,7 @@ from pipeline.generate.losses import loss_of
 from pipeline.generate.merging import merged
 from pipeline.generate.numbering import carried_on
 from pipeline.generate.ordering import ordered
+from pipeline.generate.partitions import late_partitioned_constraint, late_partitioned_index, with_partitions
 from pipeline.generate.parts import Arrangement, Part, Piece
 from pipeline.generate.rewriting import doubt_about, rewritten
 from pipeline.lint.source import created_table
@@ -33,7 +34,7 @@ def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool
 
     Without `careful` they stay in the differ's order and in as few files as it allows.
     """
-    complete = carried_on(merged(ordered(steps), before), before, after)
+    complete = carried_on(with_partitions(merged(ordered(steps), before), before, after), before, after)
     read = [(step, statements(step.sql)[0]) for step in complete]
     writer = _Writer(before, _new_tables(statement for _, statement in read), careful=careful)
     everything = [statement for _, statement in read]
@@ -43,7 +44,7 @@ def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool
             writer.commit()
         if loss := loss_of(step, statement, before):
             writer.losses.append(loss)
-        late = _late(statement, before, writer.new_tables, everything, keyed) if careful else None
+        late = _late(statement, before, after, writer.new_tables, everything, keyed) if careful else None
         writer.take(statement, late, step)
     return writer.done()
 
@@ -51,6 +52,7 @@ def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool
 def _late(
     statement: Statement,
     before: Facts,
+    after: Facts,
     new_tables: frozenset[str],
     everything: Sequence[Statement],
     keyed: frozenset[str],
@@ -58,6 +60,8 @@ def _late(
     """How to do it without stopping writers, or None where it does not stop any."""
     return (
         late_index(statement, before, new_tables, everything)
+        or late_partitioned_index(statement, before, after)
+        or late_partitioned_constraint(statement, before, after)
         or late_constraint(statement, before, new_tables, keyed)
         or late_not_null(statement, before, new_tables)
     )
@@ -94,7 +98,7 @@ class _Writer:
             self._outside += late.outside
             self._behind += late.behind
             self._last += late.last
-            self._late_names.add(late.name)
+            self._late_names |= {late.name, late.name.rpartition(".")[2]}
             return
         if doubt := doubt_about(statement, self.before, self.new_tables):
             self._doubts.append(doubt)

@@ -35,9 +35,11 @@ def late_constraint(
 ) -> Late | None:
     """Treat ADD CONSTRAINT and DROP CONSTRAINT on a table that was there before. `keyed` are those that get a key."""
     table, clauses = altered_table(statement)
-    if len(clauses) != 1 or table in new_tables or not before.takes_rows(table):
+    if len(clauses) != 1 or table in new_tables or not _is_in_use(table, before):
         return None
     clause = clauses[0]
+    if before.is_partitioned(table):
+        return _check(table, clause)
     if clause.take("DROP", "CONSTRAINT"):
         return _dropped_late(table, clause.name(), before, keyed)
     if kind := _key_of(clause):
@@ -47,12 +49,31 @@ def late_constraint(
     name, definition = clause.name(), clause.rest_text
     if not clause.take_any("FOREIGN KEY", "CHECK") or statement.words[-2:] == ("NOT", "VALID"):
         return None
+    late = _validated_later(table, name, definition)
+    if _referenced(definition) in keyed:
+        return Late(late.name, behind=late.now, last=late.behind)
+    return late
+
+
+def _is_in_use(table: str, before: Facts) -> bool:
+    return before.takes_rows(table) or before.is_partitioned(table)
+
+
+def _check(table: str, clause: Phrase) -> Late | None:
+    """A check on a partitioned table; its other constraints are for `partitions`."""
+    if not clause.take("ADD", "CONSTRAINT"):
+        return None
+    name, definition = clause.name(), clause.rest_text
+    if not clause.take("CHECK") or clause.statement.words[-2:] == ("NOT", "VALID"):
+        return None
+    return _validated_later(table, name, definition)
+
+
+def _validated_later(table: str, name: str, definition: str) -> Late:
     added = spelled(_added(table, name, f"{definition} NOT VALID"))
     validated = f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}"
     first = Piece(added, _NOT_VALID, undo=(_dropped(table, name),))
     then = Piece(validated, _VALIDATED, undo=(_dropped(table, name), added))
-    if _referenced(definition) in keyed:
-        return Late(f"{table} {name}", behind=(first,), last=(then,))
     return Late(f"{table} {name}", now=(first,), behind=(then,))  # it is there at once: nothing has to wait for it
 
 
@@ -87,7 +108,7 @@ def _referenced(definition: str) -> str:
 def late_not_null(statement: Statement, before: Facts, new_tables: frozenset[str]) -> Late | None:
     """Treat SET NOT NULL on a column that was there before."""
     table, clauses = altered_table(statement)
-    if len(clauses) != 1 or table in new_tables or not before.takes_rows(table):
+    if len(clauses) != 1 or table in new_tables or not _is_in_use(table, before):
         return None
     clause = clauses[0]
     if not clause.take("ALTER", "COLUMN"):

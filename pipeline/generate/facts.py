@@ -25,7 +25,8 @@ SELECT {_NAME.format("c.relname")}, c.relkind,
  ORDER BY 1, a.attnum
 """
 _INDEXES = f"""
-SELECT {_NAME.format("c.relname")}, {_NAME.format("t.relname")}, pg_get_indexdef(c.oid), coalesce(k.conname, '')
+SELECT {_NAME.format("c.relname")}, {_NAME.format("t.relname")}, pg_get_indexdef(c.oid), coalesce(k.conname, ''),
+       (SELECT {_NAME.format("p.relname")} FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhparent WHERE h.inhrelid = c.oid)
   FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.contype IN ('p', 'u', 'x')
@@ -35,6 +36,12 @@ _CONSTRAINTS = f"""
 SELECT {_NAME.format("c.relname")}, k.conname, pg_get_constraintdef(k.oid)
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE k.conparentid = 0 AND k.coninhcount = 0 AND k.contype <> 't' AND {_OURS}
+"""
+_PARTITIONS = f"""
+SELECT {_NAME.format("c.relname")}, (SELECT {_NAME.format("c.relname").replace("n.", "o.")}
+    FROM pg_class c JOIN pg_namespace o ON o.oid = c.relnamespace WHERE c.oid = h.inhparent)
+  FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relispartition AND c.relkind IN ('r', 'p') AND {_OURS}
 """
 _SEQUENCES = f"""
 SELECT {_NAME.format("s.relname")}, {_NAME.format("t.relname")}
@@ -129,6 +136,10 @@ class Facts:
 
     tables: dict[str, Table] = field(default_factory=dict)
     indexes: dict[str, Index] = field(default_factory=dict)
+    partitions: dict[str, str] = field(
+        default_factory=dict
+    )  # of partitioned tables -> the table that they are a part of
+    index_parents: dict[str, str] = field(default_factory=dict)  # of partitions' indexes
     constraints: dict[tuple[str, str], str] = field(default_factory=dict)  # (table, name) -> definition
     sequences: dict[str, str] = field(default_factory=dict)  # of serial columns -> table
     counters: dict[tuple[str, str], Counter] = field(default_factory=dict)  # (table, column)
@@ -144,6 +155,15 @@ class Facts:
         """Whether it is a table that holds rows itself."""
         return name in self.tables and self.tables[name].kind in {"r", "m"}
 
+    def is_partitioned(self, name: str) -> bool:
+        """Whether it is a table whose rows are in its partitions."""
+        return name in self.tables and self.tables[name].kind == "p"
+
+    def parts_of(self, name: str) -> list[str]:
+        """The partitions of a table that hold rows themselves, at any depth."""
+        below = [child for child, parent in sorted(self.partitions.items()) if parent == name]
+        return [leaf for child in below for leaf in (self.parts_of(child) if self.is_partitioned(child) else [child])]
+
 
 def read_facts(url: DatabaseURL) -> Facts:
     """Read the facts of a database."""
@@ -152,6 +172,7 @@ def read_facts(url: DatabaseURL) -> Facts:
             _COLUMNS,
             _INDEXES,
             _CONSTRAINTS,
+            _PARTITIONS,
             _SEQUENCES,
             _COUNTERS,
             _ENUMS,
@@ -160,7 +181,7 @@ def read_facts(url: DatabaseURL) -> Facts:
             _ROLES,
             _ALL_ROLES,
         )
-        columns, indexes, constraints, sequences, counters, labels, others, schemas, runtime, roles = (
+        columns, indexes, constraints, partitions, sequences, counters, labels, others, schemas, runtime, roles = (
             result.rows for result in session.run(";".join(queries))
         )
     tables: dict[str, Table] = {}
@@ -174,6 +195,8 @@ def read_facts(url: DatabaseURL) -> Facts:
     return Facts(
         tables=tables,
         indexes={str(row[0]): Index(str(row[1]), str(row[2]), str(row[3])) for row in indexes},
+        partitions={str(row[0]): str(row[1]) for row in partitions},
+        index_parents={str(row[0]): row[4] for row in indexes if row[4] is not None},
         constraints={(str(row[0]), str(row[1])): str(row[2]) for row in constraints},
         enums=enums,
         counters={

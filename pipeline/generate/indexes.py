@@ -40,6 +40,8 @@ def late_index(
     table = phrase.name()
     if table in new_tables or not before.takes_rows(table):
         return None
+    schema, dot, _ = table.rpartition(".")
+    name = f"{schema}{dot}{name}"  # an index stands in its table's schema
     if _is_replaced(name, before, everything):
         return _replaced(statement.text, name, before, unique=unique)
     sql = concurrently(statement.text, unique=unique)
@@ -59,7 +61,7 @@ def _is_replaced(name: str, before: Facts, everything: Sequence[Statement]) -> b
         return False
     if _goes_with_its_table(index.table, everything):
         return False
-    done = {(words[0], _name_of(statement)) for statement in everything if (words := statement.words)}
+    done = {(statement.words[0], _name_of(statement)) for statement in everything}
     return {("DROP", name), ("CREATE", name)} <= done
 
 
@@ -68,7 +70,14 @@ def _name_of(statement: Statement) -> str:
     phrase = Phrase(statement)
     verb = phrase.take_any("DROP", "CREATE")
     phrase.take("UNIQUE")
-    return phrase.name() if verb and phrase.take("INDEX") else ""
+    if not verb or not phrase.take("INDEX"):
+        return ""
+    name = phrase.name()
+    if verb == "CREATE" and phrase.take("ON"):
+        phrase.take("ONLY")
+        schema, dot, _ = phrase.name().rpartition(".")
+        return f"{schema}{dot}{name}"
+    return name
 
 
 def _replaced(definition: str, name: str, before: Facts, *, unique: bool) -> Late:

@@ -60,8 +60,8 @@ def following_renames(before: Facts, desired: Facts) -> list[Piece]:
     indexes = _pairs(_loose_indexes(before, desired), _loose_indexes(desired, before))
     for _, old, new in indexes:
         sql, undo = (
-            f"ALTER INDEX {quoted(old)} RENAME TO {quoted(new)}",
-            f"ALTER INDEX {quoted(new)} RENAME TO {quoted(old)}",
+            f"ALTER INDEX {quoted(old)} RENAME TO {quoted(_bare(new))}",
+            f"ALTER INDEX {quoted(new)} RENAME TO {quoted(_bare(old))}",
         )
         pieces.append(Piece(sql, undo=(undo,), is_rename=True))
     return pieces

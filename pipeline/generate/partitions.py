@@ -1,0 +1,191 @@
+"""Indexes and constraints of partitioned tables: each partition gets its own first, and the whole takes them over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pipeline.generate.difference import Step
+from pipeline.generate.indexes import concurrently
+from pipeline.generate.parts import Late, Piece
+from pipeline.generate.spelling import quoted, spelled
+from pipeline.lint.phrase import Phrase, altered_table
+from pipeline.migrations.sql_text import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.generate.facts import Facts
+    from pipeline.migrations.sql_text import Statement
+
+_ONLY = "The index of the whole is not used yet: it comes into force when each partition has its own."
+_PART = "The index of one partition, built while services go on writing."
+_NEW_ROWS = "New rows are checked from here on. Those that are there follow in a later file, without stopping writers."
+_VALIDATED = "Reads all rows, under a lock that lets services read and write."
+_FOREIGN_KEY_RULES = ("adding-foreign-key-constraint", "constraint-missing-not-valid")
+_KEY_RULES = ("disallowed-unique-constraint", "constraint-missing-not-valid", "adding-serial-primary-key-field")
+_ATTACHED = "With the last one, the index of the whole comes into force. Nothing is read."
+
+
+def with_partitions(steps: Sequence[Step], before: Facts, after: Facts) -> list[Step]:
+    """Write the indexes of the partitions, too, where a new table's index is created ON ONLY the whole."""
+    result: list[Step] = []
+    made = {name for step in steps if (name := _created(statements(step.sql)[0])[0])}
+    for step in steps:
+        result.append(step)
+        name, table, is_only = _created(statements(step.sql)[0])
+        if name and is_only and table not in before.tables:
+            below = _below(name, after)
+            result += [
+                replace(step, sql=after.indexes[child].definition, verbatim=False)
+                for child in below
+                if child not in made
+            ]
+            result += [Step(_attach(after.index_parents[child], child)) for child in reversed(below)]
+    return result
+
+
+def late_partitioned_index(statement: Statement, before: Facts, after: Facts) -> Late | None:
+    """Treat CREATE INDEX on a partitioned table that was there before; None for anything else."""
+    name, table, _ = _created(statement)
+    known = before.tables.get(table)
+    below = _below(name, after) if name in after.indexes else []
+    if known is None or known.kind != "p" or not below:
+        return None
+    whole = spelled(after.indexes[name].definition)  # ON ONLY, as the server writes it
+    kinds = {child: after.tables[after.indexes[child].table].kind for child in below}
+    if any(after.indexes[child].table not in before.tables for child in below):
+        return None
+    definitions = {child: spelled(after.indexes[child].definition) for child in below}
+    answer = ("require-concurrent-index-creation", "ON ONLY reads nothing")
+    now = [Piece(whole, _ONLY, undo=(f"DROP INDEX {quoted(name)}",), answers=(answer,))]
+    now += [
+        Piece(definitions[child], undo=(f"DROP INDEX {quoted(child)}",), answers=(answer,))
+        for child in below
+        if kinds[child] == "p"
+    ]
+    outside = [
+        Piece(
+            concurrently(definitions[child], unique=definitions[child].startswith("CREATE UNIQUE")),
+            _PART,
+            undo=(f"DROP INDEX CONCURRENTLY {quoted(child)}",),
+        )
+        for child in below
+        if kinds[child] == "r"
+    ]
+    # There is no DETACH for an index: the whole goes with its parts, and all are made again as they were.
+    back = (f"DROP INDEX {quoted(name)}", whole, *definitions.values())
+    behind = [
+        Piece(_attach(after.index_parents[child], child), "" if number else _ATTACHED, undo=() if number else back)
+        for number, child in enumerate(reversed(below))
+    ]
+    return Late(name, now=tuple(now), outside=tuple(outside), behind=tuple(behind))
+
+
+def late_partitioned_constraint(statement: Statement, before: Facts, after: Facts) -> Late | None:
+    """Treat ADD CONSTRAINT of a key or a foreign key on a partitioned table that was there before; None for anything else."""
+    table, clauses = altered_table(statement)
+    if len(clauses) != 1 or not before.is_partitioned(table) or not clauses[0].take("ADD", "CONSTRAINT"):
+        return None
+    clause = clauses[0]
+    name, definition = clause.name(), clause.rest_text
+    kind = clause.take_any("UNIQUE", "PRIMARY KEY", "FOREIGN KEY")
+    if kind == "FOREIGN KEY":
+        return _foreign_key(table, name, definition, before)
+    return _key(table, name, kind, definition, before, after) if kind else None
+
+
+def _foreign_key(table: str, name: str, definition: str, before: Facts) -> Late | None:
+    """NOT VALID is refused on the whole before PostgreSQL 18, but not on its parts; what each has, the whole takes over."""
+    parts = before.parts_of(table)
+    if not parts or definition.endswith("NOT VALID"):
+        return None
+    added = {part: spelled(_added(part, name, f"{definition} NOT VALID")) for part in parts}
+    whole = spelled(_added(table, name, definition))
+    answers = tuple((rule, "each partition has it, validated") for rule in _FOREIGN_KEY_RULES)
+    return Late(
+        f"{table} {name}",
+        now=tuple(Piece(sql, _NEW_ROWS, undo=(_dropped(part, name),)) for part, sql in added.items()),
+        behind=(
+            *(
+                Piece(f"ALTER TABLE {quoted(part)} VALIDATE CONSTRAINT {quoted(name)}", _VALIDATED, undo=())
+                for part in parts
+            ),
+            Piece(
+                whole,
+                "Each partition has it: nothing is read.",
+                undo=(_dropped(table, name), *added.values()),
+                answers=answers,
+            ),
+        ),
+    )
+
+
+def _key(table: str, name: str, kind: str, definition: str, before: Facts, after: Facts) -> Late | None:
+    """The key of the whole exists without being enforced until each part has its own."""
+    schema, dot, _ = table.rpartition(".")
+    below = _below(f"{schema}{dot}{name}", after)
+    if not below or any(after.indexes[child].table not in before.tables for child in below):
+        return None
+    only = _only(table, name, definition)
+    answers = tuple((rule, "ON ONLY reads nothing") for rule in _KEY_RULES)
+    now, outside, attaching, back = [], [], [], [_dropped(table, name), only]
+    now.append(Piece(only, _ONLY, undo=(_dropped(table, name),), answers=answers))
+    for child in below:
+        index = after.indexes[child]
+        if before.is_partitioned(index.table):
+            sql = _only(index.table, index.constraint, definition)
+            now.append(Piece(sql, undo=(_dropped(index.table, index.constraint),), answers=answers))
+            back.append(sql)
+        else:
+            built = concurrently(index.definition, unique=True)
+            outside.append(Piece(built, _PART, undo=(f"DROP INDEX CONCURRENTLY {quoted(child)}",)))
+            own = f"{_added(index.table, index.constraint, kind)} USING INDEX {quoted(index.constraint)}"
+            attaching.append(Piece(own, "The index is there: nothing is read.", undo=()))
+            back.append(built.replace("CONCURRENTLY ", "", 1))
+    attaching += [Piece(_attach(after.index_parents[child], child), undo=()) for child in reversed(below)]
+    attaching[-1] = replace(attaching[-1], undo=tuple(back))
+    return Late(name, now=tuple(now), outside=tuple(outside), behind=tuple(attaching))
+
+
+def _only(table: str, name: str, definition: str) -> str:
+    return spelled(_added(table, name, definition)).replace("ALTER TABLE ", "ALTER TABLE ONLY ", 1)
+
+
+def _added(table: str, name: str, definition: str) -> str:
+    return f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {definition}"
+
+
+def _dropped(table: str, name: str) -> str:
+    return f"ALTER TABLE {quoted(table)} DROP CONSTRAINT {quoted(name)}"
+
+
+def _created(statement: Statement) -> tuple[str, str, bool]:
+    """The index and the table of a CREATE INDEX, and whether it is ON ONLY; empty names for anything else."""
+    phrase = Phrase(statement)
+    if not phrase.take("CREATE"):
+        return "", "", False
+    phrase.take("UNIQUE")
+    if not phrase.take("INDEX"):
+        return "", "", False
+    bare = phrase.name()
+    if not phrase.take("ON"):
+        return "", "", False
+    is_only = phrase.take("ONLY")
+    table = phrase.name()
+    schema, dot, _ = table.rpartition(".")
+    return f"{schema}{dot}{bare}", table, is_only
+
+
+def _below(name: str, after: Facts) -> list[str]:
+    """The indexes below one, the nearer ones first."""
+    found: list[str] = []
+    level = [name]
+    while level:
+        level = sorted(child for child, parent in after.index_parents.items() if parent in level)
+        found += level
+    return found
+
+
+def _attach(parent: str, child: str) -> str:
+    return f"ALTER INDEX {quoted(parent)} ATTACH PARTITION {quoted(child)}"
