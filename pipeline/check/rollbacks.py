@@ -51,7 +51,8 @@ def _connect(database: DatabaseURL) -> psycopg.Connection[Any]:
     """A session with the settings of the one that deploys; to compile the fingerprint would take longer than to run it."""
     conninfo = conninfo_with_settings(database, application_name="chat-database check", jit="off")
     with without_variables():
-        return psycopg.connect(conninfo, autocommit=True)
+        # with statements of its own prepared, psycopg forgets all of them behind a DROP, and the fingerprint's with them
+        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
 
 
 def _try(

@@ -16,6 +16,7 @@ from pipeline.generate.node import install
 from pipeline.generate.pg_delta import FILES, PgDelta
 from pipeline.generate.place import Place
 from pipeline.migrations import read_folder
+from pipeline.schema.catalog import read_catalog
 from tests.generate.kept_differ import KeptProgram
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.deploy.run import Report
     from pipeline.migrations import Folder
+    from pipeline.schema.catalog import Catalog
     from tests.support.server import PostgresServer
 
 HERE = Path(__file__).parent
@@ -44,6 +46,10 @@ class Checkout:
     @property
     def local(self) -> DatabaseURL:
         return self.place.local
+
+    @property
+    def folder(self) -> Folder:
+        return read_folder(self.place.migrations)
 
     def edit(self, text: str) -> None:
         self.place.schema.write_text(text)
@@ -129,3 +135,14 @@ def checkout(differ: Path, migrated: DatabaseURL, tmp_path: Path) -> Checkout:
     """A checkout of the repository as it is, migrated."""
     copy_of_the_repository(tmp_path, extras=False, differ=differ)
     return Checkout(Place(tmp_path, migrated))
+
+
+@pytest.fixture(scope="session")
+def shape(template_with_rows: DatabaseURL) -> Catalog:
+    """What every change of `with_rows` starts from."""
+    return catalog(template_with_rows)
+
+
+def catalog(url: DatabaseURL) -> Catalog:
+    with psycopg.connect(url.reveal()) as connection:
+        return read_catalog(connection)

@@ -15,14 +15,13 @@ from pipeline.generate.files import is_draft
 from pipeline.generate.generating import DraftLeft, generate
 from pipeline.generate.proposing import Wishes
 from pipeline.migrations import read_folder
-from pipeline.schema.catalog import read_catalog
 from tests.generate.changes import CHANGES
+from tests.generate.conftest import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
     from pipeline.schema.catalog import Catalog
     from tests.generate.change import Change
     from tests.generate.conftest import Checkout
@@ -41,12 +40,6 @@ A_ROW = {
     "Note": 'INSERT INTO "Note" ("messageId") SELECT "id" FROM "Message" LIMIT 1',
     "Ticket": 'INSERT INTO "Ticket" DEFAULT VALUES',
 }
-
-
-@pytest.fixture(scope="session")
-def shape(template_with_rows: DatabaseURL) -> Catalog:
-    """What every change starts from."""
-    return catalog(template_with_rows)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.id)
@@ -168,11 +161,6 @@ def desired_catalog(checkout: Checkout, server: PostgresServer) -> Catalog:
         return catalog(desired)
     finally:
         server.drop_database(desired)
-
-
-def catalog(url: DatabaseURL) -> Catalog:
-    with psycopg.connect(url.reveal()) as connection:
-        return read_catalog(connection)
 
 
 def assert_no_shadow_is_left(server: PostgresServer) -> None:

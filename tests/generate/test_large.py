@@ -14,9 +14,9 @@ from pipeline.generate.place import Place
 from pipeline.generate.proposing import Wishes
 from pipeline.migrations import read_folder
 from pipeline.postgres.binaries import find_binary
-from tests.generate.conftest import Checkout
+from tests.generate.conftest import Checkout, catalog
 from tests.generate.large_schema import EDITS, large_rows, large_schema
-from tests.generate.test_changes import catalog, contents, desired_catalog
+from tests.generate.test_changes import contents, desired_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
