@@ -14,8 +14,6 @@ from pipeline.migrations.plan import Applied
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What a comment of ours holds of the file that ran.
-CHECKSUM = "sha256=[0-9a-f]{64}"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _MILLISECONDS = re.compile(r"[0-9]{1,15}\Z")
 
@@ -30,7 +28,7 @@ SELECT coalesce(m.migration_id, l.migration_id), m.migration_hash IS NOT NULL, m
                FROM {SCHEMA}._yoyo_log g LEFT JOIN {SCHEMA}._yoyo_migration r USING (migration_hash)
               WHERE r.migration_hash IS NULL OR operation IN ('apply', 'mark')
               ORDER BY migration_hash,
-                       r.migration_hash IS NOT NULL AND comment ~ '{CHECKSUM}'
+                       r.migration_hash IS NOT NULL AND comment LIKE 'sha256=%'
                        AND coalesce(created_at_utc >= applied_at_utc, true) DESC,
                        created_at_utc DESC NULLS LAST) l USING (migration_hash)
  WHERE m.migration_hash IS NOT NULL OR l.operation = 'started'
