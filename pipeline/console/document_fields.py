@@ -13,7 +13,7 @@ _SERVER = {
     "server.standby": "whether it is a standby, which shows what it has received so far",
 }
 _FAULTS = {
-    "warnings": "what the database cannot tell, as that a checksum is not known; a deploy would run all the same",
+    "warnings": "what the database cannot tell, as an unknown checksum; and that no commit holds the files",
     "faults": "why a deploy would refuse; empty when it would not",
     "faults[].where": "file or file:line, or empty",
     "faults[].message": "what is wrong",

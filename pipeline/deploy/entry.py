@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from pipeline.deploy.run import apply
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.errors import Refused
 from pipeline.migrations import read_folder
 
 if TYPE_CHECKING:
@@ -89,7 +91,13 @@ def look_at(root: Path, name: str | None, *, observer: Observer, log_in: bool = 
     environment = resolve(name, root=root, tell=observer.note)
     folder = read_folder(root / "migrations")
     target = target_of(environment)
-    return environment, survey(environment.url, folder, target=target, observer=observer, log_in=log_in)
+    seen = survey(environment.url, folder, target=target, observer=observer, log_in=log_in)
+    if seen.plan.pending:
+        try:
+            author_by_environment(folder, environment)()
+        except Refused as refused:
+            seen = replace(seen, uncommitted=refused.message)
+    return environment, seen
 
 
 def local(root: Path, verb: str, observer: Observer) -> Environment:

@@ -32,6 +32,7 @@ class Survey:
     history: History
     plan: Plan
     roles: tuple[Deviation, ...] = ()  # what takes limits of the runtime roles away
+    uncommitted: str = ""  # why a deploy would not take the files for those of a commit, or empty
 
     @property
     def begun_elsewhere(self) -> tuple[str, ...]:
@@ -40,8 +41,9 @@ class Survey:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What nobody can tell from this history."""
-        return doubts(self.history, self.plan)
+        """What nobody can tell from this history, and what a deploy would not run as it is."""
+        refused = f"a deploy would refuse this: {self.uncommitted}" if self.uncommitted else ""
+        return (*doubts(self.history, self.plan), *filter(None, [refused]))
 
     def raise_faults(self) -> None:
         """Raise InvalidPlan when a deploy would refuse to run."""

@@ -42,6 +42,16 @@ def test_migrations_that_no_commit_holds_end_with_3_and_their_folder_is_named(
     assert db.applied() == []
 
 
+def test_plan_says_that_a_deploy_would_refuse_what_no_commit_holds(checkout: Checkout) -> None:
+    alone = {"GIT_CEILING_DIRECTORIES": str(checkout.path.parent)}
+    said = "a deploy would refuse this: nobody can tell which commit holds migrations: it is in no git checkout"
+    answer = checkout.inv("plan", "--env", "dev", **alone)
+    assert answer.returncode == 0
+    assert answer.stdout.endswith(f"note: {said}\n")
+    assert json.loads(checkout.inv("status", "--env", "dev", "--json", **alone).stdout)["warnings"] == [said]
+    assert json.loads(checkout.inv("status", "--env", "local", "--json", **alone).stdout)["warnings"] == []
+
+
 def test_an_up_to_date_database_gets_nothing(checkout: Checkout) -> None:
     checkout.inv("deploy")
     answer = checkout.inv("deploy", "--env", "dev")
