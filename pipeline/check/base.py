@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.deploy.committed import environment_of_git
 from pipeline.errors import UsageError
 from pipeline.lint.finding import Finding, about_file
 
@@ -124,10 +126,20 @@ def _same_text(folder: Path, there: Path, blob: str) -> bool:
 def _git(folder: Path, *arguments: str, check: bool = True) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            ["git", "-C", str(folder), *arguments],
+            env=environment_of_git(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
         )
     except OSError as error:
         raise UsageError("--base needs git", remedy="Install git, or leave --base out.") from error
+    if "dubious ownership" in done.stderr:
+        raise UsageError(
+            "--base: the checkout belongs to another user, and git does not trust it",
+            remedy="Run it as that user, or: git config --global --add safe.directory PATH (the root of the checkout).",
+        )
     if check and "not a git repository" in done.stderr:
         raise UsageError("--base needs a git checkout", remedy="Run it from a clone, or leave --base out.")
     return done.stdout if done.returncode == 0 else ""

@@ -64,7 +64,7 @@ def compare_with_head(folder: Folder, environ: Mapping[str, str]) -> Head:
     Raises:
         Unanswered: git cannot tell.
     """
-    environment = {**{name: value for name, value in environ.items() if name not in _ELSEWHERE}, "LC_ALL": "C"}
+    environment = environment_of_git(environ)
     commit, tree = _read_head(folder.path, environment)
     committed = dict(_entries(tree, len(commit) // 2))
     differing = {
@@ -78,6 +78,11 @@ def compare_with_head(folder: Folder, environ: Mapping[str, str]) -> Head:
     there = {f"{file.id}.sql" for file in folder.files}
     absent = (name for name in committed if name.endswith(".sql") and not name.endswith(".rollback.sql"))
     return Head(commit, differing, tuple(sorted(name.removesuffix(".sql") for name in absent if name not in there)))
+
+
+def environment_of_git(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables with which git looks into the repository that the folder is in, and answers in English."""
+    return {**{name: value for name, value in environ.items() if name not in _ELSEWHERE}, "LC_ALL": "C"}
 
 
 def _read_head(path: str, environment: Mapping[str, str]) -> tuple[str, bytes]:

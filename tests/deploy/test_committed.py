@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.check.base import read_base
 from pipeline.deploy import apply
 from pipeline.deploy.authorship import author_of_committed, author_on_local
-from pipeline.errors import Refused
+from pipeline.errors import Refused, UsageError
 from pipeline.migrations import read_folder
 
 if TYPE_CHECKING:
@@ -157,12 +158,26 @@ def test_ends_of_lines_and_filters_of_git_make_no_difference(clone: FolderBuilde
     assert asked(clone).uncommitted == frozenset()
 
 
-def test_the_repository_is_that_of_the_folder_whatever_a_hook_has_set(clone: FolderBuilder, tmp_path: Path) -> None:
+def test_the_repository_is_that_of_the_folder_whatever_a_hook_has_set(
+    clone: FolderBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = tmp_path / "other"
     git(tmp_path, "init", "--quiet", str(other))
     git(other, "commit", "--quiet", "--allow-empty", "--message=other")
     led = {**GIT, "GIT_DIR": str(other / ".git"), "GIT_WORK_TREE": str(other), "GIT_INDEX_FILE": str(other / "index")}
     assert asked(clone, led).commit == git(clone.path, "rev-parse", "HEAD")
+    for name, value in led.items():
+        monkeypatch.setenv(name, value)
+    assert set(read_base(clone.path, "HEAD").tip) == {"0001_a.sql", "0001_a.rollback.sql", "0002_b.sql"}
+
+
+def test_check_says_too_that_the_checkout_is_another_users(
+    clone: FolderBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**GIT, "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        read_base(clone.path, "HEAD")
 
 
 def test_worktrees_and_shallow_clones_are_checkouts_too(clone: FolderBuilder, tmp_path: Path) -> None:
