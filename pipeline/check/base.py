@@ -13,7 +13,7 @@ from pipeline.errors import UsageError
 from pipeline.lint.finding import Finding, about_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pipeline.migrations import Folder
@@ -123,16 +123,29 @@ def _same_text(folder: Path, there: Path, blob: str) -> bool:
     return there.read_text(encoding="utf-8", errors="replace").splitlines() == text.splitlines()
 
 
+def ask_git(folder: Path, *arguments: str) -> str:
+    """Give git's answer about the folder; nothing when it has none, or is not there."""
+    try:
+        return _run(folder, arguments).stdout
+    except OSError:
+        return ""
+
+
+def _run(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        env=environment_of_git(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+        check=False,
+    )
+    return done if done.returncode == 0 else subprocess.CompletedProcess(done.args, done.returncode, "", done.stderr)
+
+
 def _git(folder: Path, *arguments: str, check: bool = True) -> str:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            env=environment_of_git(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
+        done = _run(folder, arguments)
     except OSError as error:
         raise UsageError("--base needs git", remedy="Install git, or leave --base out.") from error
     if "dubious ownership" in done.stderr:
@@ -142,4 +155,4 @@ def _git(folder: Path, *arguments: str, check: bool = True) -> str:
         )
     if check and "not a git repository" in done.stderr:
         raise UsageError("--base needs a git checkout", remedy="Run it from a clone, or leave --base out.")
-    return done.stdout if done.returncode == 0 else ""
+    return done.stdout

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pipeline.check.base import against_base, new_ids, read_base
+from pipeline.check.deploys import deploys
 from pipeline.check.rollbacks import unproven_rollbacks
 from pipeline.errors import InvalidPlan, PipelineError
 from pipeline.generate.building import replay
@@ -64,17 +65,18 @@ def check(place: Place, *, base: str | None = None, lint_everything: bool = Fals
         if not lint_everything:
             chosen = [file for file in folder.files if file.id in new_ids(folder, on_base)]
     with ThreadPoolExecutor(max_workers=1) as pool:
-        linted = pool.submit(_lint, folder, chosen)
+        linted = pool.submit(_lint, place, folder, chosen, base)
         if not found or not any(finding.rule == "malformed" for finding in found):
             found += _proofs(place, folder)
         found += linted.result()
     return Checked(len(folder.files), len(chosen), tuple(sorted(set(found))))
 
 
-def _lint(folder: Folder, chosen: list[MigrationFile]) -> list[Finding]:
-    """Lint the chosen files; a grant in one that is not chosen counts all the same."""
+def _lint(place: Place, folder: Folder, chosen: list[MigrationFile], base: str | None) -> list[Finding]:
+    """Lint the chosen files; what those that are not chosen make is known all the same."""
     paths = {path for file in chosen for path in (file.path, file.rollback_path)}
-    return lint([source for source in read_sources(folder.files) if source.path in paths])
+    sources = read_sources(folder.files, deploys(place.migrations, base))
+    return lint([source for source in sources if source.path in paths])
 
 
 def _proofs(place: Place, folder: Folder) -> list[Finding]:

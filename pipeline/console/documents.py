@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.console.terminal import write_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.deploy.run import Report
     from pipeline.deploy.survey import Survey
     from pipeline.migrations import Applied, MigrationFile
@@ -43,7 +45,7 @@ def plan_document(environment: str | None, survey: Survey) -> Document:
         "environment": environment,
         "server": server_document(survey.server, survey.identity),
         "already_applied": len(survey.plan.applied),
-        "pending": [_pending(file) for file in survey.plan.pending],
+        "pending": _pending(survey.plan.pending),
         "warnings": list(survey.warnings),
         "faults": _faults(survey),
     }
@@ -81,20 +83,23 @@ def server_document(server: str, identity: Identity) -> Document:
     }
 
 
-def _pending(file: MigrationFile) -> Document:
-    from pipeline.lint.locks import lock_of
+def _pending(files: Sequence[MigrationFile]) -> list[Document]:
+    from pipeline.lint.planned import planned_locks
 
-    return {
-        "id": file.id,
-        "path": file.path,
-        "title": file.forward.title,
-        "transactional": file.forward.transactional,
-        "checksum": file.checksum,
-        "statements": [
-            {"line": statement.line, "lock": lock_of(statement), "sql": statement.text}
-            for statement in file.forward.statements
-        ],
-    }
+    locks = planned_locks(files)
+    return [
+        {
+            "id": file.id,
+            "path": file.path,
+            "title": file.forward.title,
+            "transactional": file.forward.transactional,
+            "checksum": file.checksum,
+            "statements": [
+                {"line": statement.line, "lock": lock, "sql": statement.text} for statement, lock in locks[file.id]
+            ],
+        }
+        for file in files
+    ]
 
 
 def _applied(each: Applied) -> Document:

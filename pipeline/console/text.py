@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.survey import Survey
     from pipeline.local.doctor import Finding
     from pipeline.migrations import MigrationFile
+    from pipeline.migrations.sql_text import Statement
     from pipeline.postgres.identity import Identity
 
 
@@ -58,9 +59,12 @@ def show_findings(findings: Iterable[Finding]) -> None:
 
 def show_plan(survey: Survey) -> None:
     """Each pending file with its SQL, in the order in which a deploy would run them."""
+    from pipeline.lint.planned import planned_locks
+
     say(f"{_server(survey.server, survey.identity)}: {counted(len(survey.plan.pending))} to apply")
+    locks = planned_locks(survey.plan.pending)
     for file in survey.plan.pending:
-        _show_file(file)
+        _show_file(file, locks[file.id])
     _show_warnings(survey)
 
 
@@ -93,13 +97,10 @@ def _show_warnings(survey: Survey) -> None:
         say(f"note: {warning}")
 
 
-def _show_file(file: MigrationFile) -> None:
-    from pipeline.lint.locks import lock_of
-
+def _show_file(file: MigrationFile, locks: Iterable[tuple[Statement, str | None]]) -> None:
     how = "" if file.forward.transactional else "  (outside a transaction)"
     say(f"\n-- {file.path}{how}")
-    for statement in file.forward.statements:
-        lock = lock_of(statement)
+    for statement, lock in locks:
         if lock:
             say(f"-- line {statement.line}: {lock}")
     say(file.forward.text.rstrip())

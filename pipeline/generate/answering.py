@@ -57,12 +57,17 @@ _REASONS = {
     "disallowed-unique-constraint": _LOCKED,
     "adding-serial-primary-key-field": _LOCKED,
     "set-not-null": _LOCKED,
+    "validate-in-same-file": _PLAIN,
+    "attach-partition": _LOCKED,
+    "several-tables": "each of them for a moment: nothing here reads or writes rows",
+    "drop-primary-key": _GONE,
+    "drop-cascade": _GONE,
 }
 
 
 def findings_about(folder: Folder, ids: Collection[str]) -> list[Finding]:
     """What `check` will ask about these migrations; without squawk's rules where squawk is not installed."""
-    sources = [source for source in read_sources(folder.files) if _id(source) in ids]
+    sources = [source for source in read_sources(folder.files, dict.fromkeys(ids, "one deploy")) if _id(source) in ids]
     try:
         return lint(sources)
     except ConfigurationError:

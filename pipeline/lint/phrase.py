@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.migrations.sql_text import Statement, Token
 
 
@@ -60,9 +62,14 @@ class Phrase:
         return [name for name in found if name]
 
     def clauses(self) -> list[Phrase]:
-        """Cut what follows at the commas outside of parentheses: the clauses of an ALTER TABLE."""
+        """Cut what follows at the commas outside of parentheses: the clauses of an ALTER TABLE.
+
+        Inside of parentheses it ends with them.
+        """
         found, depth, first = [], 0, True
         for number, token in enumerate(self.rest, start=self.at):
+            if depth == 0 and token.text == ")":
+                break
             if first:
                 found.append(Phrase(self.statement, number))
                 first = False
@@ -71,13 +78,45 @@ class Phrase:
         return found
 
     def clause_words(self) -> tuple[str, ...]:
-        """Give the words from here to the next comma outside of parentheses, or to the end."""
+        """Give the words from here to the next comma outside of parentheses, or to their end, or to that of the whole."""
         depth = 0
         for number, token in enumerate(self.rest, start=self.at):
-            if token.text == "," and depth == 0:
+            if token.text in {",", ")"} and depth == 0:
                 return self.statement.words[self.at : number]
             depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
         return self.statement.words[self.at :]
+
+    def clause_tokens(self) -> tuple[Token, ...]:
+        """Give the tokens of the same."""
+        return self.statement.tokens[self.at : self.at + len(self.clause_words())]
+
+    def clause_text(self) -> str:
+        """Give their text, as it is written."""
+        found = self.clause_tokens()
+        start = self.statement.start
+        return self.statement.text[found[0].start - start : found[-1].end - start] if found else ""
+
+    def group(self) -> tuple[Token, ...]:
+        """Step over what stands in parentheses here, and give the tokens between them; empty when none stands here."""
+        if not self.rest or self.rest[0].text != "(":
+            return ()
+        depth, first = 0, self.at + 1
+        while self.at < len(self.statement.tokens):
+            depth += {"(": 1, ")": -1}.get(self.statement.tokens[self.at].text, 0)
+            self.at += 1
+            if depth == 0:
+                break
+        return self.statement.tokens[first : self.at - 1]
+
+    def skip_to(self, *keywords: str) -> bool:
+        """Step to just behind the first of these keywords outside of parentheses; stays where it is when none comes."""
+        depth = 0
+        for number, token in enumerate(self.rest, start=self.at):
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            if depth == 0 and token.upper in keywords:
+                self.at = number + 1
+                return True
+        return False
 
     def _identifier(self) -> str:
         rest = self.rest
@@ -93,10 +132,20 @@ def contains(words: tuple[str, ...], *sequence: str) -> bool:
     return any(words[at : at + size] == sequence for at in range(len(words) - size + 1))
 
 
+def quoted(name: str) -> str:
+    """Write a name as `Phrase.name` gives it in SQL again, each part in quotes."""
+    return ".".join(f'"{part}"' for part in name.split("."))
+
+
+def names_in(tokens: Iterable[Token]) -> list[str]:
+    """Give the names among these tokens, as those in a list of columns."""
+    return [token.identifier for token in tokens if token.kind in {"word", "quoted"}]
+
+
 def altered_table(statement: Statement) -> tuple[str, list[Phrase]]:
     """Give the table of an ALTER TABLE and its clauses; an empty name for any other statement."""
     phrase = Phrase(statement)
-    if not phrase.take("ALTER", "TABLE"):
+    if not phrase.take("ALTER", "TABLE") and not phrase.take("ALTER", "FOREIGN", "TABLE"):
         return "", []
     phrase.take("IF", "EXISTS")
     phrase.take("ONLY")

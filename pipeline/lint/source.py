@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pipeline.lint.bodies import body_of
 from pipeline.lint.finding import Finding
+from pipeline.lint.following import after
+from pipeline.lint.model import Schema
 from pipeline.lint.phrase import Phrase
-from pipeline.migrations.sql_text import line_of, statements, tokens
+from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.sql_text import Statement
 
+_ROWS = {"INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "COPY"}
+_NOT_TRANSACTIONAL = re.compile(r"^--\s*transactional:\s*false\s*$", re.MULTILINE)
 _IGNORE = re.compile(r"--\s*lint:\s*ignore\b\s*(?P<rules>[^()]*?)\s*(?:\((?P<reason>.*)\)\s*)?\Z", re.IGNORECASE)
 
 
@@ -30,6 +36,25 @@ class Ignore:
     covers: range  # of offsets
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement that the file runs, or lays down in a function's body, with the schema that it finds.
+
+    `place` is what a finding about it points to: the statement, or the one that calls the function. `runs` is whether this
+    file runs it: a function's body runs when somebody calls it.
+    """
+
+    statement: Statement
+    before: Schema = field(repr=False)
+    place: Statement = field(repr=False)
+    runs: bool = True
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The statement's words, as rules match them."""
+        return self.statement.words
+
+
 @dataclass(frozen=True)
 class Source:
     """One migration file as the rules see it. A rollback file is a source of its own."""
@@ -38,7 +63,19 @@ class Source:
     text: str = field(repr=False)
     rollback_path: str | None = None  # of the migration; None on a rollback file, too
     is_rollback: bool = False
-    later: tuple[Source, ...] = field(default=(), repr=False)  # the migrations that run behind this one
+    before: Schema = field(default_factory=Schema, repr=False)  # what the migrations before this one have built
+    folder: Sequence[Source] = field(default=(), repr=False)  # all migrations, in their order
+    deploy: Hashable = None  # the same for those that are deployed together
+
+    @property
+    def later(self) -> list[Source]:
+        """The migrations that run behind this one."""
+        return [source for source in self.folder if source.path > self.path]
+
+    @property
+    def same_deploy(self) -> list[Source]:
+        """Those of them that are deployed together with it."""
+        return [source for source in self.later if source.deploy == self.deploy]
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
@@ -49,38 +86,98 @@ class Source:
         """
         return tuple(statements(self.text))
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What the file does, one by one: its statements, those in its DO blocks, and those in functions' bodies."""
+        return self._walk[0]
+
+    @property
+    def running(self) -> Iterator[Step]:
+        """The steps that run with the file; none of a rollback file, which runs on a developer's machine only."""
+        return iter(()) if self.is_rollback else (step for step in self.steps if step.runs)
+
+    @property
+    def after(self) -> Schema:
+        """What there is behind the file."""
+        return self._walk[1]
+
     @cached_property
-    def new_tables(self) -> frozenset[str]:
-        """The tables that this file creates, as `Phrase.name` gives them: a lock on one of them stops nobody."""
-        return frozenset(name for statement in self.statements if (name := created_table(statement)))
+    def is_transactional(self) -> bool:
+        """Whether the whole file runs in one transaction, with its record."""
+        return _NOT_TRANSACTIONAL.search(self.text) is None
 
     @cached_property
     def ignores(self) -> tuple[Ignore, ...]:
         """The file's ignore comments."""
         return tuple(_ignores(self))
 
-    def at(self, statement: Statement, rule: str, message: str, help_: str) -> Finding:
+    def at(self, where: Statement | Step, rule: str, message: str, help_: str) -> Finding:
         """Make a finding that spans a statement."""
-        start, end = statement.start, statement.start + len(statement.text)
+        statement = where.place if isinstance(where, Step) else where
+        start, end = statement.start, min(statement.start + len(statement.text), len(self.text))
         return Finding(self.path, *_place(self.text, start), *_place(self.text, end), rule, message, help_)
 
+    @cached_property
+    def _walk(self) -> tuple[tuple[Step, ...], Schema]:
+        steps: list[Step] = []
+        schema = self.before
+        for statement in self.statements:
+            if not schema.routines and statement.first_word in _ROWS:  # rows change no schema, and there may be many
+                steps.append(Step(statement, schema, statement))
+                continue
+            steps += [Step(statement, schema, statement), *_called(statement, schema, statement)]
+            inside = body_of(statement)
+            if statement.words[0] != "DO":
+                steps += [Step(each, schema, each, runs=False) for each in inside]
+                schema = after(schema, statement)
+                continue
+            for each in inside:
+                steps += [Step(each, schema, each), *_called(each, schema, each)]
+                schema = after(schema, each, certainly=False)
+        return tuple(steps), schema
 
-def read_sources(files: Sequence[MigrationFile]) -> list[Source]:
+
+def read_sources(files: Sequence[MigrationFile], deploys: Mapping[str, Hashable] | None = None) -> list[Source]:
     """Read the sources of these files, rollback files included, in the order of the files.
 
-    A file that is not UTF-8 is left out: reading the folder has reported it.
+    `deploys` says by a migration's id which deploy it came with: files of one deploy find what those before them made with
+    nobody using it. One that is not named came alone. A file that is not UTF-8 is left out: reading the folder has reported
+    it.
     """
-    forward: list[Source] = []
-    for file in reversed(files):
-        text = _text(file.data)
-        if text is not None:
-            forward.append(Source(file.path, text, file.rollback_path, later=tuple(reversed(forward))))
     sources: list[Source] = []
-    for source in reversed(forward):
+    folder: list[Source] = []
+    schema, deploy = Schema(), None
+    for file in files:
+        text = _text(file.data)
+        if text is None:
+            continue
+        came_with = (deploys or {}).get(file.id, file.id)
+        schema = schema.in_the_next_file() if came_with == deploy else schema.deployed()
+        deploy = came_with
+        source = Source(file.path, text, file.rollback_path, before=schema, folder=folder, deploy=deploy)
+        folder.append(source)
         sources.append(source)
+        schema = schema_behind(source)
         if source.rollback_path is not None and (text := _read(source.rollback_path)) is not None:
-            sources.append(Source(source.rollback_path, text, is_rollback=True))
+            sources.append(Source(source.rollback_path, text, is_rollback=True, before=schema))
     return sources
+
+
+def schema_behind(source: Source) -> Schema:
+    """Give what there is behind a file, or before it when its quotes do not close."""
+    try:
+        return source.after
+    except Unterminated:
+        return source.before  # linting reports it
+
+
+def _called(statement: Statement, schema: Schema, place: Statement) -> Iterator[Step]:
+    """The bodies of the functions that a statement calls, as far as the files make them."""
+    if statement.words[0] in {"CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COMMENT"} or not schema.routines:
+        return
+    for token, behind in pairwise(statement.tokens):
+        if behind.text == "(" and token.kind in {"word", "quoted"} and token.identifier in schema.routines:
+            yield from (Step(each, schema, place) for each in schema.routines[token.identifier].body)
 
 
 def created_table(statement: Statement) -> str:
@@ -106,6 +203,14 @@ def _text(data: bytes) -> str | None:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
+
+
+def offset_of(text: str, line: int, column: int) -> int:
+    """The offset of a place; line and column count from 1."""
+    offset = 0
+    for _ in range(line - 1):
+        offset = text.find("\n", offset) + 1
+    return offset + column - 1
 
 
 def _place(text: str, offset: int) -> tuple[int, int]:

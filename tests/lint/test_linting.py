@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from pipeline.lint import Source, as_annotations, as_json, as_text, lint, read_sources
+from pipeline.lint.squawk import HELP
 from pipeline.migrations import read_folder
 from tests.lint.sources import migration
 
@@ -97,3 +98,37 @@ def test_an_annotation_is_one_line_with_its_escapes() -> None:
     assert annotation.startswith("::error file=migrations/0005_change.sql,line=1,endLine=1,title=alter-system,col=1,")
     assert "%0A" in annotation
     assert "\n" not in annotation
+
+
+def test_an_ignore_that_a_file_alone_would_need_is_of_use_in_every_deploy(tmp_path: Path) -> None:
+    (tmp_path / "0001_a.sql").write_text("-- A\n\nCREATE TABLE t (a int);\nGRANT SELECT ON t TO server;\n")
+    text = "-- B\n\n-- lint: ignore require-concurrent-index-creation (ten rows)\nCREATE INDEX i ON t (a);\n"
+    (tmp_path / "0002_b.sql").write_text(text)
+    for number in ("0001_a", "0002_b"):
+        (tmp_path / f"{number}.rollback.sql").write_text("-- Undo\n\nSELECT 1;\n")
+    files = read_folder(tmp_path).files
+    for deploys in ({}, {"0001_a": 1, "0002_b": 1}):
+        assert lint(read_sources(files, deploys)) == []
+
+
+def test_an_ignore_of_a_rule_by_its_former_name_counts() -> None:
+    text = "-- lint: ignore changing-column-type (ten rows)\nALTER TABLE t ALTER a TYPE bigint;\n"
+    assert rules(migration(text)) == []
+
+
+def test_squawk_reads_what_a_do_block_runs_and_leaves_new_tables_alone(tmp_path: Path) -> None:
+    text = "-- A\n\nDO $$\nBEGIN\n    ALTER TABLE t RENAME COLUMN a TO b;\n    EXECUTE 'ALTER TABLE t DROP COLUMN c';\nEND\n$$;\n"
+    new = "CREATE TABLE n (a int);\nGRANT SELECT ON n TO server;\nALTER TABLE public.n RENAME COLUMN a TO b;\n"
+    (tmp_path / "0001_a.sql").write_text(text + new)
+    (tmp_path / "0001_a.rollback.sql").write_text("-- Undo\n\nSELECT 1;\n")
+    findings = lint(read_sources(read_folder(tmp_path).files))
+    assert [(finding.rule, finding.line) for finding in findings] == [("renaming-column", 5), ("ban-drop-column", 6)]
+
+
+def test_every_finding_has_a_help_of_its_own() -> None:
+    assert [rule for rule, help_ in HELP.items() if not help_ or help_ == "See its page."] == []
+
+
+def test_a_lock_timeout_of_none_or_of_minutes_is_found_in_the_head() -> None:
+    for value, found in (("0s", ["lock-timeout"]), ("2min", ["lock-timeout"]), ("5s", [])):
+        assert rules(migration(f"-- A\n-- pipeline: lock-timeout={value}\n\nSELECT 1;\n")) == found

@@ -7,81 +7,91 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from pipeline.lint.following import after
 from pipeline.lint.locks import LOCKS, lock_of
+from pipeline.lint.model import Schema
 from pipeline.migrations.sql_text import statements
+from tests.lint.statements import SETUP, STATEMENTS
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from collections.abc import Iterator
+    from typing import Any
 
-SETUP = """
-CREATE TABLE a (id int PRIMARY KEY, t text, n int);
-CREATE TABLE b (id int PRIMARY KEY, a_id int);
-CREATE INDEX a_t ON a (t);
-ALTER TABLE a ADD CONSTRAINT a_c CHECK (n > 0) NOT VALID;
-CREATE VIEW v AS SELECT id FROM a;
-CREATE TABLE p (id int) PARTITION BY RANGE (id);
-CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
-CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN new; END $$;
-CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();
-"""
-STATEMENTS = [
-    "ALTER TABLE a ADD COLUMN x int",
-    "ALTER TABLE a ALTER COLUMN t TYPE varchar(10)",
-    "ALTER TABLE a ALTER COLUMN t SET STATISTICS 100",
-    "ALTER TABLE a SET (fillfactor = 70)",
-    "ALTER TABLE a VALIDATE CONSTRAINT a_c",
-    "ALTER TABLE a DISABLE TRIGGER tr",
-    "ALTER TABLE b ADD CONSTRAINT fk FOREIGN KEY (a_id) REFERENCES a (id)",
-    "ALTER TABLE b ADD FOREIGN KEY (a_id) REFERENCES a (id) NOT VALID",
-    "ALTER TABLE a ADD CONSTRAINT c2 CHECK (n > 1) NOT VALID",
-    "ALTER TABLE a ALTER n SET STATISTICS 10, ADD COLUMN y int",
-    "ALTER TABLE p DETACH PARTITION p1",
-    "ALTER TABLE a RENAME TO c",
-    "CREATE INDEX i ON a (n)",
-    "CREATE UNIQUE INDEX i ON a (n)",
-    "CREATE TRIGGER tr2 BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f()",
-    "CREATE STATISTICS s ON t, n FROM a",
-    "CREATE TABLE c (a_id int REFERENCES a (id))",
-    "CREATE TABLE c (id int)",
-    "CREATE POLICY q ON a USING (true)",
-    "COMMENT ON TABLE a IS 'x'",
-    "DROP INDEX a_t",
-    "DROP TABLE b",
-    "DROP VIEW v",
-    "TRUNCATE b",
-    "INSERT INTO b VALUES (1, 1)",
-    "UPDATE b SET a_id = 2",
-    "SELECT * FROM b",
-    "SELECT * FROM b FOR UPDATE",
-    "LOCK TABLE b IN SHARE MODE",
-    "LOCK TABLE b",
-    "ANALYZE a",
-    "REINDEX TABLE a",
-    "CREATE OR REPLACE VIEW v AS SELECT id FROM a",
-]
-TABLES = """
-SELECT array_agg(oid) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')
+    from tests.support.server import PostgresServer
+
+RELATIONS = """
+SELECT array_agg(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname IN ('public', 'side') AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'i', 'I')
 """
 HELD = """
 SELECT DISTINCT upper(regexp_replace(replace(mode, 'Lock', ''), '([a-z])([A-Z])', '\\1 \\2', 'g'))
 FROM pg_locks WHERE pid = pg_backend_pid() AND relation = ANY (%s::oid[])
 """
+# May be told to be stronger than they are: the words do not say how far they reach, or minor releases differ.
+OVERSTATED = {
+    "GRANT SELECT ON a TO PUBLIC",
+    "REVOKE ALL ON a FROM PUBLIC",
+    "GRANT USAGE ON SEQUENCE sq TO PUBLIC",
+    "ALTER MATERIALIZED VIEW mv SET (fillfactor = 70)",
+    "ALTER TRIGGER tr ON a DEPENDS ON EXTENSION plpgsql",
+    "ALTER STATISTICS st SET STATISTICS 10",
+    "ALTER DOMAIN short ADD CONSTRAINT sc CHECK (VALUE <> '') NOT VALID",
+}
+
+
+@pytest.fixture(scope="module")
+def connection(server: PostgresServer) -> Iterator[psycopg.Connection[Any]]:
+    """One database with one of everything, for all statements: each is rolled back."""
+    database = server.create_database()
+    with psycopg.connect(database.reveal()) as connection:
+        connection.execute(SETUP)
+        connection.commit()
+        yield connection
+    server.drop_database(database)
+
+
+@pytest.fixture(scope="module")
+def schema() -> Schema:
+    found = Schema()
+    for statement in statements(SETUP):
+        found = after(found, statement)
+    return found
 
 
 @pytest.mark.parametrize("text", STATEMENTS)
-def test_a_statement_takes_the_lock_that_is_told(database: DatabaseURL, text: str) -> None:
-    client = database.for_psycopg()
-    with psycopg.connect(client.dsn, **client.connect) as connection:
-        connection.execute(SETUP)
-        before = connection.execute(TABLES).fetchone()
-        connection.commit()
+def test_a_statement_takes_the_lock_that_is_told(
+    connection: psycopg.Connection[Any], schema: Schema, text: str
+) -> None:
+    before = connection.execute(RELATIONS).fetchone()
+    try:
         connection.execute(text)
         held = [row[0] for row in connection.execute(HELD, before).fetchall()]
+    finally:
         connection.rollback()
     strongest = max(held, key=LOCKS.index, default=None)
-    assert lock_of(statements(text)[0]) == strongest
+    told = lock_of(statements(text)[0], schema)
+    if text in OVERSTATED:
+        assert _rank(told) >= _rank(strongest)
+    else:
+        assert told == strongest
 
 
-def test_concurrent_statements_let_writers_go_on() -> None:
-    for text in ("CREATE INDEX CONCURRENTLY i ON a (b)", "DROP INDEX CONCURRENTLY i", "REINDEX INDEX CONCURRENTLY i"):
-        assert lock_of(statements(text)[0]) == "SHARE UPDATE EXCLUSIVE"
+def _rank(lock: str | None) -> int:
+    return -1 if lock is None else LOCKS.index(lock)
+
+
+@pytest.mark.parametrize(
+    ("text", "lock"),
+    [
+        ("CREATE INDEX CONCURRENTLY i ON a (b)", "SHARE UPDATE EXCLUSIVE"),
+        ("DROP INDEX CONCURRENTLY i", "SHARE UPDATE EXCLUSIVE"),
+        ("REINDEX INDEX CONCURRENTLY i", "SHARE UPDATE EXCLUSIVE"),
+        ("ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY", "SHARE UPDATE EXCLUSIVE"),
+        ("VACUUM a", "SHARE UPDATE EXCLUSIVE"),
+        ("VACUUM FULL a", "ACCESS EXCLUSIVE"),
+        ("COPY a FROM STDIN", "ROW EXCLUSIVE"),
+        ("COPY a TO STDOUT", "ACCESS SHARE"),
+    ],
+)
+def test_what_runs_outside_a_transaction_has_the_lock_of_its_documentation(text: str, lock: str) -> None:
+    assert lock_of(statements(text)[0]) == lock

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.lint.locks import LOCKS
 from pipeline.lint.rules import RULES
-from tests.lint.sources import migration
+from tests.lint.sources import behind, migration
+from tests.lint.traffic_cases import TRAFFIC
 
-CASES: dict[str, tuple[list[str], list[str]]] = {
+if TYPE_CHECKING:
+    from pipeline.lint import Source
+    from tests.lint.traffic_cases import Case
+
+CASES: dict[str, tuple[list[Case], list[Case]]] = {
     "alter-database": (
         [
             "ALTER DATABASE chat OWNER TO server",
@@ -113,17 +120,6 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
             "SET CONSTRAINTS ALL DEFERRED",
         ],
     ),
-    "set-not-null": (
-        [
-            'ALTER TABLE "User" ALTER COLUMN "name" SET NOT NULL',
-            'ALTER TABLE "A" VALIDATE CONSTRAINT c; ALTER TABLE "User" ALTER "name" SET NOT NULL',
-        ],
-        [
-            'ALTER TABLE "User" VALIDATE CONSTRAINT c; ALTER TABLE "User" ALTER "name" SET NOT NULL',
-            'CREATE TABLE "A" (a int); ALTER TABLE "A" ALTER a SET NOT NULL',
-            'ALTER TABLE "User" ALTER "name" DROP NOT NULL',
-        ],
-    ),
     "superuser-only": (
         [
             "CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS $$ $$",
@@ -143,25 +139,6 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
             "CREATE FUNCTION f() RETURNS int NOT LEAKPROOF LANGUAGE sql AS 'SELECT 1'",
         ],
     ),
-    "table-rewrite": (
-        [
-            'ALTER TABLE "Message" ALTER COLUMN "content" TYPE varchar(10)',
-            'ALTER TABLE "Message" ADD COLUMN "x" uuid NOT NULL DEFAULT gen_random_uuid()',
-            'ALTER TABLE "Message" ADD "n" bigserial',
-            'ALTER TABLE "Message" ADD COLUMN "n" int GENERATED ALWAYS AS (1 + 1) STORED',
-            'ALTER TABLE "Message" ADD COLUMN "n" bigint GENERATED ALWAYS AS IDENTITY',
-            'ALTER TABLE "Message" SET UNLOGGED',
-            'VACUUM FULL "Message"',
-            'ALTER TABLE "Message" ADD "a" int, ALTER "content" TYPE int USING 1',
-        ],
-        [
-            'ALTER TABLE "Message" ADD COLUMN "x" int DEFAULT 1',
-            'ALTER TABLE "Message" ADD COLUMN "x" timestamptz DEFAULT now()',
-            'CREATE TABLE "A" (a int); ALTER TABLE "A" ALTER a TYPE bigint',
-            'ALTER TABLE "Message" ADD CONSTRAINT c CHECK (random() > 0)',
-            "ALTER TYPE mood ADD VALUE 'x'",
-        ],
-    ),
     "tablespace": (
         [
             "CREATE TABLESPACE fast LOCATION '/ssd'",
@@ -175,20 +152,58 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["CREATE TABLE unlogged (a int)", "ALTER TABLE t SET LOGGED"],
     ),
 }
-FOUND = [(slug, text) for slug, (bad, _) in CASES.items() for text in bad]
-LEFT_ALONE = [(slug, text) for slug, (_, good) in CASES.items() for text in good]
+CASES |= TRAFFIC
+FOUND = [(slug, case) for slug, (bad, _) in CASES.items() for case in bad]
+LEFT_ALONE = [(slug, case) for slug, (_, good) in CASES.items() for case in good]
 
 
-@pytest.mark.parametrize(("slug", "text"), FOUND)
-def test_a_rule_finds_what_it_is_for(slug: str, text: str) -> None:
-    findings = list(RULES[slug](migration(f"-- A change\n\n{text};\n")))
+def source_of(case: Case) -> Source:
+    before, text = ("", case) if isinstance(case, str) else case
+    return behind(before, f"-- A change\n\n{text};\n")
+
+
+@pytest.mark.parametrize(("slug", "case"), FOUND)
+def test_a_rule_finds_what_it_is_for(slug: str, case: Case) -> None:
+    findings = list(RULES[slug](source_of(case)))
     assert [(finding.rule, finding.line) for finding in findings] == [(slug, 3)]
     assert findings[0].help
 
 
-@pytest.mark.parametrize(("slug", "text"), LEFT_ALONE)
-def test_a_rule_leaves_alone_what_is_right(slug: str, text: str) -> None:
-    assert list(RULES[slug](migration(f"-- A change\n\n{text};\n"))) == []
+@pytest.mark.parametrize(("slug", "case"), LEFT_ALONE)
+def test_a_rule_leaves_alone_what_is_right(slug: str, case: Case) -> None:
+    assert list(RULES[slug](source_of(case))) == []
+
+
+HOLDS_A_LOCK = [
+    "adding-foreign-key-constraint",
+    "adding-serial-primary-key-field",
+    "attach-partition",
+    "ban-drop-constraint",
+    "constraint-missing-not-valid",
+    "ddl-with-data",
+    "disallowed-unique-constraint",
+    "drop-cascade",
+    "drop-primary-key",
+    "lock-table",
+    "require-concurrent-index-creation",
+    "require-concurrent-index-deletion",
+    "require-concurrent-partition-detach",
+    "require-concurrent-reindex",
+    "set-not-null",
+    "several-tables",
+    "table-rewrite",
+    "truncate",
+    "validate-in-same-file",
+    "whole-table-change",
+]
+
+
+@pytest.mark.parametrize(("slug", "case"), [(slug, case) for slug in HOLDS_A_LOCK for case in CASES[slug][0]])
+def test_a_finding_says_the_lock_and_who_waits_and_until_when(slug: str, case: Case) -> None:
+    (finding,) = RULES[slug](source_of(case))
+    assert [lock for lock in LOCKS if lock in finding.message]
+    assert "nobody" in finding.message or "whoever" in finding.message
+    assert "until" in finding.message
 
 
 def test_a_migration_without_its_rollback_file_is_found() -> None:

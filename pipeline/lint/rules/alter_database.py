@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 def alter_database(source: Source) -> Iterable[Finding]:
     """CREATE, DROP, RENAME and OWNER TO of a database, which the infrastructure program owns. Settings are allowed."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         words = statement.words
         if words[1:2] != ("DATABASE",):
             continue
         changes_it = words[0] == "ALTER" and ("RENAME" in words or "OWNER" in words)
         if words[0] in {"CREATE", "DROP"} or changes_it:
             yield source.at(
-                statement,
+                step,
                 "alter-database",
                 "the database itself belongs to the infrastructure program, whose state would no longer be true",
                 "Change it in infra/ and run `pulumi up`.",

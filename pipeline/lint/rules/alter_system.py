@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 def alter_system(source: Source) -> Iterable[Finding]:
     """ALTER SYSTEM is refused on Neon, and so are settings that only a superuser may change."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         if statement.words[:2] == ("ALTER", "SYSTEM"):
             yield source.at(
-                statement,
+                step,
                 "alter-system",
                 "ALTER SYSTEM is refused on Neon: the server's configuration is not ours",
                 "Set it for a role, ALTER ROLE … SET, if a user may change it; else see what Neon's console offers.",

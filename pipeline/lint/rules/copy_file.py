@@ -18,10 +18,11 @@ _FILE_FUNCTIONS = {"LO_IMPORT", "LO_EXPORT", "PG_READ_FILE", "PG_READ_BINARY_FIL
 
 def copy_file(source: Source) -> Iterable[Finding]:
     """COPY from or to a file or a program of the server, and the functions that read its files."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         if _copies_a_file(Phrase(statement)) or _FILE_FUNCTIONS.intersection(statement.words):
             yield source.at(
-                statement,
+                step,
                 "copy-file",
                 "it reads or writes a file of the server, which needs a right that nobody has on Neon",
                 "Write the rows as INSERT … VALUES; load large data from a client, outside of the migrations.",

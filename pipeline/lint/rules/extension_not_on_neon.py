@@ -25,7 +25,8 @@ def neon_extensions() -> frozenset[str]:
 
 def extension_not_on_neon(source: Source) -> Iterable[Finding]:
     """CREATE EXTENSION of one that Neon does not offer."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         phrase = Phrase(statement)
         if not phrase.take("CREATE", "EXTENSION"):
             continue
@@ -33,7 +34,7 @@ def extension_not_on_neon(source: Source) -> Iterable[Finding]:
         name = phrase.name()
         if name and name not in neon_extensions():
             yield source.at(
-                statement,
+                step,
                 "extension-not-on-neon",
                 f"the extension {name} is not on Neon's list",
                 "Ask pg_available_extensions on a branch. If it is there by now, add it to "

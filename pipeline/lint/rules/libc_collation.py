@@ -20,12 +20,13 @@ _LOCALE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(?:\.[\w-]+)?(?:@\w+)?\Z")  # en_US, d
 
 def libc_collation(source: Source) -> Iterable[Finding]:
     """CREATE COLLATION of the libc provider, and COLLATE with the name of a libc locale such as "en_US"."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         words = statement.words
         creates = words[:2] == ("CREATE", "COLLATION") and not {"ICU", "BUILTIN", "FROM"} & set(words)
         if (creates and not _portable_strings(statement.tokens)) or any(_libc_names(statement.tokens)):
             yield source.at(
-                statement,
+                step,
                 "libc-collation",
                 "Neon's servers have no libc locales but C and C.UTF-8",
                 'Use an ICU collation, as COLLATE "en-x-icu", or one made with (provider = icu, …).',

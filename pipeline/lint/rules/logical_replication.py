@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 def logical_replication(source: Source) -> Iterable[Finding]:
     """CREATE or ALTER of a publication or a subscription, and replication slots."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         words = statement.words
         slot = any(word.startswith("PG_CREATE_") and word.endswith("REPLICATION_SLOT") for word in words)
         if slot or (words[0] in {"CREATE", "ALTER"} and words[1:2] in {("PUBLICATION",), ("SUBSCRIPTION",)}):
             yield source.at(
-                statement,
+                step,
                 "logical-replication",
                 "logical replication needs a setting of the Neon project that cannot be undone, and a subscriber keeps "
                 "the compute awake (and paid for)",

@@ -20,15 +20,14 @@ def missing_grants(source: Source) -> Iterable[Finding]:
 
     There are no default privileges here: a new table belongs to nobody until its migration says whose it is.
     """
-    if source.is_rollback or not source.new_tables:
-        return
-    settled = _settled(source)
-    for statement in source.statements:
-        name = created_table(statement)
-        if not name or name in settled or {"TEMP", "TEMPORARY"} & set(statement.words[1:4]):
+    created = [(name, step) for step in source.running if (name := created_table(step.statement))]
+    settled = _settled(source) if created else frozenset()
+    for name, step in created:
+        is_temporary = bool({"TEMP", "TEMPORARY"} & set(step.words[1:4]))
+        if name in settled or is_temporary or "PARTITION" in step.words[3:8]:
             continue
         yield source.at(
-            statement,
+            step,
             "missing-grants",
             f'table "{name}" is granted to none of the runtime roles ({", ".join(RUNTIME_ROLES)})',
             f'Add: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "{name}" TO server, ai_service; (or what each needs). '
@@ -40,8 +39,8 @@ def _settled(source: Source) -> frozenset[str]:
     """List the tables that are granted, renamed or dropped, here or later."""
     names: set[str] = set()
     for file in (source, *source.later):
-        for statement in file.statements:
-            names.update(_granted(Phrase(statement)), _gone(Phrase(statement)))
+        for step in file.steps:
+            names.update(_granted(Phrase(step.statement)), _gone(Phrase(step.statement)))
     return frozenset(names)
 
 

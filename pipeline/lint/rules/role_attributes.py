@@ -21,10 +21,11 @@ _PAGE = "Roles of services are plain: NOLOGIN here; a deploy gives them LOGIN an
 
 def role_attributes(source: Source) -> Iterable[Finding]:
     """CREATE or ALTER ROLE with an attribute or a name that Neon refuses, or with a password."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         what = _why(statement)
         if what:
-            yield source.at(statement, "role-attributes", what, _PAGE)
+            yield source.at(step, "role-attributes", what, _PAGE)
 
 
 def _why(statement: Statement) -> str:

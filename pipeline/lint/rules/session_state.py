@@ -31,11 +31,12 @@ _STARTS = {"LISTEN", "UNLISTEN", "PREPARE", "DEALLOCATE", "DISCARD", "RESET"}
 
 def session_state(source: Source) -> Iterable[Finding]:
     """SET without LOCAL, temporary tables that outlive a transaction, LISTEN, PREPARE, WITH HOLD, session locks."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         what = _why(statement)
         if what:
             yield source.at(
-                statement,
+                step,
                 "session-state",
                 f"{what} lives in the session: Neon's pooler gives the next transaction another one, and the runner "
                 "resets it behind each file",

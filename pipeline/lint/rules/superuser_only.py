@@ -49,11 +49,12 @@ _SETTINGS = {
 
 def superuser_only(source: Source) -> Iterable[Finding]:
     """Commands, languages and settings that need a superuser, which nobody is on Neon."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         what = _why(statement)
         if what:
             yield source.at(
-                statement,
+                step,
                 "superuser-only",
                 f"{what} needs a superuser, and on Neon nobody is one",
                 "Look for an extension on Neon's list that does it, or do it in the services.",

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 def tablespace(source: Source) -> Iterable[Finding]:
     """CREATE TABLESPACE, and a TABLESPACE clause on a table, an index or the database."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         words = statement.words
         if words[0] not in {"CREATE", "ALTER", "DROP", "REINDEX"} or "TABLESPACE" not in words:
             continue
         if contains(words, "TABLESPACE", "PG_DEFAULT"):
             continue
         yield source.at(
-            statement,
+            step,
             "tablespace",
             "Neon has no tablespaces: storage is its own",
             "Leave the TABLESPACE clause out.",

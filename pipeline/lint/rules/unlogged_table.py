@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 def unlogged_table(source: Source) -> Iterable[Finding]:
     """CREATE UNLOGGED TABLE or SEQUENCE, and ALTER TABLE … SET UNLOGGED."""
-    for statement in source.statements:
+    for step in source.steps:
+        statement = step.statement
         words = statement.words
         if words[:2] == ("CREATE", "UNLOGGED") or (words[:1] == ("ALTER",) and contains(words, "SET", "UNLOGGED")):
             yield source.at(
-                statement,
+                step,
                 "unlogged-table",
                 "an unlogged table is emptied whenever the compute restarts, and Neon stops it after minutes of rest",
                 "Make it an ordinary table; for a cache, say so in its comment and ignore this rule with that reason.",
