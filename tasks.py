@@ -392,19 +392,26 @@ def env(_: Context, env: str = "local", for_: str = "") -> None:
     help={
         "base": "a branch or commit: what is on it must not be edited or removed, and is not linted again",
         "everything": "lint every file, those on the base too",
+        "fix": "write what stops writers anew, in files that do not, where the generator knows how",
         "json": JSON,
         "github": "print annotations for GitHub",
     }
 )
-def check(_: Context, base: str = "", everything: bool = False, json: bool = False, github: bool = False) -> None:
+def check(
+    _: Context, base: str = "", everything: bool = False, fix: bool = False, json: bool = False, github: bool = False
+) -> None:
     with reported():
-        from pipeline.check.entry import check_here
+        from pipeline.check.entry import check_here, fix_here
         from pipeline.console.asking import type_name
-        from pipeline.console.checking import refuse_findings, show_checked
+        from pipeline.console.checking import refuse_findings, show_checked, show_fixed
         from pipeline.console.progress import progress
 
         with progress() as shown:
-            checked = check_here(ROOT, base=base or None, lint_everything=everything, observer=shown, ask=type_name)
+            run = fix_here if fix else check_here
+            checked = run(ROOT, base=base or None, lint_everything=everything, observer=shown, ask=type_name)
+            if isinstance(checked, tuple):
+                fixed, checked = checked
+                show_fixed(fixed, shown)
         show_checked(checked, "json" if json else "github" if github else "text")
         refuse_findings(checked)
 

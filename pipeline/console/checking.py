@@ -11,7 +11,11 @@ from pipeline.errors import InvalidPlan
 from pipeline.lint.reporting import as_annotations, as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.check.checking import Checked
+    from pipeline.deploy.observer import Observer
+    from pipeline.generate.fixing import Fixed
 
 
 def show_checked(checked: Checked, form: Literal["text", "json", "github"]) -> None:
@@ -29,6 +33,15 @@ def show_checked(checked: Checked, form: Literal["text", "json", "github"]) -> N
         say(as_annotations(checked.findings) if form == "github" else as_text(checked.findings))
     if form == "text" or not checked.findings:
         say(f"{counted(checked.migrations)}, {checked.linted} linted: {_found(checked)}")
+
+
+def show_fixed(fixed: Sequence[Fixed], observer: Observer) -> None:
+    """Say which migrations were written anew, and why others were not: beside the report, so that JSON stays one document."""
+    for each in fixed:
+        if each.written:
+            observer.note(f"{each.id} was written anew: {', '.join(each.written)}. Read the files, rollbacks too.")
+        else:
+            observer.note(f"{each.id} is left as it is: {each.why_not}")
 
 
 def refuse_findings(checked: Checked) -> None:

@@ -63,10 +63,18 @@ class Losses:
 
 
 def write_parts(
-    name: str, parts: Sequence[tuple[Part, Sequence[str]]], ids: Sequence[str], losses: Losses
+    name: str,
+    parts: Sequence[tuple[Part, Sequence[str]]],
+    ids: Sequence[str],
+    losses: Losses,
+    *,
+    number: int | None = None,
 ) -> list[NewMigration]:
-    """Write the files of these parts, each with the statements that take it back. Losses are said in the first one."""
-    number, previous = next_number(ids), max(ids, default="")
+    """Write the files of these parts, each with the statements that take it back. Losses are said in the first one.
+
+    `number` is that of the first one; left out, it comes behind the last of `ids`.
+    """
+    number, previous = number or next_number(ids), max(ids, default="")
     written: list[NewMigration] = []
     for part, undo in parts:
         id_ = f"{number + len(written):04d}_{name}{_suffix(part, [other for other, _ in parts])}"

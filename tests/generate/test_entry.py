@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.check.entry import check_here
+from pipeline.check.entry import check_here, fix_here
 from pipeline.deploy.observer import Observer
 from pipeline.errors import ConfigurationError, NotLocal, Refused
 from pipeline.generate.entry import diff, migrate_by_name, push_here, verify_here, write_empty
@@ -27,6 +27,7 @@ LOCAL_ONLY: dict[str, Callable[[Path], object]] = {
     "verify": lambda root: verify_here(root, (), observer=Observer()),
     "push": lambda root: push_here(root, allow_destructive=False, observer=Observer()),
     "check": lambda root: check_here(root, base=None, lint_everything=False, observer=Observer()),
+    "check --fix": lambda root: fix_here(root, base=None, lint_everything=False, observer=Observer()),
 }
 
 
@@ -67,6 +68,18 @@ def test_a_migration_is_generated_and_recorded_with_its_author(as_local: Checkou
     assert [path.name for path in made.files] == ["0007_tags.sql"]
     _, comparison = diff(as_local.root, "local", observer=Observer())
     assert (comparison.applied, comparison.drift) == (7, ())
+
+
+def test_check_fixes_what_is_not_applied_here_and_says_what_is_left(as_local: Checkout) -> None:
+    change = 'CREATE INDEX "Message_name_idx" ON "Message" ("name");'
+    as_local.append(change)
+    for ending, sql in ((".sql", change), (".rollback.sql", 'DROP INDEX "Message_name_idx";')):
+        (as_local.place.migrations / f"0101_names{ending}").write_text(f"-- Names are searched\n\n{sql}\n")
+    fixed, checked = fix_here(as_local.root, base=None, lint_everything=False, observer=Observer())
+    assert [each.written for each in fixed] == [("0101_names",)]
+    assert checked.findings == ()
+    assert "INDEX CONCURRENTLY" in (as_local.place.migrations / "0101_names.sql").read_text()
+    assert fix_here(as_local.root, base=None, lint_everything=False, observer=Observer()) == ([], checked)
 
 
 def test_a_shadow_url_that_names_no_database_means_the_one_that_libpq_would_take(

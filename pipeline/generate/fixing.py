@@ -1,0 +1,217 @@
+"""`check --fix`: a migration written by hand, put into the files that the generator would have written for it.
+
+It knows the way around a lock for an index, a foreign key, a check, a unique or primary key and NOT NULL. What the new
+files build is proven to be what the old one built; a file that moves rows is left to its author.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import PipelineError, Refused
+from pipeline.generate.arranging import arrange
+from pipeline.generate.building import replay
+from pipeline.generate.difference import Step
+from pipeline.generate.dump import deviations, listed, read_objects
+from pipeline.generate.files import Losses, put, write_parts
+from pipeline.generate.gate import folder_with, prove
+from pipeline.generate.generation_lock import generation_lock
+from pipeline.generate.place import Place
+from pipeline.generate.study import Study, read_side
+from pipeline.generate.undoing import Undoing
+from pipeline.migrations import Folder, read_folder
+from pipeline.migrations.renumbering import rename_files
+from pipeline.migrations.sql_text import statements
+from pipeline.schema.shadows import open_shadows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from pipeline.generate.files import NewMigration
+    from pipeline.generate.parts import Part, Piece
+    from pipeline.migrations import MigrationFile
+    from pipeline.migrations.script import Script
+    from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.shadows import Shadows
+
+FIXABLE = frozenset({
+    "require-concurrent-index-creation", "require-concurrent-index-deletion", "adding-foreign-key-constraint",
+    "constraint-missing-not-valid", "disallowed-unique-constraint", "set-not-null", "validate-in-same-file",
+})  # fmt: skip
+"""The rules of lint that have a way around which the generator knows."""
+
+_SCHEMA_ONLY = frozenset({"CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE"})
+_DIRECTIVE = re.compile(r"(depends|transactional|pipeline)\s*:", re.IGNORECASE)
+_IGNORE = re.compile(r"lint:\s*ignore\s+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The files that took the place of a migration; none where it was left as it is, and why."""
+
+    id: str
+    written: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+def fix(place: Place, ids: Collection[str], *, merged: Collection[str], applied: Collection[str]) -> list[Fixed]:
+    """Write these migrations anew, each in as many files as it needs; the numbers of those behind it move on.
+
+    `merged` are the ids that the base branch has, `applied` those that the local database has: neither may change.
+
+    Raises:
+        Refused: one that would change, or get another number, is applied locally. Nothing was written.
+        InvalidPlan: a migration does not run.
+    """
+    chosen = sorted(set(ids) - set(merged), reverse=True)  # from the last one, since numbers behind one move
+    with generation_lock(place.state):
+        folder = read_folder(place.migrations)
+        _refuse_applied(folder, chosen, applied)
+        return [_fixed(place, read_folder(place.migrations).by_id[id_]) for id_ in chosen]
+
+
+def _refuse_applied(folder: Folder, chosen: Sequence[str], applied: Collection[str]) -> None:
+    moving = [file.id for file in folder.files if chosen and file.id >= chosen[-1]]
+    if here := [id_ for id_ in moving if id_ in applied]:
+        before = max((file.id for file in folder.files if file.id < here[0]), default="0000")
+        raise Refused(
+            f"{', '.join(here)}: applied to the local database, which would refuse what is written anew",
+            remedy=f"Nothing was written. `./inv rollback --to {before[:4]}` first, then this again, then `./inv migrate`.",
+        )
+
+
+def _fixed(place: Place, file: MigrationFile) -> Fixed:
+    script = file.forward
+    by_hand = next((each for each in script.statements if each.words[0] not in _SCHEMA_ONLY), None)
+    if by_hand is not None:
+        return Fixed(file.id, why_not=f"{by_hand.words[0]} on line {by_hand.line}: what moves rows is its author's")
+    if not script.transactional:
+        return Fixed(file.id, why_not="it runs outside a transaction already")
+    with _earlier(place, file) as earlier, open_shadows(place.local, place.shadow) as shadows:
+        try:
+            written = _written_anew(earlier, shadows, file)
+        except PipelineError as error:
+            return Fixed(file.id, why_not=error.message)
+    if isinstance(written, str):
+        return Fixed(file.id, why_not=written)
+    _replace(place.migrations, file, written)
+    return Fixed(file.id, tuple(migration.id for migration in written))
+
+
+@contextmanager
+def _earlier(place: Place, file: MigrationFile) -> Iterator[Place]:
+    """A place whose folder ends before the file."""
+    with tempfile.TemporaryDirectory(prefix="chat-database-") as name:
+        copy = Path(name) / place.migrations.name
+        copy.mkdir()
+        for path in place.migrations.glob("*.sql"):
+            if path.name[:4] < file.id[:4]:
+                shutil.copyfile(path, copy / path.name)
+        yield Place(Path(name), place.local, place.shadow, place.differ)
+
+
+def _written_anew(place: Place, shadows: Shadows, file: MigrationFile) -> list[NewMigration] | str:
+    """The files, proven; or why there are none."""
+    folder = read_folder(place.migrations)
+    before = shadows.create("before")
+    replay(before, folder)
+    current = read_side(before)
+    after = shadows.clone(before, "after")
+    replay(after, replace(folder, files=(*folder.files, file)))
+    desired = read_side(after)
+    script = file.forward
+    steps = [Step(statement.text, verbatim=True) for statement in script.statements]
+    arrangement = arrange(steps, current.facts, desired.facts)
+    if [[piece.sql for piece in part.pieces] for part in arrangement.parts] == [[step.sql for step in steps]]:
+        return "the generator knows no other way for it"
+    parts = _with_comments(arrangement.parts, script)
+    difference = place.differ.difference(before, after, roles=current.facts.roles)
+    seen = Study(current, desired)
+    undo = Undoing(place, shadows, current, seen, difference).of(parts)
+    written = write_parts(
+        file.id[5:],
+        list(zip(parts, undo.statements, strict=True)),
+        [each.id for each in folder.files],
+        Losses((), undo.losses),
+        number=int(file.id[:4]),
+    )
+    written = [_with_head(migration, script, is_first=number == 0) for number, migration in enumerate(written)]
+    with folder_with(place.migrations, written) as finished:
+        new_ids = [migration.id for migration in written]
+        verdict = prove(shadows, before, finished, new_ids, before=current.objects, desired=desired.objects)
+    if verdict.proof is None:
+        return "the careful way could not be proven: " + "; ".join(verdict.problems)
+    if wrong := deviations(desired.objects, read_objects(verdict.proof), grants=True):
+        return f"grants would not be the same:\n{listed(wrong)}"
+    return written
+
+
+def _with_comments(parts: Sequence[Part], script: Script) -> list[Part]:
+    """The parts with what the author wrote above each statement: at it, or at the first that says all that it said."""
+    result = [list(part.pieces) for part in parts]
+    places = [(number, at) for number, pieces in enumerate(result) for at in range(len(pieces))]
+    for statement, lines in _comments(script):
+        same = [place for place in places if result[place[0]][place[1]].sql == statement.text]
+        names = _names(statement)
+        alike = [place for place in places if names <= _names(statements(result[place[0]][place[1]].sql)[0])]
+        if lines and (found := same or alike):
+            number, at = found[0]
+            result[number][at] = _commented(result[number][at], lines)
+    return [replace(part, pieces=tuple(pieces)) for part, pieces in zip(parts, result, strict=True)]
+
+
+def _names(statement: Statement) -> set[str]:
+    return {token.identifier for token in statement.tokens if token.kind in {"word", "quoted"}}
+
+
+def _commented(piece: Piece, lines: Sequence[str]) -> Piece:
+    why = [line for line in lines if not _IGNORE.match(line)]
+    ignores = [_IGNORE.sub("", line) for line in lines if _IGNORE.match(line)]
+    return replace(piece, why="\n".join([*why, *filter(None, [piece.why])]), ignores=(*ignores, *piece.ignores))
+
+
+def _comments(script: Script) -> Iterator[tuple[Statement, list[str]]]:
+    """Each statement with the lines of comment above it; of the file's head, what is neither title nor directive."""
+    end = 0
+    for number, statement in enumerate(script.statements):
+        gap = script.text[end : statement.start]
+        lines = [line.strip().lstrip("-").strip() for line in gap.splitlines() if line.strip().startswith("--")]
+        if number == 0:
+            lines = [line for line in lines if line != script.title and not _DIRECTIVE.match(line)]
+        yield statement, lines
+        end = statement.start + len(statement.text)
+
+
+def _with_head(migration: NewMigration, script: Script, *, is_first: bool) -> NewMigration:
+    """The author's title on the first file, and the author's limits on each that runs in a transaction."""
+    title, _, rest = migration.forward.partition("\n")
+    if is_first and script.title:
+        title = f"-- {script.title}"
+    if script.settings and "-- transactional: false" not in rest:
+        settings = " ".join(f"{key}={value}" for key, value in script.settings.items())
+        rest = f"-- pipeline: {settings}\n{rest}"
+    return replace(migration, forward=f"{title}\n{rest}")
+
+
+def _replace(folder: Path, file: MigrationFile, written: Sequence[NewMigration]) -> None:
+    """Put the new files in the place of the old one: all of it, or, when it is interrupted, nothing."""
+    later = [other.id for other in read_folder(folder).files if other.id > file.id]
+    shift = len(written) - 1
+    ids = {id_: f"{int(id_[:4]) + shift:04d}{id_[4:]}" for id_ in later} if shift else {}
+    old = {path: path.read_bytes() for path in folder.glob(f"{file.id}.*")}
+    rename_files(folder, ids)
+    try:
+        for path in old:
+            path.unlink()
+        put(folder, written)
+    except BaseException:
+        for path, data in old.items():
+            path.write_bytes(data)
+        rename_files(folder, {new: id_ for id_, new in ids.items()})
+        raise
