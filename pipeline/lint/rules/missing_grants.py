@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pipeline.lint.phrase import Phrase
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from pipeline.lint.finding import Finding
     from pipeline.lint.source import Source
+    from pipeline.migrations.sql_text import Statement
 
 
 def missing_grants(source: Source) -> Iterable[Finding]:
@@ -40,8 +42,13 @@ def _settled(source: Source) -> frozenset[str]:
     names: set[str] = set()
     for file in (source, *source.later):
         for step in file.steps:
-            names.update(_granted(Phrase(step.statement)), _gone(Phrase(step.statement)))
+            names.update(_settled_by(step.statement))
     return frozenset(names)
+
+
+@lru_cache(maxsize=100_000)  # every file asks for all those behind it: each statement is taken apart once
+def _settled_by(statement: Statement) -> tuple[str, ...]:
+    return (*_granted(Phrase(statement)), *_gone(Phrase(statement)))
 
 
 def _granted(phrase: Phrase) -> list[str]:
