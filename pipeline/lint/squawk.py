@@ -109,7 +109,10 @@ FORMER_NAMES = {
 
 
 def squawk(sources: Sequence[Source]) -> tuple[list[Finding], list[Finding]]:
-    """Run squawk over these migrations; what it finds, and what it finds by rules that ours have taken the place of.
+    """Run squawk over these migrations; what it finds, and what it would find elsewhere.
+
+    The latter is of rules that ours have taken the place of, and about what nobody uses yet because it came with the same
+    deploy.
 
     Raises:
         ConfigurationError: squawk is not installed.
@@ -119,14 +122,14 @@ def squawk(sources: Sequence[Source]) -> tuple[list[Finding], list[Finding]]:
         return [], []
     by_path = {source.path: source for source in sources}
     answer = _asked([*by_path])
-    found = [
-        _finding(item, item["file"])
-        for item in answer
-        if _counts(item, by_path[item["file"]]) and not _is_about_new(item, by_path[item["file"]])
-    ]
-    return [*found, *_inside(sources)], [
-        _finding(item, item["file"]) for item in answer if item["rule_name"] in REPLACED
-    ]
+    found, elsewhere = _inside(sources), list[Finding]()
+    for item in answer:
+        source, finding = by_path[item["file"]], _finding(item, item["file"])
+        if _counts(item, source) and not _is_about_new(item, source):
+            found.append(finding)
+        elif item["rule_name"] not in EXCLUDED or item["rule_name"] in REPLACED:
+            elsewhere.append(finding)
+    return found, elsewhere
 
 
 def _inside(sources: Sequence[Source]) -> list[Finding]:
