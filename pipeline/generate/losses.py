@@ -70,14 +70,6 @@ def casts_by_itself(old: str, new: str) -> bool:
     return widens(old, new) or any(old_base in family and new_base in family for family in _FAMILIES)
 
 
-def rewrites_nothing(old: str, new: str) -> bool:
-    """Whether the server changes the type without touching a row: a longer varchar, text, or a wider numeric."""
-    old_base, new_base = _taken_apart(old)[0], _taken_apart(new)[0]
-    if old_base == "character varying" and new_base == "text":
-        return True
-    return old_base == new_base and old_base in {"character varying", "numeric"} and widens(old, new)
-
-
 def _loss_of_clause(table: str, clause: Phrase, before: Facts) -> str:
     if clause.take("DROP"):
         if clause.take_any("CONSTRAINT", "EXPRESSION", "IDENTITY"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.losses import casts_by_itself, new_type, rewrites_nothing, widens
+from pipeline.generate.losses import casts_by_itself, new_type, widens
 from pipeline.generate.parts import Piece
 from pipeline.generate.spelling import quoted, spelled
+from pipeline.lint.column_types import rewrites
 from pipeline.lint.phrase import altered_table
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _retyped(table: str, name: str, column: Column, clause: Phrase) -> Piece:
     text = clause.rest_text
     if casts_by_itself(column.type, type_):
         text = text.split(" USING ")[0]
-        if rewrites_nothing(column.type, type_):
+        if not rewrites(column.type, type_):
             return Piece(
                 spelled(head + text), answers=(("table-rewrite", f"from {column.type} no row is written again"),)
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MODIFIER = re.compile(r"\((?P<numbers>-?\d+(?:,-?\d+)?)\)")
+_MODIFIER = re.compile(r"\((?P<numbers>-?\d+(?:, *-?\d+)?)\)")
 # What the grammar takes for one type (documentation: "Data Types", table of aliases).
 _ALIASES = {
     "int": "integer", "int4": "integer", "int8": "bigint", "int2": "smallint", "serial": "integer", "serial4": "integer",
