@@ -73,7 +73,18 @@ def fix(place: Place, ids: Collection[str], *, merged: Collection[str], applied:
     with generation_lock(place.state):
         folder = read_folder(place.migrations)
         _refuse_applied(folder, chosen, applied)
-        return [_fixed(place, read_folder(place.migrations).by_id[id_]) for id_ in chosen]
+        return _all_fixed(place, chosen)
+
+
+def _all_fixed(place: Place, chosen: Sequence[str]) -> list[Fixed]:
+    """Fix each, and tell of those behind it by the numbers that they end with."""
+    done: list[Fixed] = []
+    for id_ in chosen:
+        fixed = _fixed(place, read_folder(place.migrations).by_id[id_])
+        shift = max(len(fixed.written) - 1, 0)
+        done = [replace(each, written=tuple(_moved(written, shift) for written in each.written)) for each in done]
+        done.append(fixed)
+    return done[::-1]
 
 
 def _refuse_applied(folder: Folder, chosen: Sequence[str], applied: Collection[str]) -> None:
@@ -199,11 +210,16 @@ def _with_head(migration: NewMigration, script: Script, *, is_first: bool) -> Ne
     return replace(migration, forward=f"{title}\n{rest}")
 
 
+def _moved(id_: str, by: int) -> str:
+    """The id with a number that is so much higher."""
+    return f"{int(id_[:4]) + by:04d}{id_[4:]}"
+
+
 def _replace(folder: Path, file: MigrationFile, written: Sequence[NewMigration]) -> None:
     """Put the new files in the place of the old one: all of it, or, when it is interrupted, nothing."""
     later = [other.id for other in read_folder(folder).files if other.id > file.id]
     shift = len(written) - 1
-    ids = {id_: f"{int(id_[:4]) + shift:04d}{id_[4:]}" for id_ in later} if shift else {}
+    ids = {id_: _moved(id_, shift) for id_ in later} if shift else {}
     old = {path: path.read_bytes() for path in folder.glob(f"{file.id}.*")}
     rename_files(folder, ids)
     try:

@@ -64,7 +64,7 @@ class PrismaSchema:
         )
         if done.returncode != 0:
             lines = [line.strip() for line in done.stderr.splitlines()]
-            why = next((line for line in lines if "rror" in line), done.stderr.strip()[:500])
+            why = next((line for line in lines if line.lower().startswith("error")), done.stderr.strip()[:500])
             raise InvalidPlan(
                 f"Prisma's engine failed on it: {why}",
                 where=f"{self._folder.parent.name}/{self._folder.name}/{self.file.name}",

@@ -185,3 +185,14 @@ def test_a_merged_file_is_not_touched(place: Place) -> None:
     before = {path.name: path.read_text() for path in place.migrations.iterdir()}
     assert fix(place, ["0102_labels"], merged=["0102_labels"], applied=()) == []
     assert {path.name: path.read_text() for path in place.migrations.iterdir()} == before
+
+
+def test_of_several_each_is_told_by_the_numbers_that_its_files_end_with(place: Place) -> None:
+    index = '-- Ranks\nCREATE INDEX "Tag_rank_idx" ON "Tag" ("rank");\nALTER TABLE "Tag" ADD COLUMN "a" text;\n'
+    back = '-- Undo\nALTER TABLE "Tag" DROP COLUMN "a";\nDROP INDEX "Tag_rank_idx";\n'
+    write(place.root, "0103_ranks", index, back)
+    first, second = fixed(place, "0102_labels", "0103_ranks")
+    assert (first.id, second.id) == ("0102_labels", "0103_ranks")
+    ids = [file.id for file in read_folder(place.migrations).files]
+    assert tuple(ids[-len(second.written) :]) == second.written
+    assert tuple(ids[-len(second.written) - len(first.written) : -len(second.written)]) == first.written

@@ -88,3 +88,17 @@ def test_a_draft_leaves_it_as_it_is(checkout: Checkout, prisma: Path) -> None:
     with pytest.raises(InvalidPlan, match="no statement"):
         verify(checkout.place)
     assert prisma.read_text() == before
+
+
+def test_a_table_that_gets_its_key_later_is_usable_then(checkout: Checkout, prisma: Path) -> None:
+    schema = checkout.place.schema.read_text()
+    checkout.edit(f'{schema}\nCREATE TABLE "Log" ("id" uuid NOT NULL, "userId" text);\n')
+    generate("log", checkout.place)
+    assert "@@ignore" in prisma.read_text()
+    key = 'PRIMARY KEY, "userId" text REFERENCES "User" ("id")'
+    checkout.edit(f'{schema}\nCREATE TABLE "Log" ("id" uuid NOT NULL {key});\n')
+    generate("log_key", checkout.place)
+    assert "@@ignore" not in prisma.read_text()
+    assert "Log[]" in prisma.read_text()
+    assert COMMENT in prisma.read_text()
+    assert [finding for finding in findings(checkout) if finding[0] in {"prisma", "malformed"}] == []
