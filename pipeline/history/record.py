@@ -30,7 +30,7 @@ _COMMIT_LENGTH = 40
 
 # Stands in the place of a commit where none holds the file that ran.
 UNCOMMITTED = "uncommitted"
-_LONG, _LONG_BLOCK = 1000, 250  # characters of a statement, and of a DO block
+_LONG = 1000  # characters of a statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +200,8 @@ def numbered(number: int, piece: str) -> str:
 
 
 def _is_long(piece: Piece) -> bool:
-    """Whether a statement is too long to be repeated with each of its messages: a DO block may have one in a loop."""
-    if len(piece.text) <= _LONG_BLOCK or len(piece.statements) != 1:
-        return False
-    return len(piece.text) > _LONG or piece.statements[0].first_word == "DO"
+    """Whether a statement is too long to be repeated with each of its messages; a DO block may have a message in a loop."""
+    return len(piece.statements) == 1 and (len(piece.text) > _LONG or piece.statements[0].first_word == "DO")
 
 
 def _each(texts: Sequence[str]) -> str:

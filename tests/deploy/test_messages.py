@@ -35,6 +35,9 @@ NOISY = [
         f"DROP TABLE IF EXISTS {', '.join(f'some_table_{n:05}' for n in range(MESSAGES))};", id="one statement"
     ),
     pytest.param(f"DO $$ {LOOP} $$;", id="a loop"),
+    pytest.param(
+        f"DO $$BEGIN FOR i IN 1..{MESSAGES} LOOP RAISE NOTICE 'number %', i; END LOOP; END$$;", id="a short loop"
+    ),
     pytest.param(f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ {LOOP} $$;\nSELECT f();", id="a function"),
     pytest.param(
         f"{TRIGGER}INSERT INTO noisy VALUES {', '.join(f'({n}, $x$the label$x$)' for n in range(MESSAGES))};",
