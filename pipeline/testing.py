@@ -51,7 +51,7 @@ def run_all(root: Path, *, tell: Callable[[str], None]) -> int:
 
 
 def run_tests(root: Path, arguments: Sequence[str], *, tell: Callable[[str], None]) -> int:
-    """Run pytest alone with these arguments, in one process unless they say otherwise. Raises as `run_all`."""
+    """Run pytest alone with these arguments, in one process unless they say otherwise. Raises what `run_all` raises."""
     return _run(root, (Check("tests", ("pytest", *arguments)),), tell)
 
 

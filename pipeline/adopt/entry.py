@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def adopt(root: Path, name: str | None, through: str, *, observer: Observer, uncommitted: bool = False) -> Adoption:
     """Adopt an environment's database through a migration. `uncommitted` files are refused otherwise.
 
-    Raises as `baseline`, `author_of_committed` and `resolve`.
+    Raises what `baseline`, `author_of_committed` and `resolve` raise.
     """
     environment = resolve(name, root=root, tell=observer.note)
     folder = read_folder(root / "migrations")

@@ -58,7 +58,7 @@ def renumber_files(root: Path, *, base: str | None = None, chosen: Sequence[str]
 def renumber_here(
     root: Path, *, base: str | None, chosen: Sequence[str], observer: Observer, ask: Ask = nobody
 ) -> Renumbered:
-    """Do so, and let the local history follow. Raises as `renumber_files`.
+    """Do so, and let the local history follow. Raises what `renumber_files` raises.
 
     A local database that cannot be asked keeps nobody from renaming files: the next run makes up for it.
     """

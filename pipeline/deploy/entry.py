@@ -44,7 +44,7 @@ def deploy(
     """Apply the committed migrations of the checkout at `root` to an environment (None: the bare DATABASE_URL).
 
     `lock_wait` is how long, in seconds, another deploy is waited for; `ask` is asked about a local database without a
-    mark; `uncommitted` files are refused otherwise. Raises as `apply`, `author_of_committed` and `resolve`.
+    mark; `uncommitted` files are refused otherwise. Raises what `apply`, `author_of_committed` and `resolve` raise.
     """
     environment = resolve(name, root=root, tell=observer.note)
     target = local_target(root, environment, "deploy", ask) if name == LOCAL else target_of(environment)
@@ -56,7 +56,7 @@ def deploy(
 def migrate(
     root: Path, *, observer: Observer, lock_wait: float | None = None, ask: Ask = nobody
 ) -> tuple[Environment, Report]:
-    """Apply what is pending to the local database, which is started when it is down. Raises as `apply` and `resolve`."""
+    """Apply what is pending to the local database, which is started when it is down. Raises what `apply` and `resolve` raise."""
     environment = local(root, "migrate", observer)
     target = local_target(root, environment, "migrate", ask)
     folder = read_folder(root / "migrations")
@@ -65,7 +65,7 @@ def migrate(
 
 
 def roll_back(root: Path, to: str, *, observer: Observer, ask: Ask = nobody) -> tuple[Environment, Report]:
-    """Roll the local database back to a migration. Raises as `rollback` and `resolve`."""
+    """Roll the local database back to a migration. Raises what `rollback` and `resolve` raise."""
     from pipeline.deploy.back import rollback
 
     environment = local(root, "rollback", observer)
@@ -82,7 +82,7 @@ def roll_back(root: Path, to: str, *, observer: Observer, ask: Ask = nobody) -> 
 
 
 def look_at(root: Path, name: str | None, *, observer: Observer, log_in: bool = False) -> tuple[Environment, Survey]:
-    """What `plan` and `status` show of an environment. Raises as `survey` and `resolve`.
+    """What `plan` and `status` show of an environment. Raises what `survey` and `resolve` raise.
 
     `log_in`: also whether the runtime roles take the stack's passwords, where there is a stack.
     """
@@ -101,7 +101,7 @@ def look_at(root: Path, name: str | None, *, observer: Observer, log_in: bool = 
 
 
 def local(root: Path, verb: str, observer: Observer) -> Environment:
-    """The local database, for a verb that works nowhere else. Raises as `resolve`, and NotLocal."""
+    """The local database, for a verb that works nowhere else. Raises what `resolve` raises, and NotLocal."""
     environment = resolve(LOCAL, root=root, tell=observer.note)
     require_local(environment, verb)
     return environment

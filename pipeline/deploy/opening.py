@@ -85,7 +85,7 @@ def open_locked(
 def open_reading(
     url: DatabaseURL, *, application: str, patience: Patience, observer: Observer, roles: Iterable[str] = ()
 ) -> Opened:
-    """Connect and read the history without the lock, for verbs that change nothing. Raises as open_locked."""
+    """Connect and read the history without the lock, for verbs that change nothing. Raises what `open_locked` raises."""
     session = _open(url, application, patience, observer)
     try:
         opened, _ = _look(session, lock=False, roles=tuple(roles))

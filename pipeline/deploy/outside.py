@@ -80,7 +80,7 @@ def undo_outside(session: Session, file: MigrationFile, script: Script, author: 
     """Run a non-transactional rollback file and take the file's record away.
 
     It works on local databases only, where whatever is half done and as the rollback file would make it is taken for what
-    an earlier try left. Raises as run_outside.
+    an earlier try left. Raises what `run_outside` raises.
     """
     concurrent = concurrent_of(script)
     session.run(limits_sql(script))

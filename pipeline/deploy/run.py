@@ -141,7 +141,7 @@ def look(
 ) -> View:
     """Read a server's identity, history and roles without the lock, and check that it is the one that was meant.
 
-    A standby answers too: with what it has received so far. Raises as apply.
+    A standby answers too: with what it has received so far. Raises what `apply` raises.
     """
     opened = open_reading(
         url,

@@ -44,7 +44,7 @@ SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 def migrate_by_name(
     root: Path, name: str, wishes: Wishes, *, observer: Observer, ask: Ask = nobody
 ) -> tuple[Environment, Generated]:
-    """Generate a migration from the edited schema.sql and apply it locally. Raises as `generate` and `resolve`."""
+    """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `resolve` raise."""
     environment = local(root, "migrate", observer)
     target = local_target(root, environment, "migrate", ask)
     place = _place(root, environment, target)
@@ -68,13 +68,13 @@ def migrate_by_name(
 
 
 def write_empty(root: Path, name: str, *, observer: Observer) -> tuple[Path, ...]:
-    """Write a draft to be filled in by hand. Raises as `generate_empty`."""
+    """Write a draft to be filled in by hand. Raises what `generate_empty` raises."""
     environment = local(root, "migrate", observer)
     return generate_empty(name, _place(root, environment, Target(LOCAL, local_only=True)))
 
 
 def verify_here(root: Path, ids: Sequence[str], *, observer: Observer, ask: Ask = nobody) -> Verified:
-    """Prove what was finished by hand. Raises as `verify` and `resolve`."""
+    """Prove what was finished by hand. Raises what `verify` and `resolve` raise."""
     _, place = proving_place(root, "verify", observer, ask)
     with as_exceptions():
         return verify(place, ids)
@@ -83,7 +83,7 @@ def verify_here(root: Path, ids: Sequence[str], *, observer: Observer, ask: Ask 
 def push_here(
     root: Path, *, allow_destructive: bool, observer: Observer, ask: Ask = nobody
 ) -> tuple[Environment, Pushed]:
-    """Put schema.sql onto the local database. Raises as `push` and `resolve`."""
+    """Put schema.sql onto the local database. Raises what `push` and `resolve` raise."""
     environment = local(root, "push", observer)
     place = _place(root, environment, local_target(root, environment, "push", ask))
     with as_exceptions():
@@ -91,7 +91,7 @@ def push_here(
 
 
 def diff(root: Path, name: str | None, *, observer: Observer) -> tuple[Environment, Comparison]:
-    """Compare an environment with its history; the shadow is made locally. Raises as `compare` and `resolve`."""
+    """Compare an environment with its history; the shadow is made locally. Raises what `compare` and `resolve` raise."""
     environment = resolve(name, root=root, tell=observer.note)
     with as_exceptions():
         return environment, compare(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def seed_here(
     root: Path, *, threads: int, messages: int, number: int, tell: Callable[[str], None], ask: Ask = nobody
 ) -> Seeded:
-    """Fill the local database. Raises as `seed` and `resolve`, and NotLocal."""
+    """Fill the local database. Raises what `seed` and `resolve` raise, and NotLocal."""
     environment = resolve(LOCAL, root=root, tell=tell)
     require_local(environment, "seed")
     with open_local(environment, "seed", claim=local_claim(root, environment, "seed", ask)) as session:

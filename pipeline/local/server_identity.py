@@ -47,7 +47,7 @@ def open_local(environment: Environment, verb: str, *, claim: Claim | None = Non
 
 
 def is_claimed(environment: Environment, claim: Claim) -> bool:
-    """Tell whether a local environment's database has a mark that says that it is local. Raises as `open_local`."""
+    """Tell whether a local environment's database has a mark that says that it is local. Raises what `open_local` raises."""
     met = _meet(environment, claim.verb)
     with met.session as session:
         return has_mark(claim, session, met.identity, met.marker)
