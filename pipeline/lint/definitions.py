@@ -96,6 +96,18 @@ def read_constraint(phrase: Phrase) -> Constraint | None:
     return Constraint(name, kind, columns, check, valid, references, index, definition)
 
 
+def read_added(clause: Phrase) -> tuple[Column | None, tuple[Constraint, ...]]:
+    """Read an ADD of ALTER TABLE: the column, if it adds one, and the constraints. Of another clause there are none."""
+    if not clause.take("ADD"):
+        return None, ()
+    constraint = read_constraint(clause)
+    if constraint is not None:
+        return None, (constraint,)
+    clause.take("COLUMN")
+    clause.take("IF", "NOT", "EXISTS")
+    return read_column(clause)
+
+
 def named(constraint: Constraint, table: str) -> Constraint:
     """Give a nameless constraint the name that PostgreSQL chooses for it, as far as no other has it already."""
     if constraint.name:

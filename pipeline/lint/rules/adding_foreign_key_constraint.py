@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.lint.definitions import named, read_column, read_constraint
+from pipeline.lint.definitions import named, read_added
 from pipeline.lint.effect import holds, while_reading
 from pipeline.lint.phrase import altered_table, quoted
 
@@ -60,15 +60,8 @@ def _help(key: Constraint, table: str, name: str, *, partitioned: bool) -> str:
 
 def _added(clause: Phrase) -> Constraint | None:
     """The foreign key that has rows to look at."""
-    if not clause.take("ADD"):
-        return None
-    constraint = read_constraint(clause)
-    if constraint is not None:
-        return constraint if constraint.kind == "foreign key" else None
-    clause.take("COLUMN")
-    clause.take("IF", "NOT", "EXISTS")
-    column, constraints = read_column(clause)
-    if not (column.default or column.numbers_rows or column.is_stored):
+    column, constraints = read_added(clause)
+    if column is not None and not (column.default or column.numbers_rows or column.is_stored):
         return None
     return next((each for each in constraints if each.kind == "foreign key"), None)
 

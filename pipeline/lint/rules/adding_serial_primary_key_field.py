@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.lint.definitions import named, read_column, read_constraint
+from pipeline.lint.definitions import named, read_added
 from pipeline.lint.effect import NOT_TRANSACTIONAL, holds, while_reading
 from pipeline.lint.phrase import altered_table, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeline.lint.definitions import Constraint
     from pipeline.lint.finding import Finding
-    from pipeline.lint.phrase import Phrase
     from pipeline.lint.source import Source
 
 
@@ -24,7 +22,7 @@ def adding_serial_primary_key_field(source: Source) -> Iterable[Finding]:
         if not step.before.in_use(table):
             continue
         for clause in clauses:
-            key = _added(clause)
+            key = next((each for each in read_added(clause)[1] if each.kind == "primary key"), None)
             if key is None or key.using_index:
                 continue
             name, columns = quoted(named(key, table).name), ", ".join(map(quoted, key.columns))
@@ -36,14 +34,3 @@ def adding_serial_primary_key_field(source: Source) -> Iterable[Finding]:
                 f"INDEX CONCURRENTLY {name} ON {quoted(table)} ({columns}); then ALTER TABLE {quoted(table)} ADD CONSTRAINT "
                 f"{name} PRIMARY KEY USING INDEX {name};",
             )
-
-
-def _added(clause: Phrase) -> Constraint | None:
-    if not clause.take("ADD"):
-        return None
-    constraint = read_constraint(clause)
-    if constraint is not None:
-        return constraint if constraint.kind == "primary key" else None
-    clause.take("COLUMN")
-    clause.take("IF", "NOT", "EXISTS")
-    return next((each for each in read_column(clause)[1] if each.kind == "primary key"), None)

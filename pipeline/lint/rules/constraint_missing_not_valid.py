@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.lint.definitions import named, read_column, read_constraint
+from pipeline.lint.definitions import named, read_added
 from pipeline.lint.effect import holds, while_reading
 from pipeline.lint.phrase import altered_table, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeline.lint.definitions import Constraint
     from pipeline.lint.finding import Finding
-    from pipeline.lint.phrase import Phrase
     from pipeline.lint.source import Source
 
 _KINDS = {"check", "not null"}
@@ -26,7 +24,7 @@ def constraint_missing_not_valid(source: Source) -> Iterable[Finding]:
         if not step.before.in_use(table):
             continue
         for clause in clauses:
-            found = next((each for each in _added(clause) if each.kind in _KINDS and each.valid), None)
+            found = next((each for each in read_added(clause)[1] if each.kind in _KINDS and each.valid), None)
             if found is None:
                 continue
             name = named(found, table).name
@@ -38,14 +36,3 @@ def constraint_missing_not_valid(source: Source) -> Iterable[Finding]:
                 f"VALID; and in the next file: ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}; which lets "
                 "services read and write.",
             )
-
-
-def _added(clause: Phrase) -> tuple[Constraint, ...]:
-    if not clause.take("ADD"):
-        return ()
-    constraint = read_constraint(clause)
-    if constraint is not None:
-        return (constraint,)
-    clause.take("COLUMN")
-    clause.take("IF", "NOT", "EXISTS")
-    return read_column(clause)[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.lint.definitions import named, read_column, read_constraint
+from pipeline.lint.definitions import named, read_added
 from pipeline.lint.effect import NOT_TRANSACTIONAL, holds, while_reading
 from pipeline.lint.phrase import altered_table, quoted
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from pipeline.lint.definitions import Constraint
     from pipeline.lint.finding import Finding
-    from pipeline.lint.phrase import Phrase
     from pipeline.lint.source import Source
 
 _KINDS = {"unique", "exclude"}
@@ -32,7 +31,7 @@ def disallowed_unique_constraint(source: Source) -> Iterable[Finding]:
         if partitioned and "ONLY" in step.words[2:5]:
             continue
         for clause in clauses:
-            found = next((each for each in _added(clause) if each.kind in _KINDS and not each.using_index), None)
+            found = next((each for each in read_added(clause)[1] if each.kind in _KINDS and not each.using_index), None)
             if found is not None:
                 yield source.at(
                     step,
@@ -58,14 +57,3 @@ def _help(found: Constraint, table: str, *, partitioned: bool) -> str:
         f"Build the index first, {NOT_TRANSACTIONAL}: CREATE UNIQUE INDEX CONCURRENTLY {name} ON {quoted(table)} ({columns}); "
         f"then ALTER TABLE {quoted(table)} ADD CONSTRAINT {name} UNIQUE USING INDEX {name};"
     )
-
-
-def _added(clause: Phrase) -> tuple[Constraint, ...]:
-    if not clause.take("ADD"):
-        return ()
-    constraint = read_constraint(clause)
-    if constraint is not None:
-        return (constraint,)
-    clause.take("COLUMN")
-    clause.take("IF", "NOT", "EXISTS")
-    return read_column(clause)[1]
