@@ -32,10 +32,6 @@ class Parameters:
         value = self.take(name)
         return None if value is None else int(value)
 
-    def take_flag(self, name: str) -> bool:
-        """Hand out a switch."""
-        return (self.take(name) or "").lower() in {"true", "1", "on", "yes"}
-
     def take_all(self, names: Iterable[str]) -> list[tuple[str, str]]:
         """Hand out those of the names that are there, unchanged."""
         return [(name, value) for name in names if (value := self.take(name)) is not None]

@@ -87,22 +87,6 @@ def conjuncts(expression: Sequence[Token]) -> list[tuple[Token, ...]]:
     return [each for part in parts for each in conjuncts(part)]
 
 
-def compared(expression: Sequence[Token]) -> str:
-    """Write an expression so that two that mean the same by their words are equal: no spaces, outer parentheses or casts."""
-    words: list[str] = []
-    skip = 0
-    tokens = _bare(expression)
-    for number, token in enumerate(tokens):
-        if skip:
-            skip -= 1
-            continue
-        if token.text == ":" and number + 1 < len(tokens) and tokens[number + 1].text == ":":
-            skip = 2
-            continue
-        words.append(token.identifier if token.kind in {"word", "quoted"} else token.text)
-    return " ".join(words)
-
-
 def _is_not_null(part: Sequence[Token], column: str) -> bool:
     part = _bare(part)
     words = [token.upper for token in part]
