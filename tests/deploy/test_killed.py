@@ -39,8 +39,11 @@ def through(proxy: CountingProxy, url: DatabaseURL) -> DatabaseURL:
 def boundaries(server: PostgresServer, sample: FolderBuilder) -> int:
     """How many messages a clean run sends."""
     url = server.create_database()
+    kinds: list[bytes] = []
     with CountingProxy(url.host, url.port or 5432) as proxy:
+        proxy.sent = lambda _, message: kinds.append(message[:1])
         apply(through(proxy, url), sample.read())
+        until(lambda: kinds[-1:] == [b"X"])  # the good-bye is still on its way when the client has gone
     server.drop_database(url)
     return proxy.messages
 
