@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pipeline.migrations.sql_text import Statement, Token
 
@@ -140,6 +140,15 @@ def quoted(name: str) -> str:
 def names_in(tokens: Iterable[Token]) -> list[str]:
     """Give the names among these tokens, as those in a list of columns."""
     return [token.identifier for token in tokens if token.kind in {"word", "quoted"}]
+
+
+def altered_columns(statement: Statement) -> Iterator[tuple[str, str, Phrase]]:
+    """Yield the table, the column and the rest of the clause of each ALTER COLUMN in an ALTER TABLE; of another, nothing."""
+    table, clauses = altered_table(statement)
+    for clause in clauses:
+        if clause.take("ALTER"):
+            clause.take("COLUMN")
+            yield table, clause.name(), clause
 
 
 def altered_table(statement: Statement) -> tuple[str, list[Phrase]]:

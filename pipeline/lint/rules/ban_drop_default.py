@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.lint.phrase import altered_table, quoted
+from pipeline.lint.phrase import altered_columns, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,14 +16,9 @@ if TYPE_CHECKING:
 def ban_drop_default(source: Source) -> Iterable[Finding]:
     """ALTER COLUMN … DROP DEFAULT on a table in use, where the same deploy gives the column none again."""
     for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
-            continue
-        for clause in clauses:
-            if not clause.take("ALTER"):
+        for table, name, clause in altered_columns(step.statement):
+            if not step.before.in_use(table):
                 continue
-            clause.take("COLUMN")
-            name = clause.name()
             last = (source, *source.same_deploy)[-1].after
             column = last.relation(table).columns.get(name)
             gone = column is None and last.relation(table).is_read

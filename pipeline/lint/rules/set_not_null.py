@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.effect import holds, while_reading
 from pipeline.lint.expressions import proves_not_null
-from pipeline.lint.phrase import altered_table, quoted
+from pipeline.lint.phrase import altered_columns, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,14 +22,9 @@ def set_not_null(source: Source) -> Iterable[Finding]:
     PostgreSQL skips the scan when one does (documentation of ALTER TABLE). The check may be in an earlier file.
     """
     for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
-            continue
-        for clause in clauses:
-            if not clause.take("ALTER"):
+        for table, column, clause in altered_columns(step.statement):
+            if not step.before.in_use(table):
                 continue
-            clause.take("COLUMN")
-            column = clause.name()
             if not clause.take("SET", "NOT", "NULL") or _is_proven(step.before.relation(table), column):
                 continue
             name = quoted(f"{table.rpartition('.')[2]}_{column}_not_null"[:63])
