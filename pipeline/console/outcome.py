@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn what a verb raises into output and an exit code. With `as_json`, standard output gets one document for it."""
+    """Turn what a verb raises into output and an exit code, and with `as_json` into the one document of standard output."""
     prepare_streams()
     try:
         yield
@@ -47,19 +47,9 @@ def exit_code(error: PipelineError) -> int:
 def _end(error: PipelineError, *, as_json: bool) -> NoReturn:
     write_error(f"error: {error}\n")
     if as_json:
-        from pipeline.console.documents import print_document
+        from pipeline.console.documents import print_error
 
         with suppress(BrokenPipeError, PipelineError):
-            print_document(
-                {
-                    "error": {
-                        "kind": type(error).__name__,
-                        "message": error.message,
-                        "where": error.where,
-                        "remedy": error.remedy,
-                        "exit_code": exit_code(error),
-                    }
-                }
-            )
+            print_error(error, exit_code(error))
             write_out("", flush=True)
     raise SystemExit(exit_code(error))

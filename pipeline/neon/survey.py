@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.neon.client import NeonClient
@@ -37,24 +37,6 @@ class Survey:
     project: Project
     branches: tuple[BranchLine, ...]
     namesakes: tuple[Project, ...]
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the whole as plain values for JSON: durations in seconds, instants as ISO 8601."""
-        return {
-            "project": {"id": self.project.id, "name": self.project.name},
-            "branches": [
-                asdict(line)
-                | {
-                    "age": int(line.age.total_seconds()),
-                    "expires_in": None if line.expires_in is None else int(line.expires_in.total_seconds()),
-                }
-                for line in self.branches
-            ],
-            "namesakes": [
-                {"id": project.id, "name": project.name, "created_at": project.created_at.isoformat()}
-                for project in self.namesakes
-            ],
-        }
 
 
 def survey(client: NeonClient, project_id: str, *, now: datetime | None = None) -> Survey:

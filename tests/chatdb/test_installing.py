@@ -19,7 +19,7 @@ def test_a_service_installs_chatdb_alone(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, checkout)
-    for package in ("chatdb", "pipeline", "emulator", "infra"):
+    for package in ("chatdb", "pipeline", "emulator", "infra", "verbs"):
         shutil.copytree(
             ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__", ".venv", "node_modules")
         )

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from chatdb.url import DatabaseURL
-from pipeline.console.text import show_report, show_status
+from pipeline.console.text import show_report
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.opening import Patience
@@ -25,6 +25,7 @@ from pipeline.services import RUNTIME_ROLES
 from tests.emulator.urls import uri
 from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import Database
+from verbs.status import show_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

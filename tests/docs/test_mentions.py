@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.console.reference import verb_contexts
+from verbs.reference.__main__ import verb_contexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ SOURCES = [
     *sorted((ROOT / ".github").rglob("*.yml")),
     *sorted((ROOT / "pipeline").rglob("*.py")),
     *sorted((ROOT / "infra").rglob("*.py")),
-    ROOT / "tasks.py",
+    *sorted((ROOT / "verbs").rglob("*.py")),
     ROOT / ".ci" / "run",
     ROOT / ".env.example",
     ROOT / "docker-compose.yml",

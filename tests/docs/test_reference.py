@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from pipeline.check.checking import Checked
-from pipeline.console.checking import show_checked
-from pipeline.console.document_fields import DOCUMENTS
-from pipeline.console.documents import deploy_document, plan_document, status_document
-from pipeline.console.environment_variables import VARIABLES
-from pipeline.console.generation import comparison_document
-from pipeline.console.reference import PAGE, page, verb_contexts
+from pipeline.console.documents import (
+    DOCUMENTS,
+    branches_document,
+    check_document,
+    deploy_document,
+    diff_document,
+    plan_document,
+    status_document,
+)
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.survey import survey
@@ -29,12 +33,16 @@ from pipeline.neon.shapes import Project
 from pipeline.neon.survey import BranchLine
 from pipeline.neon.survey import Survey as BranchSurvey
 from pipeline.roles.deviations import Deviation
-from pipeline.verbs import VERBS
+from verbs import VERBS
+from verbs.reference.__main__ import PAGE, SCHEMAS, page, schemas, verb_contexts
+from verbs.reference.environment_variables import VARIABLES
+from verbs.reference.fields import described, json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatdb.url import DatabaseURL
+    from pipeline.console.documents import Document
     from tests.support.folders import FolderBuilder
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +53,7 @@ NOT_OURS = {"PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PIP_USER", "PIP_TARGET"
 
 
 def test_the_page_is_what_the_code_makes() -> None:
-    assert PAGE.read_text() == page(), "run: python -m pipeline.console.reference"
+    assert PAGE.read_text() == page(), "run: python -m verbs.reference"
 
 
 def test_the_table_of_verbs_and_the_tasks_are_the_same() -> None:
@@ -59,7 +67,11 @@ def test_every_flag_has_its_line_of_help(name: str, context: Any) -> None:
 
 def test_every_variable_that_the_code_reads_is_listed() -> None:
     listed = {name for each in VARIABLES for name in each.name.split(", ")}
-    files = [path for folder in ("chatdb", "pipeline", "infra", "emulator") for path in (ROOT / folder).rglob("*.py")]
+    files = [
+        path
+        for folder in ("chatdb", "pipeline", "infra", "emulator", "verbs")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
     read = {name: path for path in files for name in variables_read(path)}
     unlisted = {name: path for name, path in read.items() if name not in listed | GIVEN | NOT_OURS}
     assert unlisted == {}
@@ -75,30 +87,38 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
     deviation = Deviation("server", "member of ai_service", None, "granted by somebody")
     report, seen = replace(report, corrected=(deviation,)), replace(seen, roles=(deviation,))
 
-    described = {name: set(DOCUMENTS[name]) for name in ("deploy", "plan", "status")}
-    found = {
-        "deploy": set(fields_of(deploy_document("local", report))),
-        "plan": set(fields_of(plan_document("local", seen))),
-        "status": set(fields_of(status_document("local", seen))),
-    }
-    assert found == described
+    fits(deploy_document("local", report))
+    fits(plan_document("local", seen))
+    fits(status_document("local", seen))
 
 
-def test_so_have_those_of_the_other_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_so_have_those_of_the_other_verbs() -> None:
     comparison = Comparison("a server", 4, ("0005_next",), (Drift("table", "t", "one way", "another"),))
-    show_checked(Checked(1, 1, (about_file("migrations/0001_first.sql", "a-rule", "a message"),)), "json")
+    checked = Checked(1, 1, (about_file("migrations/0001_first.sql", "a-rule", "a message"),))
     project = Project("an-id", "a name", "aws-eu-central-1", 16, datetime(2026, 11, 23, tzinfo=UTC))
     branch = BranchLine("main", "br-1", None, timedelta(1), None, None, "ready", default=True, protected=False)
 
-    assert set(fields_of(comparison_document("local", comparison))) == set(DOCUMENTS["diff"])
-    assert set(fields_of(json.loads(capsys.readouterr().out))) == set(DOCUMENTS["check"])
-    assert set(fields_of(BranchSurvey(project, (branch,), (project,)).as_document())) == set(DOCUMENTS["branches"])
+    fits(diff_document("local", comparison))
+    fits(check_document(checked))
+    fits(branches_document(BranchSurvey(project, (branch,), (project,))))
+
+
+def test_the_schemas_are_what_the_code_makes() -> None:
+    assert {path.name: path.read_text() for path in SCHEMAS.iterdir()} == schemas(), "run: python -m verbs.reference"
 
 
 def test_every_verb_with_a_document_has_it_described() -> None:
     with_json = {name for name, context in verb_contexts().items() if "--json" in context.flags}
     measurements = {"bench"}  # whose shape nobody is promised
     assert with_json - measurements == set(DOCUMENTS) - {"error"}
+
+
+def fits(document: Document) -> None:
+    """Compare a document with the published schema and with the lines of the reference: all of it, and nothing else."""
+    kind = type(document)
+    printed = json.loads(json.dumps(asdict(document)))
+    jsonschema.validate(printed, json_schema(kind), cls=jsonschema.Draft202012Validator)
+    assert set(fields_of(printed)) == {path for path, _ in described(kind)}
 
 
 def fields_of(value: Any, prefix: str = "") -> Iterator[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.console.generation import show_comparison
 from pipeline.deploy import apply
 from pipeline.errors import InvalidPlan, Refused, UsageError
 from pipeline.generate.drift import Comparison, Drift, compare
@@ -15,6 +14,7 @@ from pipeline.generate.generating import generate_empty
 from pipeline.generate.pushing import push
 from pipeline.generate.verifying import verify
 from pipeline.migrations import read_folder
+from verbs.diff import show_comparison
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pipeline.adopt import baseline
 from pipeline.console.documents import status_document
-from pipeline.console.text import show_status
 from pipeline.deploy import apply, look
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, InvalidPlan, MigrationFailed, Refused
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
+from verbs.status import show_status
 
 if TYPE_CHECKING:
     from pipeline.deploy.survey import Survey
@@ -194,7 +195,7 @@ def test_an_instant_that_python_does_not_know_is_no_traceback(
     assert [each.id for each in found.plan.applied] == SAMPLE_IDS
     show_status(found)
     assert "5 applied, 0 pending: up to date" in capsys.readouterr().out
-    applied = json.loads(json.dumps(status_document(None, found)))["applied"]
+    applied = json.loads(json.dumps(asdict(status_document(None, found))))["applied"]
     assert {each["applied_at"] for each in applied} == ({"1970-01-01T00:00:00+00:00"} if "epoch" in instant else {None})
     assert apply(migrated_sample.url, sample.read()).already == len(SAMPLE)
 

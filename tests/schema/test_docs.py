@@ -12,7 +12,7 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.history.record import Author
 from pipeline.migrations import read_folder
-from pipeline.verbs import VERBS
+from verbs import VERBS
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL

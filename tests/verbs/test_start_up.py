@@ -58,4 +58,4 @@ def test_a_list_or_a_help_imports_the_table_of_verbs_and_nothing_behind_it(
 ) -> None:
     ours = {name for name in imported(checkout, *arguments) if name.partition(".")[0] in {"pipeline", "chatdb"}}
     console = {"pipeline.console", "pipeline.console.outcome", "pipeline.console.terminal"}
-    assert ours <= {"pipeline", *console, "pipeline.errors", "pipeline.verbs"}
+    assert ours <= {"pipeline", *console, "pipeline.errors"}

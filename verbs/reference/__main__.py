@@ -1,33 +1,36 @@
-"""docs/reference.md, made from the code: `python -m pipeline.console.reference` writes it.
+"""docs/reference.md and docs/schemas, made from the code: `python -m verbs.reference` writes them.
 
 The verbs and their flags come from Invoke's own view of tasks.py, so that nothing can be listed that is not there.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.loader import FilesystemLoader
 
-from pipeline.console.document_fields import DOCUMENTS
-from pipeline.console.environment_variables import VARIABLES
+from pipeline.console.documents import DOCUMENTS
 from pipeline.errors import Interrupted, PipelineError
-from pipeline.verbs import KINDS, VERBS
+from verbs import KINDS, VERBS
+from verbs.reference.environment_variables import VARIABLES
+from verbs.reference.fields import described, json_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from invoke.parser.context import ParserContext
 
-    from pipeline.verbs import Verb
+    from verbs import Verb
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference.md"
+SCHEMAS = ROOT / "docs" / "schemas"
 
 _HEAD = """\
-<!-- Made by `python -m pipeline.console.reference` from the code. Do not edit: a test compares. -->
+<!-- Made by `python -m verbs.reference` from the code. Do not edit: a test compares. -->
 
 # Reference
 
@@ -39,16 +42,27 @@ _ZERO = ("0", "", "Done, or nothing to do.")
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page and the schemas."""
     PAGE.write_text(page(), encoding="utf-8")
+    SCHEMAS.mkdir(exist_ok=True)
+    for name, text in schemas().items():
+        (SCHEMAS / name).write_text(text, encoding="utf-8")
 
 
 def page() -> str:
     """The whole page as Markdown."""
     contexts = verb_contexts()
-    verbs = [verb for name, verb in VERBS.items() if name in contexts]
+    verbs = sorted(VERBS.values(), key=lambda verb: (list(KINDS).index(verb.kind), verb.name))
     parts = [_HEAD, _kinds(), *(_verb(verb, contexts[verb.name]) for verb in verbs)]
     return "\n".join([*parts, _exit_codes(), _variables(), _documents()])
+
+
+def schemas() -> dict[str, str]:
+    """The JSON Schema of each document, by the name of its file."""
+    return {
+        f"{name}.schema.json": json.dumps(json_schema(document), indent=2) + "\n"
+        for name, document in DOCUMENTS.items()
+    }
 
 
 def verb_contexts() -> dict[str, ParserContext]:
@@ -112,13 +126,14 @@ def _documents() -> str:
         "## JSON documents\n\n"
         "`--json` prints one document, alone on standard output; progress stays on standard error. Fields are added, never\n"
         "renamed or removed. (Not promised for `bench`, which prints its measurements.)\n"
+        "`docs/schemas` has each as a JSON Schema.\n"
     )
-    return "\n".join([head, *(_document(name, fields) for name, fields in DOCUMENTS.items())])
+    return "\n".join([head, *(_document(name, document) for name, document in DOCUMENTS.items())])
 
 
-def _document(name: str, fields: Mapping[str, str]) -> str:
+def _document(name: str, document: type) -> str:
     title = "An error" if name == "error" else f"`{name} --json`"
-    rows = ((f"`{field}`", meaning) for field, meaning in fields.items())
+    rows = ((f"`{field}`", meaning) for field, meaning in described(document))
     return f"### {title}\n\n" + _table(("field", "meaning"), rows)
 
 

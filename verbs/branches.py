@@ -1,19 +1,36 @@
-"""What `branches` prints: a Neon project's branches, and projects that bear its name."""
+"""`branches`: a Neon project's branches, and projects that bear its name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.console.text import say
+from verbs import JSON, verb
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from pathlib import Path
 
     from pipeline.neon.survey import BranchLine, Survey
 
 
-def show_branches(survey: Survey) -> None:
+@verb("read", "platform engineers", flags={"env": "the stack whose project is looked at (prod)", "json": JSON})
+def branches(root: Path, env: str = "prod", json: bool = False) -> None:
+    """List the Neon branches of an environment's project."""
+    from pipeline.environments.branches import survey_of
+
+    survey = survey_of(root, env)
+    if json:
+        from pipeline.console.documents import branches_document, print_document
+
+        print_document(branches_document(survey))
+    else:
+        _show(survey)
+
+
+def _show(survey: Survey) -> None:
     """A line for each branch, parents first, and a warning for each namesake of the project."""
+    from pipeline.console.text import say
+
     say(f"{survey.project.name} ({survey.project.id})")
     say(f"  {'branch':24} {'id':28} {'parent':24} {'age':>8} {'expires':>8} {'size':>9}  state")
     for line in survey.branches:

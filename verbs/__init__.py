@@ -1,0 +1,94 @@
+"""The verbs: a file for each one or for a small family, with its flags, the one call that it makes, and what it prints.
+
+A file is all that a new verb needs here: tasks.py collects whatever is in this folder. What a verb works with is imported
+when it runs: a deploy with nothing to do spends most of its time on imports.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal
+
+from invoke.collection import Collection
+from invoke.tasks import task
+
+from pipeline.console.outcome import reported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from invoke.context import Context
+
+Kind = Literal["read", "deploy", "local-only", "checkout"]
+
+KINDS: dict[Kind, str] = {
+    "read": "looks at any environment and changes nothing",
+    "deploy": "writes to any environment, committed migrations only",
+    "local-only": "refused on anything but a local database, with no way around",
+    "checkout": "works on this checkout or this machine; no environment is involved",
+}
+
+ENV = "the environment: local, dev, prod, or another stack; left out, the bare DATABASE_URL"
+LOCAL_ENV = "the environment: local (the default), dev, prod, or another stack"
+JSON = "print one JSON document on standard output"
+UNCOMMITTED = "also migrations that are not those of the commit that is checked out; the history says so"
+WAIT = "seconds to wait for another deploy to end (600)"
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: what it may be pointed at, who uses it, its one line of help, and what runs it from a checkout's folder."""
+
+    name: str
+    kind: Kind
+    who: Literal["developers", "CI", "platform engineers", "everybody"]
+    help: str
+    in_checkout: Callable[[Path], Any]
+
+
+VERBS: dict[str, Verb] = {}
+
+
+def verb(
+    kind: Kind,
+    who: Literal["developers", "CI", "platform engineers", "everybody"],
+    *,
+    flags: Mapping[str, str] | None = None,
+    repeatable: Sequence[str] = (),
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Declare a function as a verb. Its docstring is its line of help, its parameters behind the checkout's root are its flags.
+
+    `flags` says what each flag means; those named in `repeatable` may be given several times. What the function raises is
+    reported as `reported` does it, with a JSON document where the verb has `--json` and that was given.
+    """
+
+    def declare(function: Callable[..., None]) -> Callable[..., None]:
+        name = function.__name__.rstrip("_")
+
+        def in_checkout(root: Path) -> Any:
+            @wraps(function)
+            def run(_: Context, **given: Any) -> None:
+                with reported(as_json=bool(given.get("json"))):
+                    function(root, **given)
+
+            return task(run, name=name, help=dict(flags or {}), iterable=list(repeatable))
+
+        VERBS[name] = Verb(name, kind, who, (function.__doc__ or "").strip(), in_checkout)
+        return function
+
+    return declare
+
+
+def collect(root: Path) -> Collection:
+    """Every verb of this folder, as Invoke's collection of tasks, at work in the checkout at `root`."""
+    for module in iter_modules(__path__):
+        if not module.ispkg:
+            import_module(f"{__name__}.{module.name}")
+    collection = Collection()
+    for each in VERBS.values():
+        collection.add_task(each.in_checkout(root))
+    return collection

@@ -1,0 +1,59 @@
+"""`diff`: a live database, compared with what its migrations build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verbs import ENV, JSON, verb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.generate.drift import Comparison
+
+
+@verb("read", "platform engineers", flags={"env": ENV, "json": JSON})
+def diff(root: Path, env: str = "", json: bool = False) -> None:
+    """Compare a live database with what the migrations build."""
+    from pipeline.console.progress import progress
+    from pipeline.generate.entry import diff as compare
+
+    with progress() as shown:
+        environment, comparison = compare(root, env or None, observer=shown)
+    if json:
+        from pipeline.console.documents import diff_document, print_document
+
+        print_document(diff_document(environment.name, comparison))
+    else:
+        show_comparison(comparison)
+    _refuse_drift(comparison)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """A line for each object that is not what the migrations made of it."""
+    from pipeline.console.text import counted, say
+
+    for drift in comparison.drift:
+        say(f"{drift.verdict:11}{drift.kind} {drift.name}")
+        if drift.verdict == "changed" or drift.kind in {"role", "setting"}:  # the value is what matters there
+            say(f"{'':11}  expected: {drift.expected or 'none'}")
+            say(f"{'':11}  found:    {drift.found or 'none'}")
+    pending = f", {len(comparison.pending)} pending" if comparison.pending else ""
+    verdict = _drifted(comparison) if comparison.drift else "no drift"
+    say(f"{comparison.server}: {verdict} ({counted(comparison.applied)} applied{pending})")
+
+
+def _refuse_drift(comparison: Comparison) -> None:
+    from pipeline.errors import InvalidPlan
+
+    if comparison.drift:
+        raise InvalidPlan(
+            f"{comparison.server} is not what its migrations build: {_drifted(comparison)}",
+            remedy="Bring the change into a migration, or take it back by hand; then look again.",
+        )
+
+
+def _drifted(comparison: Comparison) -> str:
+    from pipeline.console.text import counted
+
+    return f"{counted(len(comparison.drift), 'object')} drifted"

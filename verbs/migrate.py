@@ -1,0 +1,133 @@
+"""`migrate` and `verify`: from the edited schema.sql to a proven migration that is applied here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from verbs import WAIT, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pipeline.generate.following import Followed
+    from pipeline.generate.generating import Generated
+    from pipeline.generate.verifying import Verified
+
+
+@verb(
+    "local-only",
+    "developers",
+    flags={
+        "name": "generate a migration of this name from the edited schema.sql, prove it, and apply it",
+        "draft": "with --name: write it without applying it",
+        "empty": "with --name: write a file to fill in by hand",
+        "allow-destructive": "with --name: also where data is lost",
+        "rename": "with --name: a rename in place of a drop and a create, as old=new; may be repeated",
+        "wait": WAIT,
+    },
+    repeatable=["rename"],
+)
+def migrate(
+    root: Path,
+    name: str = "",
+    draft: bool = False,
+    empty: bool = False,
+    allow_destructive: bool = False,
+    rename: list[str] | None = None,
+    wait: str = "",
+) -> None:
+    """Apply what is pending locally; with --name, generate a migration first."""
+    from pipeline.console.asking import type_name
+    from pipeline.console.flags import only_with, seconds
+    from pipeline.console.progress import progress
+    from pipeline.console.text import say, show_report
+
+    only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
+    with progress() as shown:
+        if not name:
+            from pipeline.deploy.entry import migrate as apply_pending
+            from pipeline.generate.conflict import draw_after_conflict
+
+            environment, report = apply_pending(root, observer=shown, lock_wait=seconds("wait", wait), ask=type_name)
+            show_report(report)
+            if page := draw_after_conflict(root, environment.url):
+                say(f"the ER diagram of docs/{page.name} was in conflict, and was drawn anew: `git add` it")
+        elif empty:
+            from pipeline.generate.entry import write_empty
+
+            _show_files(write_empty(root, name, observer=shown))
+            return
+        else:
+            from pipeline.generate.entry import migrate_by_name
+            from pipeline.generate.proposing import Wishes
+
+            wishes = Wishes(allow_destructive, tuple(rename or ()), draft)
+            environment, generated = migrate_by_name(root, name, wishes, observer=shown, ask=type_name)
+            _show_generated(generated)
+    say(f"DATABASE_URL={environment.url.masked()}")
+
+
+@verb(
+    "local-only",
+    "developers",
+    flags={"from": "the id or number of the first one to prove; left out, the drafts, or the last one"},
+)
+def verify(root: Path, from_: str = "") -> None:
+    """Prove a migration that was finished by hand, forward and back."""
+    from pipeline.console.asking import type_name
+    from pipeline.console.progress import progress
+    from pipeline.generate.entry import verify_here
+
+    with progress() as shown:
+        _show_verified(verify_here(root, [from_] if from_ else [], observer=shown, ask=type_name))
+
+
+def _show_files(files: Iterable[Path]) -> None:
+    from pipeline.console.text import say
+
+    for file in files:
+        say(f"wrote {file.parent.name}/{file.name}")
+
+
+def _show_generated(generated: Generated) -> None:
+    """The new files with their text, what they lose, what check will ask, and what was applied."""
+    from pipeline.console.text import say, show_report
+
+    if not generated.files:
+        say("no difference: the migrations build schema.sql already")
+    for file in generated.files:
+        say(f"-- wrote {file.parent.name}/{file.name}")
+        say(file.read_text(encoding="utf-8").rstrip() + "\n")
+    for loss in generated.losses:
+        say(f"loses data: {loss}")
+    for loss in generated.rollback_losses:
+        say(f"rolling back loses data: {loss}")
+    for note in generated.notes:
+        say(f"note: {note}")
+    if generated.findings:
+        from pipeline.lint.reporting import as_text
+
+        say(as_text(generated.findings))
+    _show_followed(generated.followed)
+    if generated.report is not None:
+        show_report(generated.report)
+
+
+def _show_verified(verified: Verified) -> None:
+    from pipeline.console.text import say
+
+    for id_ in verified.proven:
+        say(f"proven, forward and back: {id_}{' (no longer a draft)' if id_ in verified.were_drafts else ''}")
+    _show_followed(verified.followed)
+
+
+def _show_followed(followed: Followed) -> None:
+    from pipeline.console.text import say
+
+    if (page := followed.page) is not None:
+        say(f"the ER diagram of {page.parent.name}/{page.name} was drawn anew")
+    if (file := followed.prisma) is not None:
+        say(
+            f"{file.parent.parent.name}/{file.parent.name}/{file.name} was written anew, as Prisma's engine finds the database"
+        )

@@ -1,0 +1,1 @@
+"""What docs/reference.md and docs/schemas are made of."""
