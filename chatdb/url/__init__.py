@@ -6,7 +6,7 @@
     >>> url.for_asyncpg().pool["max_size"]
     5
 
-Importing it costs no more than `urllib.parse`, since every verb of the pipeline does it first.
+Importing it costs little more than `urllib.parse` and `typing`, since every verb of the pipeline does it first.
 """
 
 from chatdb.url.invalid import InvalidDatabaseURL

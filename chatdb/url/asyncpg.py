@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from chatdb.quoting import quote_identifier
 from chatdb.url.invalid import InvalidDatabaseURL
-from chatdb.url.parameters import Parameters, is_behind_pooler, quote_identifier, take_neon_options
+from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
 from chatdb.url.settings import ClientSettings
 from chatdb.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from chatdb.url.value import DatabaseURL
+    from chatdb.url.parts import URLParts
 
 _SAME = ("application_name", "target_session_attrs", "timezone", "passfile", "krbsrvname")
 _OF_TLS = ("sslcrl", "ssl_min_protocol_version", "ssl_max_protocol_version")
@@ -25,7 +27,7 @@ _IMPOSSIBLE = {
 }
 
 
-def for_asyncpg(url: DatabaseURL) -> ClientSettings:
+def for_asyncpg(url: URLParts) -> ClientSettings:
     """Render for asyncpg.connect (dsn, connect), asyncpg.create_pool (pool) and Pool.acquire (acquire)."""
     refuse_what_would_be_lost(url, "asyncpg", _IMPOSSIBLE, instead="use psycopg, or take it out for this client")
     parameters = Parameters(url)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chatdb.url.invalid import InvalidDatabaseURL
 from chatdb.url.protection import check_protection
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from chatdb.url.parameters import Parameters, is_behind_pooler, quote_identifier, take_neon_options
+from typing import TYPE_CHECKING
+
+from chatdb.quoting import quote_identifier
+from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
 from chatdb.url.settings import ClientSettings
 from chatdb.url.text import encode
 from chatdb.url.tls import take_tls
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from typing import Any
 
-    from chatdb.url.value import DatabaseURL
+    from chatdb.url.parts import URLParts
 
 # PostgreSQL manual, "Parameter Key Words". `service` is not among them: a file would then say where to connect.
 _SAME = (
@@ -47,7 +49,7 @@ _SAME = (
 )
 
 
-def for_psycopg(url: DatabaseURL) -> ClientSettings:
+def for_psycopg(url: URLParts) -> ClientSettings:
     """Render for psycopg.connect (dsn, connect) and psycopg_pool.ConnectionPool (pool)."""
     parameters = Parameters(url)
     pooler = is_behind_pooler(url)
@@ -72,7 +74,7 @@ def for_psycopg(url: DatabaseURL) -> ClientSettings:
     )
 
 
-def for_yoyo(url: DatabaseURL) -> ClientSettings:
+def for_yoyo(url: URLParts) -> ClientSettings:
     """Render for yoyo: `schema` stays (yoyo runs SET search_path with it, unquoted, so it is quoted here).
 
     yoyo never decodes the database's name, but takes `dbname` from the query, decoded.
@@ -92,7 +94,7 @@ def for_yoyo(url: DatabaseURL) -> ClientSettings:
     return ClientSettings(render(masked=False), masked=render(masked=True), left_out=parameters.left_out())
 
 
-def _query(url: DatabaseURL, parameters: Parameters, *, schema: str | None, pooler: bool) -> list[tuple[str, str]]:
+def _query(url: URLParts, parameters: Parameters, *, schema: str | None, pooler: bool) -> list[tuple[str, str]]:
     query = [*take_tls(url, parameters, binds_channels=True).items(), *parameters.take_all(_SAME)]
     options = _options(parameters, schema=schema, pooler=pooler)
     return [*query, ("options", options)] if options else query

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatdb.url.value import DatabaseURL
+    from chatdb.url.parts import URLParts
 
 
 # What Neon's proxy takes for itself and does not pass on: https://neon.com/docs/connect/connection-errors
@@ -18,7 +18,7 @@ _NEONS = ("endpoint=", "project=", "neon_")
 class Parameters:
     """The parameters of a URL while they are handed out to one client, one by one: an allow-list by construction."""
 
-    def __init__(self, url: DatabaseURL) -> None:
+    def __init__(self, url: URLParts) -> None:
         self._values = {name: value for name, value in url.params if value}
         self._order = [name for name, _ in url.params]
         self._left_out: set[str] = set()
@@ -45,7 +45,7 @@ class Parameters:
         return tuple(name for name in self._order if name in self._values or name in self._left_out)
 
 
-def is_behind_pooler(url: DatabaseURL) -> bool:
+def is_behind_pooler(url: URLParts) -> bool:
     """Say whether a transaction-mode pooler is between: it refuses start-up settings and loses prepared statements."""
     return url.is_pooled or (url.get("pgbouncer") or "").lower() in {"true", "1", "on", "yes"}
 
@@ -65,8 +65,3 @@ def take_neon_options(parameters: Parameters, *, pooler: bool) -> str | None:
 def _split_options(options: str) -> list[str]:
     """Split where the server does: at white space that has no backslash before it (postgres.c, pg_split_opts)."""
     return re.findall(r"(?:\\.|[^\s\\])+", options, re.ASCII | re.DOTALL)
-
-
-def quote_identifier(name: str) -> str:
-    """Quote a schema's name so that SQL reads it back unchanged."""
-    return '"' + name.replace('"', '""') + '"'

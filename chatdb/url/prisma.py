@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
 from chatdb.url.protection import ON
 from chatdb.url.settings import ClientSettings
 from chatdb.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from typing import Any
 
-    from chatdb.url.value import DatabaseURL
+    from chatdb.url.parts import URLParts
 
 
 # node-postgres reads the database's name with decodeURI, which leaves these as they are. Of its kind are also ? and #,
@@ -29,7 +30,7 @@ _IMPOSSIBLE = {
 _LONGEST_TIMER = 2**31 - 1  # milliseconds; Node makes one of 1 ms of anything longer
 
 
-def for_prisma(url: DatabaseURL) -> ClientSettings:
+def for_prisma(url: URLParts) -> ClientSettings:
     """Render for `new PrismaPg({connectionString: dsn, ...pool}, connect)` and for node-postgres's Pool.
 
     `schema` stays in the URL for Prisma's command line and goes to the adapter as an option, which is where it counts.
@@ -67,7 +68,7 @@ def _pool(parameters: Parameters) -> dict[str, Any]:
     return pool
 
 
-def _tls(url: DatabaseURL, parameters: Parameters) -> list[tuple[str, str]]:
+def _tls(url: URLParts, parameters: Parameters) -> list[tuple[str, str]]:
     """Say in node-postgres's words what libpq means: its bare `require` verifies, and no sslmode is no TLS at all."""
     verifying = (url.get("ssl") or "").lower() in ON and url.get("sslmode") is None  # a bare ssl=true does, in Node
     tls = take_tls(url, parameters, binds_channels=False)

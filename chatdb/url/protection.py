@@ -9,9 +9,10 @@ node-postgres (ssl, uselibpqcompat). `ssl` is also asyncpg's and SQLAlchemy's, w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chatdb.url.invalid import InvalidDatabaseURL
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

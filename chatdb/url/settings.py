@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
+from chatdb.url.sealed import Sealed
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, NoReturn
+    from typing import Any
 
 
-class ClientSettings:
+class ClientSettings(Sealed):
     """A connection string rendered for one client. Immutable; `repr` and `str` mask the password.
 
     `dsn` is what the client takes as its URL, with the password in it. `connect` holds the keyword arguments of its
@@ -37,15 +39,14 @@ class ClientSettings:
         acquire: Mapping[str, Any] | None = None,
         left_out: tuple[str, ...] = (),
     ) -> None:
-        for name, value in (
-            ("dsn", dsn),
-            ("_masked", masked),
-            ("connect", MappingProxyType(dict(connect or {}))),
-            ("pool", MappingProxyType(dict(pool or {}))),
-            ("acquire", MappingProxyType(dict(acquire or {}))),
-            ("left_out", left_out),
-        ):
-            object.__setattr__(self, name, value)
+        self._set(
+            dsn=dsn,
+            _masked=masked,
+            connect=MappingProxyType(dict(connect or {})),
+            pool=MappingProxyType(dict(pool or {})),
+            acquire=MappingProxyType(dict(acquire or {})),
+            left_out=left_out,
+        )
 
     def masked(self) -> str:
         """Give the dsn with its password masked."""
@@ -68,18 +69,3 @@ class ClientSettings:
 
     def __hash__(self) -> int:
         return hash((self.dsn, self.left_out))
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"ClientSettings is immutable; {name} cannot be set")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"ClientSettings is immutable; {name} cannot be deleted")
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("ClientSettings is not pickled: the copy would hold the password in the clear")
-
-    def __copy__(self) -> ClientSettings:
-        return self
-
-    def __deepcopy__(self, memo: object) -> ClientSettings:
-        return self

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from chatdb.url.invalid import InvalidDatabaseURL
 from chatdb.url.protection import effective_mode
 
-TYPE_CHECKING = False  # a type checker takes it for True; importing typing would cost more than this package
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chatdb.url.parameters import Parameters
-    from chatdb.url.value import DatabaseURL
+    from chatdb.url.parts import URLParts
 
 # Any of them is a request for TLS, though libpq's own default would fall back to none in silence.
 _ASKING = ("sslcrl", "sslcrldir", "ssl_min_protocol_version")
 
 
-def take_tls(url: DatabaseURL, parameters: Parameters, *, binds_channels: bool) -> dict[str, str]:
+def take_tls(url: URLParts, parameters: Parameters, *, binds_channels: bool) -> dict[str, str]:
     """sslmode, sslrootcert, sslcert, sslkey and sslpassword as libpq means them, those that apply.
 
     Prisma's `sslcert` is the server's CA. libpq takes it for the client's certificate and, under its default `prefer`,
@@ -51,7 +52,7 @@ def take_tls(url: DatabaseURL, parameters: Parameters, *, binds_channels: bool) 
 
 
 def refuse_what_would_be_lost(
-    url: DatabaseURL, client: str, asking: Mapping[str, Callable[[str], bool]], *, instead: str
+    url: URLParts, client: str, asking: Mapping[str, Callable[[str], bool]], *, instead: str
 ) -> None:
     """Refuse a parameter that asks for protection and that this client cannot give.
 

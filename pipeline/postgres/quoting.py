@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatdb.url.parameters import quote_identifier as identifier
+from chatdb.quoting import quote_identifier as identifier
 
 __all__ = ["identifier", "literal"]
 

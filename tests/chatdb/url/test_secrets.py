@@ -6,6 +6,7 @@ import copy
 import pickle
 import pprint
 import traceback
+from dataclasses import asdict, make_dataclass
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -81,6 +82,12 @@ def test_an_error_about_a_broken_string_repeats_none_of_it(secret: str, start: s
     assert secret not in shown
     assert not any(letter in shown for letter in "QXZé")
     assert raised.value.__context__ is None
+
+
+def test_a_dataclass_that_holds_one_is_taken_apart_without_the_password() -> None:
+    url = DatabaseURL.parse("postgresql://u:unmistakable@h/d")
+    holder = make_dataclass("Holder", [("url", DatabaseURL), ("settings", ClientSettings)])(url, url.for_asyncpg())
+    assert "unmistakable" not in repr(asdict(holder))
 
 
 def _shown(url: DatabaseURL) -> str:
