@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from services import SERVICES
 from verbs import LOCAL_ENV, verb
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ def psql(root: Path, env: str = "local") -> None:
     raise SystemExit(open_psql(root, env or None, after_dashes(sys.argv), tell=progress().note))
 
 
-@verb("read", "platform engineers", flags={"env": LOCAL_ENV, "for": "the service: server or ai-service"})
+@verb(
+    "read",
+    "platform engineers",
+    flags={"env": LOCAL_ENV, "for": f"the service: {' or '.join(service.name for service in SERVICES)}"},
+)
 def env(root: Path, env: str = "local", for_: str = "") -> None:
     """Write the .env lines that a service needs."""
     from pipeline.console.flags import required

@@ -133,10 +133,7 @@ def target_of(environment: Environment) -> Target:
     stack = environment.expected
     if stack is None:
         return Target(environment=name)
-    passwords = {
-        "server": stack.server_database_url.password or "",
-        "ai_service": stack.ai_service_database_url.password or "",
-    }
+    passwords = {role: url.password or "" for role, url in stack.service_urls.items()}
     return Target(name, stack.project_id, stack.branch_id, passwords=passwords)
 
 

@@ -17,7 +17,7 @@ from pipeline.postgres.lock import TRY, Holder, find_holder
 from pipeline.postgres.quoting import identifier
 from pipeline.postgres.session import ServerError
 from pipeline.roles.reading import Fact, parse_facts, read_facts_sql
-from pipeline.services import RUNTIME_ROLES
+from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -18,7 +18,7 @@ from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
 from pipeline.migrations.plan import has_large, read_large
 from pipeline.postgres.session import ConnectionLost, ServerError
-from pipeline.services import RUNTIME_ROLES
+from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

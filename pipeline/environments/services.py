@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.environments.clients import render
 from pipeline.environments.resolving import LOCAL, resolve
-from pipeline.environments.stack import SERVICES, read_stack, service_lines
+from pipeline.environments.stack import read_stack, service_lines
 from pipeline.errors import UsageError
+from services import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def env_lines(root: Path, name: str, service: str, *, tell: Callable[[str], None]) -> list[str]:
-    """Return the lines for `server` or `ai-service`. They hold a password.
+    """Return the lines for a service, by its name. They hold a password.
 
     From a stack they name the service's own role. Locally the runtime roles have no LOGIN, so it is the owner.
 
@@ -23,12 +24,14 @@ def env_lines(root: Path, name: str, service: str, *, tell: Callable[[str], None
         UsageError: there is no such service.
         ConfigurationError: there is no such stack, or the URL is not for this service's client.
     """
-    if service not in SERVICES:
-        raise UsageError(f"there is no service {service!r}", remedy=f"Services: {', '.join(SERVICES)}.")
+    found = next((each for each in SERVICES if each.name == service), None)
+    if found is None:
+        names = ", ".join(each.name for each in SERVICES)
+        raise UsageError(f"there is no service {service!r}", remedy=f"Services: {names}.")
     if name != LOCAL:
-        return service_lines(read_stack(name, root), service)
+        return service_lines(read_stack(name, root), found)
     url = resolve(LOCAL, root=root, tell=tell).url
-    rendered = render(url, "prisma" if service == "server" else "asyncpg")
+    rendered = render(url, found.client)
     return [
         f"# {service} on the local database, as its owner: it may do more here than elsewhere",
         f'DATABASE_URL="{rendered.dsn}"',

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
-from pipeline.errors import ConfigurationError, UsageError
+from pipeline.environments.clients import render
+from pipeline.errors import ConfigurationError
+from services import SERVICES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-SERVICES: Final = ("server", "ai-service")
+    from services import Service
+
+_IDS: Final = ("project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host")
 SECONDS: Final = 60  # a state backend that does not answer by then is taken for lost
 
 _INSTALL = (
@@ -26,13 +31,12 @@ _INSTALL = (
 class StackOutputs:
     """The outputs of one stack. The URLs mask their passwords in every repr.
 
-    `database_url` is direct, as the owner: for deploys. The other two go through the pooler, as the runtime roles.
+    `database_url` is direct, as the owner: for deploys. `service_urls`, by role, go through the pooler.
     """
 
     environment: str
     database_url: DatabaseURL
-    server_database_url: DatabaseURL
-    ai_service_database_url: DatabaseURL
+    service_urls: Mapping[str, DatabaseURL]
     project_id: str
     branch_id: str
     branch_name: str
@@ -47,44 +51,31 @@ def read_stack(name: str, root: Path) -> StackOutputs:
     passphrase is missing or wrong, or `pulumi up` has not finished on it.
     """
     outputs = _ask_pulumi(name, root)
-    missing = [key for key in StackOutputs.__slots__ if key != "environment" and not outputs.get(key)]
+    wanted = {"database_url", *_IDS, *(service.url_output for service in SERVICES)}
+    missing = sorted(key for key in wanted if not outputs.get(key))
     if missing:
         raise ConfigurationError(
             f"the stack {name} has no output {', '.join(missing)}",
             remedy=f"Its infrastructure is not (wholly) made. Run: pulumi up --stack {name}",
         )
     try:
-        urls = {key: DatabaseURL.parse(outputs[key]) for key in StackOutputs.__slots__ if key.endswith("_url")}
+        database_url = DatabaseURL.parse(outputs["database_url"])
+        service_urls = {service.role: DatabaseURL.parse(outputs[service.url_output]) for service in SERVICES}
     except InvalidDatabaseURL as fault:
         raise ConfigurationError(
             f"an output of the stack {name} is no connection string: {fault}", remedy=f"Run: pulumi up --stack {name}"
         ) from None
-    return StackOutputs(
-        environment=name,
-        database_url=urls["database_url"],
-        server_database_url=urls["server_database_url"],
-        ai_service_database_url=urls["ai_service_database_url"],
-        project_id=outputs["project_id"],
-        branch_id=outputs["branch_id"],
-        branch_name=outputs["branch_name"],
-        endpoint_id=outputs["endpoint_id"],
-        endpoint_host=outputs["endpoint_host"],
-    )
+    return StackOutputs(name, database_url, service_urls, **{key: outputs[key] for key in _IDS})
 
 
-def service_lines(outputs: StackOutputs, service: str) -> list[str]:
-    """Return the .env lines that a service (`server` or `ai-service`) needs. They hold its password.
+def service_lines(outputs: StackOutputs, service: Service) -> list[str]:
+    """Return the .env lines that a service needs. They hold its password.
 
     The URL is the pooled one in the form that the service's client takes, and nothing here can migrate.
     """
-    if service == "server":
-        url = outputs.server_database_url.for_prisma().dsn
-    elif service == "ai-service":
-        url = outputs.ai_service_database_url.for_asyncpg().dsn
-    else:
-        raise UsageError(f"there is no service {service!r}", remedy=f"Services: {', '.join(SERVICES)}.")
+    url = render(outputs.service_urls[service.role], service.client).dsn
     return [
-        f"# {service} on {outputs.environment}: branch {outputs.branch_name}, pooled, as its own role",
+        f"# {service.name} on {outputs.environment}: branch {outputs.branch_name}, pooled, as its own role",
         f'DATABASE_URL="{url}"',
     ]
 

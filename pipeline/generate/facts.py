@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.quoting import literal
-from pipeline.services import RUNTIME_ROLES
+from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL

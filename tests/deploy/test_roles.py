@@ -21,7 +21,7 @@ from pipeline.migrations import read_folder
 from pipeline.postgres.lock import KEY
 from pipeline.roles.deviations import deviations
 from pipeline.roles.reading import parse_facts, read_facts_sql
-from pipeline.services import RUNTIME_ROLES
+from services import RUNTIME_ROLES
 from tests.emulator.urls import uri
 from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import Database

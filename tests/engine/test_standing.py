@@ -10,6 +10,7 @@ import pytest
 from chatdb.url import DatabaseURL
 from pipeline.environments.stack import read_stack, service_lines
 from pipeline.errors import ConfigurationError
+from services import SERVICES
 from tests.engine.workspace import URLS
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def test_deploys_and_services_read_the_stack(standing: Workspace, monkeypatch: p
     _enter(standing, monkeypatch)
     outputs = read_stack("dev", standing.folder)
     assert outputs.branch_id == standing.outputs("dev")["branch_id"]
-    [_, line] = service_lines(outputs, "ai-service")
-    assert line == f'DATABASE_URL="{outputs.ai_service_database_url.for_asyncpg().dsn}"'
+    [_, line] = service_lines(outputs, SERVICES[1])
+    assert line == f'DATABASE_URL="{outputs.service_urls["ai_service"].for_asyncpg().dsn}"'
     assert str(outputs.database_url.password) not in repr(outputs)
 
 

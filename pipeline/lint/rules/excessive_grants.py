@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.lint.phrase import Phrase, contains
-from pipeline.services import RUNTIME_ROLES
+from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

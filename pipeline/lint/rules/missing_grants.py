@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.phrase import Phrase
 from pipeline.lint.source import created_table
-from pipeline.services import RUNTIME_ROLES
+from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ def missing_grants(source: Source) -> Iterable[Finding]:
             step,
             "missing-grants",
             f'table "{name}" is granted to none of the runtime roles ({", ".join(RUNTIME_ROLES)})',
-            f'Add: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "{name}" TO server, ai_service; (or what each needs). '
+            f'Add: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "{name}" TO {", ".join(RUNTIME_ROLES)}; (or what each needs). '
             "If no service is to see it, ignore this rule with that reason.",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.lint.phrase import Phrase, altered_table, quoted
+from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ def rls_without_policy(source: Source) -> Iterable[Finding]:
                 "rls-without-policy",
                 f"without a policy {quoted(table)} has no rows for the services: every SELECT finds none, every INSERT fails, "
                 "from the commit on",
-                f"In the same file: CREATE POLICY … ON {quoted(table)} TO server, ai_service USING (…) WITH CHECK (…);",
+                f"In the same file: CREATE POLICY … ON {quoted(table)} TO {', '.join(RUNTIME_ROLES)} USING (…) WITH CHECK (…);",
             )
 
 
