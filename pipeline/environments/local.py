@@ -47,7 +47,7 @@ class LastUsed:
 
     def write(self, name: str) -> None:
         """Keep the name. A checkout that cannot be written to does without."""
-        from pipeline.postgres.unprivileged import make_folder
+        from servers.installation import make_folder
 
         with suppress(OSError):
             make_folder(self._file.parent)  # as the embedded server does: its account has to pass

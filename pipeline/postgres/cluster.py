@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed
-from pipeline.postgres import postmaster
 from pipeline.postgres.binaries import installation
 from pipeline.postgres.record import HOST, OWNER, SUPERUSER, Record, write_private
 from pipeline.postgres.unprivileged import programs_for
+from servers import pid_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pipeline.postgres.unprivileged import Account
+    from servers.account import Account
 
 PORTS = range(20000, 32768)
 """Linux hands out ports from 32768 on to outgoing connections, which would take a server's while it is down."""
@@ -33,10 +33,10 @@ _OWNER_SQL = Path(__file__).with_name("owner.sql")
 
 @dataclass(frozen=True)
 class Cluster:
-    """The data directory of a record, and the account that its server runs as (None: ours)."""
+    """The data directory of a record, and the account that its server runs as."""
 
     record: Record
-    account: Account | None
+    account: Account
 
     def initialise(self, settings: Mapping[str, str]) -> None:
         """Make the data directory anew: password authentication everywhere, TCP on loopback only."""
@@ -45,7 +45,7 @@ class Cluster:
         data.mkdir(mode=0o700)
         write_private(secret, self.record.superuser_password)
         for path in (data, secret):
-            self._give(path)
+            self.account.own(path)
         settings = {
             "listen_addresses": HOST,
             "unix_socket_directories": "",  # a socket's path must be short, and a checkout's may not be
@@ -72,10 +72,10 @@ class Cluster:
 
     def start(self) -> int:
         """Start the server, wait until it is ready, and give its port: the record's, or the next free one."""
-        postmaster.forget_stale(self.record.data)
+        pid_file.forget_stale(self.record.data)
         log = self.record.log
         log.touch(mode=0o600)
-        self._give(log)
+        self.account.own(log)
         for port in _free_ports(self.record.port):
             begin = log.stat().st_size
             done = self._run(
@@ -95,7 +95,7 @@ class Cluster:
         done = self._run(
             "pg_ctl", "stop", f"--pgdata={self.record.data}", f"--mode={mode}", "--wait", f"--timeout={_SECONDS}"
         )
-        if done.returncode != 0 and postmaster.is_alive(self.record.data):
+        if done.returncode != 0 and pid_file.is_alive(self.record.data):
             raise DatabaseFailed(
                 f"the embedded server did not stop: {_last_line(done.stderr)}", where=str(self.record.log)
             )
@@ -123,20 +123,13 @@ class Cluster:
         return subprocess.run(
             [program, *arguments],
             cwd=self.record.place,
-            env=_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=2 * _SECONDS,
             check=False,
-            user=self.account.uid if self.account else None,
-            group=self.account.gid if self.account else None,
-            extra_groups=[] if self.account else None,
+            **self.account.spawn() | {"env": _environment()},
         )
-
-    def _give(self, path: Path) -> None:
-        if self.account is not None:
-            self.account.own(path)
 
 
 def _free_ports(first: int) -> Iterator[int]:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
-from pipeline.postgres import postmaster
 from pipeline.postgres.record import (
     Record,
     change_record,
@@ -24,6 +23,7 @@ from pipeline.postgres.record import (
     remember_folder,
     write_record,
 )
+from servers import pid_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,7 +52,7 @@ class EmbeddedServer:
     def running(self) -> Record | None:
         """Give its record when it accepts connections, else None. Starts nothing and takes about a millisecond."""
         record = read_record(self.folder)
-        return record if record and record.complete and postmaster.is_ready(record.data, record.port) else None
+        return record if record and record.complete and pid_file.is_ready(record.data, record.port) else None
 
     def exists(self) -> bool:
         """Tell whether one was made here, running or not."""
@@ -71,7 +71,7 @@ class EmbeddedServer:
         found = self.running()
         if found:
             return remember_folder(self.folder, found)
-        from pipeline.postgres.unprivileged import make_folder
+        from servers.installation import make_folder
 
         make_folder(self.folder)
         with self._locked():
@@ -80,7 +80,7 @@ class EmbeddedServer:
     def stop(self, *, mode: str = "fast") -> bool:
         """Stop it and tell whether it ran. `mode` is pg_ctl's: smart, fast, or immediate, which is a crash."""
         record = read_record(self.folder)
-        if record is None or not postmaster.is_alive(record.data):
+        if record is None or not pid_file.is_alive(record.data):
             return False
         with self._locked():
             self._cluster(record).stop(mode)
@@ -105,7 +105,7 @@ class EmbeddedServer:
                 remedy=f"Remove {self.folder} to begin with an empty server.",
             )
         self._tell("Starting the embedded PostgreSQL 16")
-        original = postmaster.copied_from(record.data)
+        original = pid_file.copied_from(record.data)
         if original is not None:
             self._tell(
                 f"its data was copied from {original} while a server ran there: it is recovered as after a crash. "
@@ -121,7 +121,7 @@ class EmbeddedServer:
                 "this checkout is a copy of another one, whose server is left alone: it gets an empty one of its own"
             )
         record = half_made or self._new_record()
-        if postmaster.is_alive(record.data):
+        if pid_file.is_alive(record.data):
             self._cluster(record).stop("immediate")
         # Written before anything is made: what another run then finds, it may throw away.
         write_record(self.folder, record)

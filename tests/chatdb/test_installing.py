@@ -19,7 +19,7 @@ def test_a_service_installs_chatdb_alone(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE", "services.py"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, checkout)
-    for package in ("chatdb", "pipeline", "emulator", "infra", "verbs"):
+    for package in ("chatdb", "pipeline", "emulator", "infra", "servers", "verbs"):
         shutil.copytree(
             ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__", ".venv", "node_modules")
         )
@@ -53,7 +53,8 @@ import importlib.util, sys
 import chatdb.pool, chatdb.threads, chatdb.messages, chatdb.consents, chatdb.usage
 from chatdb.url import DatabaseURL
 assert DatabaseURL.parse("postgres://u:p@h/d?schema=public").for_asyncpg().dsn == "postgresql://u:p@h/d"
-assert not any(importlib.util.find_spec(name) for name in ("pipeline", "emulator", "infra", "psycopg", "yoyo", "pulumi"))
+others = ("pipeline", "servers", "emulator", "infra", "psycopg", "yoyo", "pulumi")
+assert not any(importlib.util.find_spec(name) for name in others)
 from pathlib import Path
 assert (Path(chatdb.__path__[0]) / "py.typed").exists()
 """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from pipeline.postgres.postmaster import process_exists
+from servers.processes import process_exists
 from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
 from tests.support.until import until
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emulator.log_lines import OneLine
-from emulator.servers.account import Account
-from emulator.servers.found_process import FoundProcess
-from pipeline.postgres.postmaster import process_exists
+from servers.account import Account
+from servers.processes import FoundProcess, process_exists
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def account() -> Account:
-    return Account.choose()
+    return Account.choose("postgres", "nobody")
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ import pytest
 
 from pipeline.environments.local import LocalServers
 from pipeline.errors import ConfigurationError, DatabaseFailed
-from pipeline.postgres import postmaster
 from pipeline.postgres.binaries import installation
 from pipeline.postgres.embedded import EmbeddedServer
-from pipeline.postgres.postmaster import process_exists
 from pipeline.postgres.unprivileged import account_for_server, programs_for
+from servers import pid_file
+from servers.processes import process_exists
 from tests.support.run_folders import make_folder
 from tests.support.until import until
 
@@ -96,7 +96,7 @@ def test_address_passwords_and_data_are_the_same_after_a_stop(embedded: Embedded
 def test_one_that_was_killed_is_started_again(embedded: EmbeddedServer) -> None:
     record = embedded.start()
     os.kill(pid_of(record), signal.SIGKILL)
-    until(lambda: not postmaster.is_alive(record.data))
+    until(lambda: not pid_file.is_alive(record.data))
     assert embedded.running() is None
     assert embedded.start() == record
     assert answers(record)
@@ -355,7 +355,7 @@ class TestAsRoot:
 
     def test_programs_that_the_account_cannot_reach_are_copied_and_run(self, tmp_path: Path) -> None:
         account = account_for_server()
-        assert account is not None
+        assert account.uid is not None
         packages = tmp_path / "private" / "site-packages"
         package = installation().parent
         for part in (package.name, f"{package.name}.libs"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from chatdb.url import DatabaseURL
-from pipeline.postgres.postmaster import process_exists
+from servers.processes import process_exists
 from tests.support.server import FAST, PostgresServer, RestartableServer
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.postgres.postmaster import process_exists
+from servers.processes import process_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable

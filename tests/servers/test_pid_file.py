@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.postgres.postmaster import is_alive
+from servers.pid_file import is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""A process that is not our child, known by a pid that stands in a file which others may have written.
+"""Processes that are not our children, known by a pid that stands in a file which others may have written.
 
 The servers run as an unprivileged account, and their folders are its own: it can write any number into a pid file, and a
 number may be another process's by now. So the process has to be the account's and work in the folder, and a signal goes to
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from emulator.servers.account import Account
+    from servers.account import Account
 
 _PID = re.compile(r"[1-9][0-9]{0,9}")
 _SECONDS = 5.0  # lsof waits for file systems that do not answer
@@ -83,7 +83,7 @@ class FoundProcess:
         """With the account's rights: who may not trace others (root in a container) still sees where its own work."""
         try:
             with self._account.acting():
-                return self._uids() == {os.geteuid()} and self._works_in_the_folder()
+                return self._uids() == {os.geteuid()} and works_in(self._pid, self._folder)
         except (OSError, subprocess.SubprocessError):
             return False
 
@@ -93,14 +93,40 @@ class FoundProcess:
             status = Path(f"/proc/{self._pid}/status").read_text(errors="replace")
             line = next(line for line in status.splitlines() if line.startswith("Uid:"))
             return {int(word) for word in line.split()[1:]}
-        return {int(word) for word in self._ask("ps", "-o", "ruid=,uid=", "-p", str(self._pid)).split()}
+        return {int(word) for word in _ask("ps", "-o", "ruid=,uid=", "-p", str(self._pid)).split()}
 
-    def _works_in_the_folder(self) -> bool:
-        if sys.platform == "linux":
-            return samestat(Path(f"/proc/{self._pid}/cwd").stat(), self._folder.stat())
-        told = self._ask("lsof", "-a", "-p", str(self._pid), "-d", "cwd", "-Fn").splitlines()
-        return any(Path(line[1:]).samefile(self._folder) for line in told if line.startswith("n/"))
 
-    def _ask(self, *command: str) -> str:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS)
-        return done.stdout
+def process_exists(pid: int) -> bool:
+    """Whether a process of this id exists, whatever it is and whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether the process works in this very folder, whatever its path is by now: a postmaster never leaves its own.
+
+    Raises OSError or subprocess.SubprocessError where that cannot be told.
+    """
+    if sys.platform == "linux":
+        return samestat(Path(f"/proc/{pid}/cwd").stat(), folder.stat())
+    told = _ask("lsof", "-a", "-p", str(pid), "-d", "cwd", "-Fn").splitlines()
+    return any(Path(line[1:]).samefile(folder) for line in told if line.startswith("n/"))
+
+
+def command_line(pid: int) -> str:
+    """The arguments that the process was started with; empty for a zombie, or where it has ended."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+
+
+def _ask(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=_SECONDS).stdout

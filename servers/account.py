@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SMALL = 64 * 1024  # bytes
-_CANDIDATES = ("postgres", "nobody")
 
 
 class SpawnOptions(TypedDict, total=False):
@@ -34,26 +32,25 @@ class NoAccount(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """A user that servers run as; both None means ourselves."""
+    """A user that servers run as. Without ids it is ourselves."""
 
+    name: str = ""
     uid: int | None = None
     gid: int | None = None
 
     @classmethod
-    def choose(cls) -> Account:
-        """Ourselves, or for root the first of postgres and nobody."""
+    def choose(cls, *candidates: str) -> Account:
+        """Ourselves, or for root the first of these that the machine has. Raises NoAccount where it has none."""
         if os.geteuid() != 0:
             return cls()
-        for name in _CANDIDATES:
+        for name in candidates:
             try:
                 entry = pwd.getpwnam(name)
             except KeyError:
                 continue
             if entry.pw_uid != 0:
-                return cls(entry.pw_uid, entry.pw_gid)
-        raise NoAccount(
-            f"run the emulator as an ordinary user: root cannot run PostgreSQL, and has none of {_CANDIDATES}"
-        )
+                return cls(name, entry.pw_uid, entry.pw_gid)
+        raise NoAccount(f"PostgreSQL does not run as root, and there is no account named {' or '.join(candidates)}")
 
     def spawn(self) -> SpawnOptions:
         """How to start a program as the account: C locale, UTC, files for its eyes only."""
@@ -120,12 +117,19 @@ class Account:
             file.seek(begin)
             return file.read(_SMALL).decode(errors="replace")
 
-    def can_enter(self, folder: Path) -> bool:
-        """Whether every folder from the root down lets the account pass. Permissions of others are never changed."""
+    def own(self, path: Path) -> None:
+        """Give a file or folder, which we made, to the account."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(path, self.uid, self.gid)
+
+    def passes(self, path: Path) -> bool:
+        """Whether it may enter every folder on the way to `path`, and `path` if it is one. Nothing is changed for that."""
         if self.uid is None:
             return True
+        folder = path if path.is_dir() else path.parent
         for step in (folder, *folder.parents):
             found = step.stat()
+            # As the kernel decides: the first class that fits is the only one that counts.
             wanted = 0o100 if found.st_uid == self.uid else 0o010 if found.st_gid == self.gid else 0o001
             if not found.st_mode & wanted:
                 return False
@@ -139,24 +143,3 @@ def _open(path: Path, flags: int) -> int:
         os.close(descriptor)
         raise OSError(f"{path} is no file")
     return descriptor
-
-
-def reachable_copy(account: Account, installation: Path, place: Path) -> Path:
-    """`installation`, or a copy of it below `place` when the account cannot enter it (a virtualenv under /root).
-
-    The programs look for their libraries in a folder beside the package's, which is copied along.
-    """
-    if account.can_enter(installation / "bin"):
-        return installation
-    package, libraries = installation.parent, installation.parent.with_name(installation.parent.name + ".libs")
-    copy = place / package.name / installation.name
-    if not copy.exists():
-        fresh = place.with_suffix(".new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(installation, fresh / package.name / installation.name, symlinks=True)
-        if libraries.exists():
-            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
-        fresh.chmod(0o755)
-        fresh.rename(place)
-    return copy

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-from os.path import samestat
 from pathlib import Path
+
+from servers.processes import command_line, process_exists, works_in
 
 # Lines of postmaster.pid, from PostgreSQL's src/include/utils/pidfile.h.
 _PID, _DATA, _PORT, _STATUS = 0, 1, 3, 7
 
 # kill() takes 0 and -1 for many processes, and int() digits of any script.
 _A_PID = re.compile("[1-9][0-9]{0,8}")
-
-_SECONDS = 5.0  # lsof waits for file systems that do not answer
 
 
 def is_ready(data: Path, port: int) -> bool:
@@ -50,17 +48,6 @@ def forget_stale(data: Path) -> None:
         (data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def process_exists(pid: int) -> bool:
-    """Tell whether a process of this id exists, whatever it is and whoever owns it."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _lines(data: Path) -> list[str]:
     try:
         return [line.strip() for line in (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()]
@@ -69,37 +56,14 @@ def _lines(data: Path) -> list[str]:
 
 
 def _is_postmaster(lines: list[str], data: Path) -> bool:
-    pid = lines[_PID]
-    if not _A_PID.fullmatch(pid) or not process_exists(int(pid)):
+    if not _A_PID.fullmatch(lines[_PID]) or not process_exists(pid := int(lines[_PID])):
         return False
     # The path as it was at the start: the folder may have been moved since. It is not enough: the pid file of a copy names
     # the server of what it was copied from.
-    return lines[_DATA] in _command_line(pid) and _works_in(pid, data, lines[_DATA])
-
-
-def _works_in(pid: str, data: Path, started_in: str) -> bool:
-    """Tell whether the process works in this very directory, whatever its path is by now: a postmaster never leaves its own."""
+    if lines[_DATA] not in command_line(pid):
+        return False
     try:
-        return samestat(Path("/proc", pid, "cwd").stat(), data.stat())
-    except (FileNotFoundError, PermissionError):  # no /proc, as on macOS, or another account's process
-        working = _asked_lsof(pid) or Path(started_in)
-        return working.is_dir() and working.samefile(data)
-
-
-def _asked_lsof(pid: str) -> Path | None:
-    try:
-        done = subprocess.run(
-            ["lsof", "-a", "-p", pid, "-d", "cwd", "-Fn"], capture_output=True, text=True, check=False, timeout=_SECONDS
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return None
-    return next((Path(line[1:]) for line in done.stdout.splitlines() if line.startswith("n/")), None)
-
-
-def _command_line(pid: str) -> str:
-    """Give the arguments that the process was started with; empty for a zombie."""
-    try:
-        return Path("/proc", pid, "cmdline").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:  # no /proc, as on macOS
-        done = subprocess.run(["ps", "-o", "args=", "-p", pid], capture_output=True, text=True, check=False)
-        return done.stdout
+        return works_in(pid, data)
+    except (OSError, subprocess.SubprocessError):  # another account's process, or no lsof
+        started_in = Path(lines[_DATA])
+        return started_in.is_dir() and started_in.samefile(data)
