@@ -32,6 +32,7 @@ SOURCES = [
     *sorted((ROOT / "pipeline").rglob("*.py")),
     *sorted((ROOT / "infra").rglob("*.py")),
     *sorted((ROOT / "verbs").rglob("*.py")),
+    *sorted((ROOT / "servers").rglob("*.py")),
     ROOT / ".ci" / "run",
     ROOT / ".env.example",
     ROOT / "docker-compose.yml",
@@ -42,7 +43,7 @@ VERBS = verb_contexts()
 COMMAND = re.compile(r"(?:\./inv|\binvoke) (?P<verb>[a-z]+)(?P<rest>(?: (?:[^\s`\"'|;)#…]|'[^'\n]*')+)*)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 # Not migrations/: a how-to names files that its reader is about to write.
-IN_CODE = re.compile(r"`(?P<path>(?:chatdb|pipeline|infra|emulator|tests|docs|benchmarks|clients|examples|locks"
+IN_CODE = re.compile(r"`(?P<path>(?:chatdb|servers|verbs|pipeline|infra|emulator|tests|docs|benchmarks|clients|examples|locks"
                      r"|\.github|\.ci)/[A-Za-z0-9_./-]*)`")  # fmt: skip
 
 
