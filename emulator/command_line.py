@@ -20,7 +20,8 @@ from emulator.settings import PLANS, Settings
 if TYPE_CHECKING:
     from emulator.service import Access
 
-_DATA = Path(os.environ.get("NEON_EMULATOR_DATA", ".local/emulator"))
+_LONGEST_OPERATION = 3600
+_DATA = Path(os.environ.get("NEON_EMULATOR_DATA") or ".local/emulator")
 
 
 def main(arguments: list[str]) -> int:
@@ -38,10 +39,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     _add_data(serve)
     serve.add_argument(
-        "--port", type=int, default=0, help="of the API and the proxy, on loopback (default: a free one)"
+        "--port", type=_port, default=0, help="of the API and the proxy, on loopback (default: a free one)"
     )
     serve.add_argument("--plan", choices=sorted(PLANS), default="launch", help="whose limits hold (default: launch)")
-    serve.add_argument("--operation-seconds", type=float, default=0.0, help="the least time of an operation")
+    serve.add_argument("--operation-seconds", type=_seconds, default=0.0, help="the least time of an operation")
     serve.add_argument("--refusal-status", type=int, choices=(409, 422), default=422, help="of a forbidden delete")
     serve.add_argument("--require-org", action="store_true", help="refuse project calls without org_id")
     fault = verbs.add_parser("fault", help="let the next calls or operations go wrong")
@@ -63,6 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 1 << 16:
+        raise argparse.ArgumentTypeError("a port is between 0 and 65535")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= _LONGEST_OPERATION:
+        raise argparse.ArgumentTypeError(f"between 0 and {_LONGEST_OPERATION}")
+    return number
+
+
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=_DATA, help="its folder (default: $NEON_EMULATOR_DATA or %(default)s)"
@@ -71,29 +86,39 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     # Here, not above: switching a fault on must not wait for a web server's modules.
-    from emulator.computes import NoPrograms
-    from emulator.service import FolderInUse, run
-    from servers.account import NoAccount
-
-    settings = Settings(
-        data=options.data,
-        port=options.port,
-        plan=PLANS[options.plan],
-        operation_seconds=options.operation_seconds,
-        refusal_status=options.refusal_status,
-        require_org=options.require_org,
-    )
-    settings.data.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(settings.data / "emulator.log", encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
+        from emulator.computes import NoPrograms
+        from emulator.service import FolderInUse, run
+        from servers.account import NoAccount
+    except ModuleNotFoundError as missing:
+        sys.stderr.write(
+            f"emulator: {missing.name} is not installed for {sys.executable}. Run ./inv emulator --up, which installs"
+            " what the emulator needs and starts it; or install locks/emulator.lock into this Python (docs/emulator.md)\n"
+        )
+        return 2
+    try:
+        settings = Settings(
+            data=options.data,
+            port=options.port,
+            plan=PLANS[options.plan],
+            operation_seconds=options.operation_seconds,
+            refusal_status=options.refusal_status,
+            require_org=options.require_org,
+        )
+        _log_to(settings.data)
         asyncio.run(run(settings, lambda access: _announce(settings, access)))
     except (FolderInUse, NoAccount, NoPrograms, OSError) as fault:
         sys.stderr.write(f"emulator: {fault}\n")
         return 2
     return 0
+
+
+def _log_to(data: Path) -> None:
+    data.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(data / "emulator.log", encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _announce(settings: Settings, access: Access) -> None:
@@ -104,7 +129,7 @@ def _announce(settings: Settings, access: Access) -> None:
         "HTTPS_PROXY": access.url,
         "SSL_CERT_FILE": str(access.ca_file),
         "NO_PROXY": "127.0.0.1,localhost",
-        "NEON_EMULATOR_DATA": str(settings.data.resolve()),
+        "NEON_EMULATOR_DATA": str(settings.data),
     }
     for name, value in lines.items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")

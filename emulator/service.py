@@ -102,11 +102,7 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
         port = await proxy.open(settings.port)  # first, since it fails when another program has the port
         await _resume(control)
         (settings.data / "address").write_text(f"http://127.0.0.1:{port}\n")
-        announce(
-            Access(
-                f"http://127.0.0.1:{port}", secrets["api-key"], secrets["admin-token"], certificates.ca_file.resolve()
-            )
-        )
+        announce(Access(f"http://127.0.0.1:{port}", secrets["api-key"], secrets["admin-token"], certificates.ca_file))
         house = asyncio.create_task(keep_house(control))
         try:
             await _Server(config).serve(sockets=[web_socket])
@@ -155,7 +151,7 @@ def _prepare(data: Path) -> Account:
     """Make the data folder, and see that servers can live in it."""
     data.mkdir(parents=True, exist_ok=True)
     account = Account.choose("postgres", "nobody")
-    if not account.passes(data.resolve()):
+    if not account.passes(data):
         raise NoAccount(
             f"servers do not run as root, and their user cannot enter {data}: give another folder with --data,"
             " one whose parents everybody may pass (mode 0711 or 0755)"

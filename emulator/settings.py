@@ -37,6 +37,9 @@ PLANS = {
 class Settings:
     """One run of the emulator.
 
+    `data` is made absolute here, once: the programs that work in the folder (initdb, postgres, cp, PgBouncer) run in
+    working directories of their own, where a relative path leads elsewhere.
+
     `operation_seconds` is the least time that an operation takes. `refusal_status` is the answer to a delete that the
     rules forbid (protected, default, root, with children): which of 422 and 409 Neon gives is not known, and the
     Terraform provider takes a 422 for "already deleted". `require_org` refuses project calls without org_id, as a
@@ -49,3 +52,6 @@ class Settings:
     operation_seconds: float = 0.0
     refusal_status: int = 422
     require_org: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", self.data.resolve())

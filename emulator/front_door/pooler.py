@@ -53,7 +53,7 @@ class Pooler:
 
     def __init__(self, program: Path, folder: Path, account: Account, password: str) -> None:
         self._program = program
-        self._folder = folder.absolute()  # where it works
+        self._folder = folder
         self._account = account
         self._password = password
         self._process: asyncio.subprocess.Process | None = None

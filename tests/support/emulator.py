@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
@@ -30,6 +31,7 @@ class Emulator:
 
     def __init__(self, data: Path, *flags: str) -> None:
         self.data = data
+        self.working_folder = _ROOT
         self.environment: dict[str, str] = {}
         self.api = httpx.Client()
         self.admin = httpx.Client()
@@ -40,8 +42,9 @@ class Emulator:
         """Run it, and read what it prints for a shell. Its other output goes to `errors` in the data folder."""
         with (self.data / "errors").open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "emulator", "serve", "--data", str(self.data), *self._flags],
-                cwd=_ROOT,
+                self.command(),
+                cwd=self.working_folder,
+                env=os.environ | {"PYTHONPATH": str(_ROOT)},
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -56,6 +59,10 @@ class Emulator:
         token = {"Authorization": f"Bearer {(self.data / 'admin-token').read_text()}"}
         url = self.environment["HTTPS_PROXY"] + "/emulator"
         self.admin = httpx.Client(base_url=url, headers=token, trust_env=False, timeout=60)
+
+    def command(self) -> list[str]:
+        """What is run, in `working_folder`."""
+        return [sys.executable, "-m", "emulator", "serve", "--data", str(self.data), *self._flags]
 
     def stop(self) -> None:
         """End it in good order, servers included."""
