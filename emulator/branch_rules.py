@@ -18,8 +18,6 @@ _LONGEST_LIFE = timedelta(days=30)
 
 def refuse_unsupported(asked: Fields) -> None:
     """501 for a branch of a kind that the emulator cannot make."""
-    if asked.text("parent_lsn") or asked.text("parent_timestamp"):
-        raise not_emulated("branching at a past time or log position")
     if (asked.text("init_source") or "parent-data") != "parent-data":
         raise not_emulated("a branch without its parent's data")
     if asked.flag("archived"):

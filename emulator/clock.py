@@ -10,6 +10,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._offset = timedelta()
+        self._jumps: list[tuple[datetime, timedelta]] = []  # the real instant of each, and the offset before it
 
     def now(self) -> datetime:
         """The present, in UTC."""
@@ -21,7 +22,24 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Let that much time pass at once."""
+        self._jumps.append((datetime.now(UTC), self._offset))
         self._offset += timedelta(seconds=seconds)
+
+    def real(self, instant: datetime) -> datetime:
+        """The machine's time at an instant of this clock: servers write that into their logs, and files have it."""
+        offset = self._offset
+        for jump, before in reversed(self._jumps):
+            if instant - offset >= jump:
+                return instant - offset
+            if instant - before >= jump:
+                return jump  # within the time that passed at once
+            offset = before
+        return instant - offset
+
+    def told(self, real: datetime) -> datetime:
+        """The instant of this clock at a time of the machine."""
+        later = [before for jump, before in self._jumps if real < jump]
+        return real + (later[0] if later else self._offset)
 
     def seconds_since(self, stamp: str) -> float:
         """How long ago a stamp was; negative when it lies ahead."""

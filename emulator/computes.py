@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from emulator.front_door.door import Closed
 from emulator.servers.catalog import count_busy_sessions
 from emulator.servers.cluster import Cluster, ServerFailed
-from emulator.servers.copying import copy_branch
 from emulator.servers.template import Template
 from servers.installation import WHEEL, find_installation, reachable
 
@@ -38,23 +37,30 @@ class Computes:
     """All servers and doors of a data folder."""
 
     def __init__(self, folder: Path, account: Account, password: str, clock: Clock) -> None:
-        self._branches = folder / "branches"
+        self.root = folder.resolve()
+        self.account = account
+        self.programs = _programs(account, folder / "postgresql")
+        self._branches = self.root / "branches"
         self._branches.mkdir(mode=0o755, exist_ok=True)
-        self._account = account
         self._password = password
         self._clock = clock
-        self._programs = _programs(account, folder / "postgresql")
-        self._template = Template(folder / "template", self._programs, account, password)
+        self._template = Template(self.root / "template", self.programs, account, password)
         self._clusters: dict[str, Cluster] = {}
         self._used: dict[str, float] = {}
 
     def cluster(self, branch: Branch) -> Cluster:
         """The server of a branch, running or not."""
-        if branch.id not in self._clusters:
-            self._clusters[branch.id] = Cluster(
-                self._branches / branch.id, self._programs, self._account, self._password
-            )
-        return self._clusters[branch.id]
+        if branch.timeline not in self._clusters:
+            self._clusters[branch.timeline] = self.spare(self.folder(branch.timeline))
+        return self._clusters[branch.timeline]
+
+    def folder(self, timeline: str) -> Path:
+        """Where the data of a timeline is."""
+        return self._branches / timeline
+
+    def spare(self, folder: Path) -> Cluster:
+        """The server of a folder that is no branch's (yet)."""
+        return Cluster(folder, self.programs, self.account, self._password)
 
     def running(self, branch: Branch) -> bool:
         """Whether the server of a branch runs."""
@@ -65,17 +71,8 @@ class Computes:
         cluster = self.cluster(branch)
         if cluster.running:
             return
-        self._account.make_folder(cluster.folder)
+        self.account.make_folder(cluster.folder)
         await self._template.copy_to(cluster.data)
-
-    async def copy(self, project: Project, parent: Branch, child: Branch) -> str:
-        """Give a child branch a copy of its parent's data; returns the log position of the copy."""
-        target = self.cluster(child)
-        await target.stop(immediate=True)
-        source = await self.start(project, parent)
-        self._account.make_folder(target.folder)
-        async with source.lock:
-            return await copy_branch(source, target.data, self._account)
 
     async def start(self, project: Project, branch: Branch) -> Cluster:
         """The running server of a branch."""
@@ -116,7 +113,7 @@ class Computes:
         async with cluster.lock:
             await cluster.stop(immediate=True)
             shutil.rmtree(cluster.folder, ignore_errors=True)
-        self._clusters.pop(branch.id, None)
+        self._clusters.pop(branch.timeline, None)
 
     async def wake(self, project: Project, endpoint: Endpoint) -> int:
         """The port of an endpoint's server, started if need be; Closed when it takes no connections."""
@@ -161,7 +158,7 @@ class Computes:
         """Remove what a killed emulator left of branches that are not in the state any more."""
         for folder in self._branches.iterdir():
             if folder.name not in known:
-                cluster = Cluster(folder, self._programs, self._account, self._password)
+                cluster = self.spare(folder)
                 await cluster.adopt()
                 await cluster.stop(immediate=True)
                 shutil.rmtree(folder, ignore_errors=True)

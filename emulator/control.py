@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emulator.clock import Clock
     from emulator.computes import Computes
     from emulator.doors import Doors
+    from emulator.history import History
     from emulator.mirror import Mirror
     from emulator.operations import Queue
     from emulator.settings import Settings
@@ -36,6 +37,7 @@ class Control:
     clock: Clock
     store: Store
     computes: Computes
+    history: History
     doors: Doors
     mirror: Mirror
     queue: Queue

@@ -22,6 +22,7 @@ from emulator.computes import Computes
 from emulator.control import Control
 from emulator.doors import Doors
 from emulator.faults import Switchboard
+from emulator.history import History
 from emulator.housekeeping import keep_house
 from emulator.mirror import Mirror
 from emulator.operations import Queue
@@ -83,9 +84,9 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     password = secrets["superuser-password"]
     computes = Computes(settings.data, account, password, clock)
     doors = Doors(settings.data, account, password, door_tls, computes)
-    mirror = Mirror(computes, clock)
-    queue = Queue(store, clock, settings, faults, Work(computes, doors, mirror, clock))
-    control = Control(settings, clock, store, computes, doors, mirror, queue)
+    mirror, history = Mirror(computes, clock), History(computes, clock)
+    queue = Queue(store, clock, settings, faults, Work(computes, history, doors, mirror, clock))
+    control = Control(settings, clock, store, computes, history, doors, mirror, queue)
     with socket.create_server(("127.0.0.1", 0)) as web_socket:
         proxy = Proxy(web_socket.getsockname()[1], certificates.context(API_HOST))
         app = build(control, secrets["api-key"], secrets["admin-token"], faults, proxy.abort)
@@ -120,7 +121,7 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
 
 async def _resume(control: Control) -> None:
     """Go on where the last run ended, however it ended."""
-    await control.computes.sweep({branch for project in control.store.projects.values() for branch in project.branches})
+    await control.computes.sweep(control.store.timelines())
     for project in control.store.projects.values():
         for branch in project.branches.values():
             adopted = await control.computes.adopt(branch)

@@ -41,8 +41,46 @@ class Database:
 
 
 @dataclass
+class Base:
+    """A base copy of a timeline's data, from which its log is replayed (see history.py).
+
+    It is the state at `position` or later, with the log from the segment number `first` on. `taken` is the machine's time
+    in seconds since 1970, as in Timeline. `path` is relative to the data folder.
+    """
+
+    path: str
+    position: int
+    first: int
+    taken: float
+
+
+@dataclass
+class Timeline:
+    """The data of a branch with its history, in `branches/ID`; restoring a branch gives it another one.
+
+    It left its `ancestor` at the position `cut`. Its own log has PostgreSQL's timeline id `postgres`, from the segment number
+    `begin` on. What happened before `floor` (a position) and `floor_time` is not this branch's history.
+    `dropped`: its branch is gone, and only what others need of it is kept.
+    """
+
+    id: str
+    postgres: int
+    begin: int
+    begun: float
+    cut: int
+    floor: int
+    floor_time: float
+    ancestor: str | None = None
+    bases: list[Base] = field(default_factory=list)
+    dropped: bool = False
+
+
+@dataclass
 class Branch:
-    """A branch: its data directory is `branches/ID/data`. `synced` is false when the mirror may be behind."""
+    """A branch: its data directory is `branches/TIMELINE/data`. `synced` is false when the mirror may be behind.
+
+    The timeline has the branch's id until the branch is restored.
+    """
 
     id: str
     name: str
@@ -65,6 +103,11 @@ class Branch:
     synced: bool = True
     deleted_at: str | None = None
     deletion_method: str = "user"
+    timeline: str = ""
+
+    def __post_init__(self) -> None:
+        """The first timeline of a branch, also of one that an earlier emulator wrote."""
+        self.timeline = self.timeline or self.id
 
 
 @dataclass
@@ -130,6 +173,7 @@ class Project:
     branches: dict[str, Branch] = field(default_factory=dict)
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
+    timelines: dict[str, Timeline] = field(default_factory=dict)
 
     @property
     def busy(self) -> bool:
@@ -158,6 +202,12 @@ class Store:
         if path.exists():
             self.projects = {item["id"]: _project(item) for item in json.loads(path.read_text())["projects"]}
 
+    def timelines(self) -> set[str]:
+        """Every timeline that has a folder or is about to get one."""
+        projects = self.projects.values()
+        used = {branch.timeline for project in projects for branch in project.branches.values()}
+        return used.union(*(project.timelines for project in projects))
+
     def save(self) -> None:
         """Replace the file as a whole, so that a killed emulator leaves the old state or the new one."""
         for project in self.projects.values():
@@ -174,7 +224,13 @@ def _project(item: dict[str, Any]) -> Project:
     branches = {key: _branch(value) for key, value in item.pop("branches").items()}
     endpoints = {key: Endpoint(**value) for key, value in item.pop("endpoints").items()}
     operations = [Operation(**value) for value in item.pop("operations")]
-    return Project(**item, branches=branches, endpoints=endpoints, operations=operations)
+    timelines = {key: _timeline(value) for key, value in item.pop("timelines", {}).items()}
+    return Project(**item, branches=branches, endpoints=endpoints, operations=operations, timelines=timelines)
+
+
+def _timeline(item: dict[str, Any]) -> Timeline:
+    bases = [Base(**value) for value in item.pop("bases")]
+    return Timeline(**item, bases=bases)
 
 
 def _branch(item: dict[str, Any]) -> Branch:

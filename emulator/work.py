@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import names
 from emulator.errors import ApiError
-from emulator.servers import catalog
+from emulator.history import Point
+from emulator.servers import catalog, log_position
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from emulator.clock import Clock
     from emulator.computes import Computes
     from emulator.doors import Doors
+    from emulator.history import History
     from emulator.mirror import Mirror
     from emulator.state import Branch, Project
 
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
 class Work:
     """Does the work of operations on servers and in the state."""
 
-    def __init__(self, computes: Computes, doors: Doors, mirror: Mirror, clock: Clock) -> None:
+    def __init__(self, computes: Computes, history: History, doors: Doors, mirror: Mirror, clock: Clock) -> None:
         self._computes = computes
+        self._history = history
         self._doors = doors
         self._mirror = mirror
         self._clock = clock
@@ -53,6 +56,7 @@ class Work:
 
     async def _create_root(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
         await self._computes.create(branch)
+        await self._history.begin(project, branch)
         cluster = await self._computes.start(project, branch)
         async with await cluster.connect() as connection:
             for role in branch.roles:
@@ -63,8 +67,9 @@ class Work:
         self._settle(branch)
 
     async def _copy_parent(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
-        branch.parent_lsn = await self._computes.copy(project, project.branches[work["parent"]], branch)
-        branch.parent_timestamp = self._clock.stamp()
+        point = Point.read(work["point"])
+        state = await self._history.cut(project, point, branch)
+        branch.parent_lsn = point.lsn if state.exact else log_position.write(state.position)
         if work["new_passwords"]:
             await self._mirror.read(project, branch)
             cluster = await self._computes.start(project, branch)

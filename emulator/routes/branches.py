@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emulator import names
+from emulator import clock, names
 from emulator.branch_rules import (
     read_expiry,
     refuse_unsupported,
@@ -14,6 +14,7 @@ from emulator.branch_rules import (
     set_expiry,
 )
 from emulator.errors import bad_request, conflict, not_found, unprocessable
+from emulator.moments import read_moment, resolve
 from emulator.pages import cut
 from emulator.routes.endpoints import new_endpoint
 from emulator.shapes import (
@@ -29,6 +30,7 @@ from emulator.state import Branch, Operation, Project, Role
 if TYPE_CHECKING:
     from emulator.control import Call
     from emulator.fields import Fields
+    from emulator.history import Point
 
 _ALL = 10_000
 
@@ -44,12 +46,16 @@ async def create(call: Call) -> Json:
         raise unprocessable("a branch that expires cannot have children")
     await call.control.mirror.refresh(project, parent)
     child = _new_branch(call, project, parent, asked)
+    pair = ("parent_lsn", "parent_timestamp")
+    moment = read_moment(asked.text(pair[0]), asked.text(pair[1]), names=pair)
+    point = await resolve(call, project, parent, moment)
+    child.parent_lsn, child.parent_timestamp = point.lsn, clock.write(point.instant)
     wanted = call.body.objects("endpoints")
     if len(wanted) > 1:
         raise conflict("read-write endpoint already exists")
     endpoints = [new_endpoint(call, project, child, item) for item in wanted]
     project.branches[child.id] = child
-    operations = [_copying(call, parent, child)]
+    operations = [_copying(call, parent, child, point)]
     for endpoint in endpoints:
         await call.control.doors.open(project, endpoint)
         project.endpoints[endpoint.id] = endpoint
@@ -211,8 +217,8 @@ def _inherited(role: Role, *, new_password: bool) -> Role:
     return copy
 
 
-def _copying(call: Call, parent: Branch, child: Branch) -> Operation:
-    work = {"do": "copy_parent", "branch": child.id, "parent": parent.id, "new_passwords": parent.protected}
+def _copying(call: Call, parent: Branch, child: Branch, point: Point) -> Operation:
+    work = {"do": "copy_parent", "branch": child.id, "point": point.write(), "new_passwords": parent.protected}
     return call.control.queue.new("create_branch", work, branch=child)
 
 

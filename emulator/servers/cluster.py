@@ -36,6 +36,10 @@ _BASE_SETTINGS = {
     "max_wal_senders": "4",
     "shared_buffers": "32MB",
     "max_wal_size": "1GB",
+    # The log is the branch's history: it stays until the emulator removes it, and no file of it becomes another.
+    "wal_keep_size": "1000000GB",
+    "wal_recycle": "off",
+    "wal_init_zero": "off",
     "fsync": "off",  # survives a killed process, not a power cut
     "idle_in_transaction_session_timeout": "5min",  # Neon's default
     "password_encryption": "scram-sha-256",
@@ -76,13 +80,13 @@ class Cluster:
         """Whether it takes connections: alive, and neither starting nor stopping."""
         return self._ready_for_clients and self.running
 
-    async def start(self, identity: Mapping[str, str]) -> None:
+    async def start(self, identity: Mapping[str, str], *, seconds: float = _START_SECONDS) -> None:
         """Start the server with these settings, on a port of its own choice, and wait until it takes connections."""
         if await self.adopt():
             return
         for attempt in range(_TRIES):
             try:
-                await self._start_once(identity)
+                await self._start_once(identity, seconds)
             except ServerFailed as failure:
                 if attempt == _TRIES - 1 or not any(words in str(failure) for words in _PASSING):
                     raise
@@ -91,7 +95,7 @@ class Cluster:
                 self._ready_for_clients = True
                 return
 
-    async def _start_once(self, identity: Mapping[str, str]) -> None:
+    async def _start_once(self, identity: Mapping[str, str], seconds: float) -> None:
         port = free_port()
         settings = _BASE_SETTINGS | dict(identity) | {"port": str(port)}
         lines = [f"{name} = '{_quoted(value)}'\n" for name, value in settings.items()]
@@ -113,7 +117,7 @@ class Cluster:
             )
         self._found, self.port = None, port
         try:
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(seconds):
                 while not self._ready():
                     if not self.running:
                         raise ServerFailed(

@@ -12,7 +12,11 @@ import asyncio
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, LiteralString
+
+from emulator.servers import log_position
+from emulator.servers.log_position import Segment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -35,8 +39,25 @@ class CopyFailed(Exception):
     """The copy could not be made; the message is what the copying program said."""
 
 
-async def copy_branch(source: Cluster, target: Path, account: Account) -> str:
-    """Copy the data directory of a running server to `target` (absent or half-made); returns where the copy ends."""
+@dataclass(frozen=True)
+class Copy:
+    """What a copy holds: the state at `position`, once the log from `first` to `last` is replayed on it.
+
+    `committed` is the server's account of finished transactions when the copy ended (see COMMITTED).
+    """
+
+    position: int
+    first: Segment
+    last: Segment
+    committed: str
+
+
+# Equal at two moments: no transaction that wrote anything has ended in between.
+COMMITTED: LiteralString = "SELECT pg_current_snapshot()::text"
+
+
+async def copy_branch(source: Cluster, target: Path, account: Account) -> Copy:
+    """Copy the data directory of a running server to `target` (absent or half-made)."""
     shutil.rmtree(target, ignore_errors=True)
     account.make_folder(target)
     async with await source.connect() as connection:
@@ -49,13 +70,15 @@ async def copy_branch(source: Cluster, target: Path, account: Account) -> str:
         found = await cursor.fetchone()
         if found is None:
             raise CopyFailed("the backup did not end")
-        position, last_segment, label = (str(value) for value in found)
-        first = re.search(r"\(file ([0-9A-F]{24})\)", label)
-        if first is None:
+        position, last_name, label = (str(value) for value in found)
+        first_name = re.search(r"\(file ([0-9A-F]{24})\)", label)
+        first, last = Segment.parse(first_name[1] if first_name else ""), Segment.parse(last_name)
+        if first is None or last is None:
             raise CopyFailed("the backup label names no log file")
-        await _copy_log(account, source.data, target, first[1], last_segment)
+        await _copy_log(account, source.data, target, first.name, last.name)
+        found = await (await connection.execute(COMMITTED)).fetchone()
     account.write(target / "backup_label", label)
-    return position
+    return Copy(log_position.parse(position), first, last, str(found[0] if found else ""))
 
 
 async def copy_entries(account: Account, source: Path, target: Path) -> None:
@@ -97,7 +120,8 @@ async def _copy_log(account: Account, source: Path, target: Path, first: str, la
     complete = [entry for entry in _entries(source / "pg_wal") if len(entry.name) == 24 and first <= entry.name <= last]
     if not complete or complete[0].name != first or complete[-1].name != last:
         raise CopyFailed(f"the log from {first} to {last} is not all there")
-    await _run_copy(account, complete, target / "pg_wal")
+    told = [entry for entry in _entries(source / "pg_wal") if entry.suffix == ".history"]
+    await _run_copy(account, told + complete, target / "pg_wal")
 
 
 async def _run_copy(account: Account, entries: Sequence[Path], target: Path) -> None:

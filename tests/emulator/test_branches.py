@@ -214,13 +214,6 @@ def test_the_free_plan_has_ten_branches_and_protects_none(another_emulator: Call
     assert (too_long.status_code, 'max:"21600"' in too_long.json()["message"]) == (400, True)
 
 
-@pytest.mark.parametrize("point", [{"parent_lsn": "0/1E8A9B8"}, {"parent_timestamp": "2026-11-01T00:00:00Z"}])
-def test_branching_at_a_past_point_is_not_emulated(emulator: Emulator, shared: Json, point: Json) -> None:
-    answer = emulator.api.post(f"{project_path(shared)}/branches", json={"branch": point})
-
-    assert answer.status_code == 501
-
-
 @pytest.mark.parametrize(
     ("method", "path"),
     [
