@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 API_HOST = "console.neon.tech"
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """How a server speaks TLS, and what a client that binds its password to the channel must have seen."""
+
+    context: ssl.SSLContext
+    end_point: bytes
 
 
 class Certificates:
@@ -29,9 +40,22 @@ class Certificates:
                 file.write(self._authority.private_key_pem.bytes())
             self._authority.cert_pem.write_to_path(self.ca_file)
 
-    def context(self, *names: str) -> ssl.SSLContext:
-        """A server's TLS context, for these host names or addresses."""
+    def issue(self, *names: str) -> ServerTls:
+        """A server's certificate, for these host names or addresses."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._authority.issue_cert(*names).configure_cert(context)
-        return context
+        certificate = self._authority.issue_cert(*names)
+        certificate.configure_cert(context)
+        return ServerTls(context, tls_server_end_point(certificate.cert_chain_pems[0].bytes()))
+
+
+def tls_server_end_point(pem: bytes) -> bytes:
+    """The channel binding of a server's certificate (RFC 5929, section 4.1): its hash, by its signature's own function.
+
+    MD5 and SHA-1 give way to SHA-256 there. For a signature without one function the RFC has no answer: ValueError.
+    """
+    certificate = x509.load_pem_x509_certificate(pem)
+    function = certificate.signature_hash_algorithm
+    if function is None:
+        raise ValueError("a certificate whose signature has no hash function cannot be bound to")
+    return certificate.fingerprint(SHA256() if isinstance(function, MD5 | SHA1) else function)

@@ -11,8 +11,10 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from emulator.front_door.door import Closed
-from emulator.servers.catalog import count_busy_sessions
+from emulator.servers.catalog import count_busy_sessions, read_verifier
 from emulator.servers.cluster import Cluster, ServerFailed
 from emulator.servers.template import Template
 from servers.installation import WHEEL, find_installation, reachable
@@ -130,6 +132,15 @@ class Computes:
             raise Closed(f"the compute did not start: {failure}") from failure
         self.mark_active(endpoint)
         return cluster.port
+
+    async def verifier(self, project: Project, endpoint: Endpoint, role: str) -> str | None:
+        """What an endpoint's server checks a role's password against; Closed when it cannot be asked."""
+        cluster = self.cluster(project.branches[endpoint.branch_id])
+        try:
+            async with await cluster.connect() as connection:
+                return await read_verifier(connection, role)
+        except psycopg.Error as error:
+            raise Closed(f"the compute went away: {error}") from error
 
     def mark_active(self, endpoint: Endpoint) -> None:
         """Note that an endpoint is awake."""

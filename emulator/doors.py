@@ -10,9 +10,9 @@ from emulator.front_door.door import FrontDoor
 from emulator.front_door.pooler import Pooler, find_pooler, refuse_options
 
 if TYPE_CHECKING:
-    import ssl
     from pathlib import Path
 
+    from emulator.certificates import ServerTls
     from emulator.computes import Computes
     from emulator.state import Endpoint, Project
     from servers.account import Account
@@ -48,7 +48,7 @@ class _Doors:
 class Doors:
     """All doors of a data folder."""
 
-    def __init__(self, folder: Path, account: Account, password: str, tls: ssl.SSLContext, computes: Computes) -> None:
+    def __init__(self, folder: Path, account: Account, password: str, tls: ServerTls, computes: Computes) -> None:
         self._poolers = folder / "poolers"
         self._poolers.mkdir(mode=0o755, exist_ok=True)
         self._pooler_program = find_pooler()
@@ -89,11 +89,14 @@ class Doors:
             server_port = await wake()
             return server_port if pooler is None else await pooler.start(port)
 
+        async def verifier(role: str) -> str | None:
+            return await self._computes.verifier(project, endpoint, role)
+
         def touch() -> None:
             self._computes.touch(endpoint.branch_id)
 
-        direct = FrontDoor(port, self._tls, wake, touch)
-        pooled = FrontDoor(port + 1, self._tls, wake_pooler, touch, refuse=refuse_options)
+        direct = FrontDoor(port, self._tls, wake, touch, verifier)
+        pooled = FrontDoor(port + 1, self._tls, wake_pooler, touch, verifier, refuse=refuse_options)
         return _Doors(direct, pooled, pooler)
 
     async def close(self, endpoint: Endpoint) -> None:

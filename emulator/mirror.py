@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.servers import catalog
+from emulator.servers.verifier import Verifier
 from emulator.state import Database, Role
 
 if TYPE_CHECKING:
@@ -55,6 +56,5 @@ class Mirror:
         """Whether the password that the API gave still opens the role: SQL may have set another."""
         cluster = await self._computes.start(project, branch)
         async with await cluster.connect() as connection:
-            found = {item.name: item for item in await catalog.read_roles(connection)}
-        verifier = found[role.name].verifier if role.name in found else None
-        return role.password is not None and catalog.password_matches(verifier, role.password)
+            verifier = Verifier.parse(await catalog.read_verifier(connection, role.name))
+        return verifier is not None and role.password is not None and verifier.fits(role.password)

@@ -80,7 +80,7 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     secrets = {name: _secret(settings.data / name) for name in ("api-key", "admin-token", "superuser-password")}
     certificates = Certificates(settings.data)
     clock, store, faults = Clock(), Store(settings.data / "state.json"), Switchboard()
-    door_tls = certificates.context("127.0.0.1", "localhost")
+    door_tls = certificates.issue("127.0.0.1", "localhost")
     password = secrets["superuser-password"]
     computes = Computes(settings.data, account, password, clock)
     doors = Doors(settings.data, account, password, door_tls, computes)
@@ -88,7 +88,7 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     queue = Queue(store, clock, settings, faults, Work(computes, history, doors, mirror, clock))
     control = Control(settings, clock, store, computes, history, doors, mirror, queue)
     with socket.create_server(("127.0.0.1", 0)) as web_socket:
-        proxy = Proxy(web_socket.getsockname()[1], certificates.context(API_HOST))
+        proxy = Proxy(web_socket.getsockname()[1], certificates.issue(API_HOST).context)
         app = build(control, secrets["api-key"], secrets["admin-token"], faults, proxy.abort)
         config = uvicorn.Config(
             app,

@@ -174,7 +174,8 @@ def connection_uri(endpoint: Endpoint, role: Role, database: str, *, pooled: boo
     """A URL that opens a database as a role."""
     secret = quote(role.password or "", safe="")
     host = endpoint_host(endpoint, pooled=pooled)
-    return f"postgresql://{quote(role.name, safe='')}:{secret}@{host}/{quote(database, safe='')}?sslmode=require"
+    query = "sslmode=require&channel_binding=require"
+    return f"postgresql://{quote(role.name, safe='')}:{secret}@{host}/{quote(database, safe='')}?{query}"
 
 
 def connection_uris(branch: Branch, endpoints: list[Endpoint]) -> list[Json]:

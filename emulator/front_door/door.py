@@ -11,12 +11,14 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from emulator.front_door.channel_binding import bind
 from emulator.front_door.protocol import (
     CANCEL_REQUEST,
     GSS_REQUEST,
     SSL_REQUEST,
     Key,
     ProtocolError,
+    Refused,
     Startup,
     fatal,
     pack,
@@ -26,14 +28,17 @@ from emulator.front_door.protocol import (
 from emulator.streams import Stream, pump, splice
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable
+
+    from emulator.certificates import ServerTls
 
 _LOST = (ConnectionError, asyncio.IncompleteReadError, ProtocolError, OSError, TimeoutError)
 
+_AUTHENTICATION_SECONDS = 60.0  # authentication_timeout of the server
 
-class Closed(Exception):
-    """The compute takes no connections now; the message goes to the client."""
+
+class Closed(Refused):
+    """The compute takes no connections now."""
 
 
 class FrontDoor:
@@ -42,9 +47,10 @@ class FrontDoor:
     def __init__(
         self,
         port: int,
-        tls: ssl.SSLContext,
+        tls: ServerTls,
         wake: Callable[[], Awaitable[int]],
         touch: Callable[[], None],
+        verifier: Callable[[str], Awaitable[str | None]],
         *,
         refuse: Callable[[Startup], str | None] = lambda _: None,
     ) -> None:
@@ -52,6 +58,7 @@ class FrontDoor:
         self._tls = tls
         self._wake = wake
         self._touch = touch
+        self._verifier = verifier
         self._refuse = refuse
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
@@ -81,14 +88,14 @@ class FrontDoor:
             self._clients.add(task)
         client = Stream(reader, writer)
         try:
-            startup = await self._negotiate(client)
+            startup, encrypted = await self._negotiate(client)
             if startup.code == CANCEL_REQUEST:
                 await self._cancel(Key.unpack(startup.body))
             else:
-                await self._start(client, startup)
-        except Closed as reason:
+                await self._start(client, startup, encrypted=encrypted)
+        except Refused as reason:
             with suppress(*_LOST):
-                await client.send(fatal(str(reason)))
+                await client.send(fatal(reason))
         except (*_LOST, asyncio.CancelledError):
             pass  # one side went away, or the door was closed: nobody is left to tell
         finally:
@@ -96,18 +103,21 @@ class FrontDoor:
             if task is not None:
                 self._clients.discard(task)
 
-    async def _negotiate(self, client: Stream) -> Startup:
+    async def _negotiate(self, client: Stream) -> tuple[Startup, bool]:
+        """The client's start-up packet, and whether it came through TLS."""
+        encrypted = False
         while True:
             startup = await read_startup(client.reader)
             if startup.code == SSL_REQUEST:
                 client.writer.write(b"S")
-                await client.writer.start_tls(self._tls)
+                await client.writer.start_tls(self._tls.context)
+                encrypted = True
             elif startup.code == GSS_REQUEST:
                 await client.send(b"N")
             else:
-                return startup
+                return startup, encrypted
 
-    async def _start(self, client: Stream, startup: Startup) -> None:
+    async def _start(self, client: Stream, startup: Startup, *, encrypted: bool) -> None:
         refusal = self._refuse(startup)
         if refusal is not None:
             raise Closed(refusal)
@@ -116,6 +126,8 @@ class FrontDoor:
         shown = Key(secrets.randbelow(2**31 - 1) + 1, secrets.randbits(32))
         try:
             await server.send(startup.pack())
+            if encrypted:
+                await self._bind(client, server, startup)
             async with asyncio.TaskGroup() as both:
                 upward = both.create_task(self._listen(client, server))
                 started = await self._authenticate(client, server, port, shown)
@@ -127,6 +139,20 @@ class FrontDoor:
         finally:
             self._keys.pop(shown, None)
             server.close()
+
+    async def _bind(self, client: Stream, server: Stream, startup: Startup) -> None:
+        """Let a client that came through TLS bind its password to the channel; the server must ask for one."""
+        user = startup.parameters.get("user", "")
+
+        async def verifier() -> str | None:
+            return await self._verifier(user)
+
+        async with asyncio.timeout(_AUTHENTICATION_SECONDS):
+            kind, body = await read_message(server.reader)
+            if kind == b"R":
+                await bind(client, server, body, self._tls.end_point, verifier)
+            else:
+                await client.send(pack(kind, body))
 
     async def _listen(self, client: Stream, server: Stream) -> None:
         """Carry a client's answers until it goes away, which ends the start of its session."""

@@ -19,6 +19,15 @@ class ProtocolError(Exception):
     """The client or the server said something that is not the protocol."""
 
 
+class Refused(Exception):
+    """The session ends with this error, which goes to the client."""
+
+    def __init__(self, message: str, sqlstate: str = "08006", detail: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.detail = detail
+
+
 @dataclass(frozen=True)
 class Startup:
     """A client's first packet: its code (a protocol version or a request) and what follows."""
@@ -67,11 +76,11 @@ async def read_startup(reader: asyncio.StreamReader) -> Startup:
     return Startup(code, await reader.readexactly(length - 8))
 
 
-async def read_message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """The next message of a session: its type and its body."""
+async def read_message(reader: asyncio.StreamReader, longest: int = 1 << 30) -> tuple[bytes, bytes]:
+    """The next message of a session: its type and its body, of at most `longest` bytes."""
     head = await reader.readexactly(5)
     (length,) = struct.unpack("!i", head[1:])
-    if length < 4:
+    if not 4 <= length <= longest + 4:
         raise ProtocolError(f"a message of {length} bytes")
     return head[:1], await reader.readexactly(length - 4)
 
@@ -81,7 +90,9 @@ def pack(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!i", len(body) + 4) + body
 
 
-def fatal(message: str, sqlstate: str = "08006") -> bytes:
+def fatal(reason: Refused) -> bytes:
     """An error that ends the session."""
-    fields = (b"SFATAL", b"VFATAL", b"C" + sqlstate.encode(), b"M" + message.encode(), b"")
-    return pack(b"E", b"\0".join(fields) + b"\0")
+    fields = [b"SFATAL", b"VFATAL", b"C" + reason.sqlstate.encode(), b"M" + str(reason).encode()]
+    if reason.detail:
+        fields.append(b"D" + reason.detail.encode())
+    return pack(b"E", b"\0".join(fields) + b"\0\0")

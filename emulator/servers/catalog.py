@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +38,13 @@ async def read_roles(connection: AsyncConnection[Any]) -> list[FoundRole]:
         " WHERE rolname NOT LIKE 'pg\\_%' AND rolname NOT IN ('cloud_admin', 'neon_superuser') ORDER BY oid"
     )
     return [FoundRole(str(name), bool(login), verifier) for name, login, verifier in await cursor.fetchall()]
+
+
+async def read_verifier(connection: AsyncConnection[Any], role: str) -> str | None:
+    """What the server checks a role's password against; None for a role without one, and for no role."""
+    cursor = await connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s::text::name", [role])
+    found = await cursor.fetchone()
+    return None if found is None else found[0]
 
 
 async def read_databases(connection: AsyncConnection[Any]) -> tuple[list[FoundDatabase], int]:
@@ -106,17 +110,3 @@ async def count_busy_sessions(connection: AsyncConnection[Any]) -> int:
     )
     found = await cursor.fetchone()
     return int(found[0]) if found else 0
-
-
-def password_matches(verifier: str | None, password: str) -> bool:
-    """Whether the server's SCRAM verifier was made from this password (RFC 5802): SQL may have changed it since."""
-    try:
-        mechanism, parameters, keys = (verifier or "").split("$")
-        iterations, salt = parameters.split(":")
-        stored_key = keys.split(":")[0]
-    except ValueError:
-        return False
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(iterations))
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    expected = base64.b64encode(hashlib.sha256(client_key).digest()).decode()
-    return mechanism == "SCRAM-SHA-256" and hmac.compare_digest(expected, stored_key)

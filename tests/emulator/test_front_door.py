@@ -61,7 +61,7 @@ def test_a_cancel_request_reaches_its_own_session_only(shared: Json) -> None:
 def test_both_tls_and_plain_text_open_the_door(emulator: Emulator, shared: Json) -> None:
     trusted = emulator.environment["SSL_CERT_FILE"]
     for mode in ("disable", "require", "verify-full"):
-        with psycopg.connect(uri(shared), sslmode=mode, sslrootcert=trusted) as connection:
+        with psycopg.connect(uri(shared), sslmode=mode, sslrootcert=trusted, channel_binding="prefer") as connection:
             assert connection.pgconn.ssl_in_use == (mode != "disable")
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
-from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
+from tests.emulator.pooling import needs_pgbouncer, pooled
+from tests.emulator.urls import branch_path, endpoint_path, uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     from tests.support.emulator import Emulator
 
 Json = dict[str, Any]
-needs_pgbouncer = pytest.mark.skipif(
-    shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin") is None,
-    reason="PgBouncer is not installed: the pooled door leads to the server itself",
-)
-
-
-def pooled(emulator: Emulator, project: Json) -> str:
-    query = {"database_name": "app", "role_name": "app_owner", "pooled": "true"}
-    found: str = emulator.ok("GET", f"{project_path(project)}/connection_uri", params=query)["uri"]
-    return found
 
 
 def test_the_pooled_door_refuses_settings_at_start_up(emulator: Emulator, shared: Json) -> None:
