@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from emulator.faults import Switchboard
 
 
-def routes(control: Control, token: str, faults: Switchboard, calls: Iterable[dict[str, Any]]) -> list[Route]:
+def routes(
+    control: Control, token: str, faults: Switchboard, calls: Iterable[dict[str, Any]], stop: Callable[[], None]
+) -> list[Route]:
     """The administration's routes."""
 
     async def show_faults(_: Request) -> Response:
@@ -49,12 +51,17 @@ def routes(control: Control, token: str, faults: Switchboard, calls: Iterable[di
     async def show_calls(_: Request) -> Response:
         return JSONResponse({"calls": list(calls)})
 
+    async def end(_: Request) -> Response:
+        stop()
+        return JSONResponse({})
+
     table = (
         ("GET", "/emulator/faults", show_faults),
         ("POST", "/emulator/faults", add_fault),
         ("DELETE", "/emulator/faults", clear_faults),
         ("POST", "/emulator/clock", advance_clock),
         ("GET", "/emulator/calls", show_calls),
+        ("POST", "/emulator/stop", end),
     )
     return [Route(path, _guarded(token, answer), methods=[method]) for method, path, answer in table]
 

@@ -123,10 +123,12 @@ async def _crash(_: Request, error: Exception) -> Response:
     return error_response(ApiError(500, "internal server error"))
 
 
-def build(control: Control, key: str, token: str, faults: Switchboard, abort: Callable[[int], None]) -> Gate:
-    """The application. `abort` closes the client connection of a local port (see proxy.py)."""
+def build(
+    control: Control, key: str, token: str, faults: Switchboard, abort: Callable[[int], None], stop: Callable[[], None]
+) -> Gate:
+    """The application. `abort` closes the client connection of a local port (see proxy.py), `stop` ends it all."""
     handlers: dict[Any, Any] = {ApiError: _api_error, HTTPException: _http_error, Exception: _crash}
     app = Starlette(exception_handlers=handlers)
     gate = Gate(app, key, faults, abort)
-    app.router.routes += [Mount(API, routes=routes(control)), *admin.routes(control, token, faults, gate.calls)]
+    app.router.routes += [Mount(API, routes=routes(control)), *admin.routes(control, token, faults, gate.calls, stop)]
     return gate

@@ -9,17 +9,26 @@ import logging
 import os
 import shlex
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emulator import background
+from emulator.administration import Rejected, Unreachable, administer
+from emulator.environment import as_shell, variables
 from emulator.log_lines import OneLine
+from emulator.private_files import write_private
 from emulator.settings import PLANS, Settings
 
 if TYPE_CHECKING:
     from emulator.service import Access
 
+_DEFAULTS: dict[str, Any] = {
+    "port": 0,
+    "plan": "launch",
+    "operation_seconds": 0.0,
+    "refusal_status": 422,
+    "require_org": False,
+}
 _LONGEST_OPERATION = 3600
 _DATA = Path(os.environ.get("NEON_EMULATOR_DATA") or ".local/emulator")
 
@@ -38,13 +47,17 @@ def _parser() -> argparse.ArgumentParser:
     serve = verbs.add_parser("serve", help="run it, in the foreground (the default)")
     serve.set_defaults(run=_serve)
     _add_data(serve)
-    serve.add_argument(
-        "--port", type=_port, default=0, help="of the API and the proxy, on loopback (default: a free one)"
+    _add_settings(serve)
+    up = verbs.add_parser("up", help="run it in the background; returns when it serves")
+    up.set_defaults(run=_up)
+    _add_data(up)
+    _add_settings(up)
+    up.add_argument(
+        "--env-file", type=Path, help="where to write what a shell needs (default: beside the folder, DATA.env)"
     )
-    serve.add_argument("--plan", choices=sorted(PLANS), default="launch", help="whose limits hold (default: launch)")
-    serve.add_argument("--operation-seconds", type=_seconds, default=0.0, help="the least time of an operation")
-    serve.add_argument("--refusal-status", type=int, choices=(409, 422), default=422, help="of a forbidden delete")
-    serve.add_argument("--require-org", action="store_true", help="refuse project calls without org_id")
+    down = verbs.add_parser("down", help="end the one that runs in the folder")
+    down.set_defaults(run=_down)
+    _add_data(down)
     fault = verbs.add_parser("fault", help="let the next calls or operations go wrong")
     fault.set_defaults(run=_fault)
     _add_data(fault)
@@ -62,6 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("--lost", action="store_true", help="carry the call out, then close the connection")
     fault.add_argument("--seconds", type=float, help="for operations: how much longer they take")
     return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_port, help="of the API and the proxy, on loopback (default: a free one)")
+    parser.add_argument("--plan", choices=sorted(PLANS), help="whose limits hold (default: launch)")
+    parser.add_argument("--operation-seconds", type=_seconds, help="the least time of an operation")
+    parser.add_argument("--refusal-status", type=int, choices=(409, 422), help="of a forbidden delete")
+    parser.add_argument("--require-org", action="store_true", help="refuse project calls without org_id")
+    parser.set_defaults(**_DEFAULTS)
 
 
 def _port(text: str) -> int:
@@ -122,18 +144,57 @@ def _log_to(data: Path) -> None:
 
 
 def _announce(settings: Settings, access: Access) -> None:
-    """Print what a shell needs, ready for eval."""
-    lines = {
-        "NEON_API_KEY": access.api_key,
-        "NEON_API_URL": f"{access.url}/api/v2",
-        "HTTPS_PROXY": access.url,
-        "SSL_CERT_FILE": str(access.ca_file),
-        "NO_PROXY": "127.0.0.1,localhost",
-        "NEON_EMULATOR_DATA": str(settings.data),
-    }
-    for name, value in lines.items():
-        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+    """Print what a shell needs, ready for eval, and leave it in the folder for `up`."""
+    text = as_shell(variables(settings.data, access))
+    (settings.data / "pulumi").mkdir(exist_ok=True)
+    write_private(settings.data / "environment", text)
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _up(options: argparse.Namespace) -> int:
+    env_file = options.env_file or options.data.with_name(options.data.name + ".env")
+    try:
+        started = background.up(options.data, _flags(options), env_file)
+    except (background.NotStarted, OSError) as fault:
+        return _failed(fault)
+    except background.TooLong as fault:
+        return _failed(fault, 6)
+    sys.stderr.write(
+        f"the emulator {'serves' if started else 'serves already'}; for a shell: . {shlex.quote(_dotted(env_file))}\n"
+    )
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    try:
+        ended = background.down(options.data)
+    except (background.NotStarted, Unreachable, Rejected, OSError) as fault:
+        return _failed(fault)
+    except background.TooLong as fault:
+        return _failed(fault, 6)
+    sys.stderr.write("stopped: the emulator\n" if ended else f"nothing runs in {options.data}\n")
+    return 0
+
+
+def _dotted(path: Path) -> str:
+    """As `.` wants it: a name without a slash would be looked for on PATH."""
+    return str(path) if "/" in str(path) else f"./{path}"
+
+
+def _flags(options: argparse.Namespace) -> list[str]:
+    """The options of `serve` that differ from what they are by themselves."""
+    return [
+        text
+        for name, default in _DEFAULTS.items()
+        if (value := getattr(options, name)) != default
+        for text in (f"--{name.replace('_', '-')}", *([] if value is True else [str(value)]))
+    ]
+
+
+def _failed(fault: Exception, code: int = 2) -> int:
+    sys.stderr.write(f"emulator: {fault}\n")
+    return code
 
 
 def _fault(options: argparse.Namespace) -> int:
@@ -150,17 +211,8 @@ def _fault(options: argparse.Namespace) -> int:
 
 def _administer(data: Path, method: str, fault: dict[str, Any] | None) -> int:
     try:
-        url = (data / "address").read_text().strip() + "/emulator/faults"
-        headers = {"Authorization": f"Bearer {(data / 'admin-token').read_text().strip()}"}
-        body = None if fault is None else json.dumps(fault).encode()
-        request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - http on loopback
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=10) as response:
-            sys.stdout.write(json.dumps(json.load(response), indent=2) + "\n")
-    except urllib.error.HTTPError as refused:
-        sys.stderr.write(f"emulator: {json.load(refused)['message']}\n")
-        return 2
-    except OSError as fault_of_reach:
-        sys.stderr.write(f"emulator: none runs in {data} ({fault_of_reach}); start it, or give --data\n")
-        return 2
+        answer = administer(data, method, "/faults", fault)
+    except (Unreachable, Rejected) as failure:
+        return _failed(failure)
+    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
     return 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-import os
 import signal
 import socket
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from emulator.history import History
 from emulator.housekeeping import keep_house
 from emulator.mirror import Mirror
 from emulator.operations import Queue
+from emulator.private_files import write_private
 from emulator.proxy import Proxy
 from emulator.state import Store
 from emulator.work import Work
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from emulator.settings import Settings
 
+_LOOKS = 4
+_BETWEEN_LOOKS = 0.05
 log = logging.getLogger(__name__)
 
 
@@ -62,10 +65,11 @@ class _Server(uvicorn.Server):
         """Stop serving at the first signal to end."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self.stop)
         yield
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Let `serve` return."""
         self.should_exit = True
 
 
@@ -77,6 +81,8 @@ async def run(settings: Settings, announce: Callable[[Access], None]) -> None:
 
 
 async def _run(settings: Settings, account: Account, announce: Callable[[Access], None]) -> None:
+    for name in ("address", "environment"):
+        (settings.data / name).unlink(missing_ok=True)  # of one that was killed: nobody answers there
     secrets = {name: _secret(settings.data / name) for name in ("api-key", "admin-token", "superuser-password")}
     certificates = Certificates(settings.data)
     clock, store, faults = Clock(), Store(settings.data / "state.json"), Switchboard()
@@ -89,7 +95,11 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     control = Control(settings, clock, store, computes, history, doors, mirror, queue)
     with socket.create_server(("127.0.0.1", 0)) as web_socket:
         proxy = Proxy(web_socket.getsockname()[1], certificates.issue(API_HOST).context)
-        app = build(control, secrets["api-key"], secrets["admin-token"], faults, proxy.abort)
+
+        def end() -> None:
+            server.stop()
+
+        app = build(control, secrets["api-key"], secrets["admin-token"], faults, proxy.abort, end)
         config = uvicorn.Config(
             app,
             http="h11",
@@ -100,14 +110,17 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
             # longer than clients keep an idle connection, or one that sends at that moment gets no answer
             timeout_keep_alive=75,
         )
+        server = _Server(config)
         port = await proxy.open(settings.port)  # first, since it fails when another program has the port
         await _resume(control)
         (settings.data / "address").write_text(f"http://127.0.0.1:{port}\n")
         announce(Access(f"http://127.0.0.1:{port}", secrets["api-key"], secrets["admin-token"], certificates.ca_file))
         house = asyncio.create_task(keep_house(control))
         try:
-            await _Server(config).serve(sockets=[web_socket])
+            await server.serve(sockets=[web_socket])
         finally:
+            for name in ("address", "environment"):
+                (settings.data / name).unlink(missing_ok=True)
             house.cancel()
             await proxy.close()
             await queue.close()
@@ -141,10 +154,16 @@ async def _resume(control: Control) -> None:
 def _only_one_in(data: Path) -> Iterator[None]:
     """Hold the data folder: two emulators on the same servers would destroy them."""
     with (data / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FolderInUse(f"another emulator runs in {data}: stop it, or give another folder with --data") from None
+        for attempt in range(_LOOKS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if attempt == _LOOKS - 1:
+                    raise FolderInUse(
+                        f"another emulator runs in {data}: stop it, or give another folder with --data"
+                    ) from None
+            time.sleep(_BETWEEN_LOOKS)  # `up` and `down` hold it for an instant, to see who has it
         yield
 
 
@@ -163,7 +182,5 @@ def _prepare(data: Path) -> Account:
 def _secret(path: Path) -> str:
     """A secret of the data folder, made at the first start."""
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(names.api_key())
+        write_private(path, names.api_key())
     return path.read_text().strip()

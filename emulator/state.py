@@ -7,9 +7,10 @@ are the truth, the mirror is what can be told while the server sleeps.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from emulator.private_files import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,11 +214,7 @@ class Store:
         for project in self.projects.values():
             del project.operations[:-KEPT_OPERATIONS]
         text = json.dumps({"projects": [asdict(project) for project in self.projects.values()]})
-        fresh = self._path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        fresh.replace(self._path)
+        write_private(self._path, text)
 
 
 def _project(item: dict[str, Any]) -> Project:

@@ -50,10 +50,14 @@ class Emulator:
                 text=True,
             )
         assert self._process.stdout is not None
-        lines = [self._process.stdout.readline() for _ in range(6)]
-        assert all(lines), (self.data / "errors").read_text()
-        words = [shlex.split(line)[1].partition("=") for line in lines]
-        self.environment = {name: value for name, _, value in words}
+        self.environment = {}
+        while "NEON_EMULATOR_DATA" not in self.environment:  # the last of them
+            line = self._process.stdout.readline()
+            assert line, (self.data / "errors").read_text()
+            first, *rest = shlex.split(line)
+            if first == "export":
+                name, _, value = rest[0].partition("=")
+                self.environment[name] = value
         key = {"Authorization": f"Bearer {self.environment['NEON_API_KEY']}"}
         self.api = httpx.Client(base_url=self.environment["NEON_API_URL"], headers=key, trust_env=False, timeout=60)
         token = {"Authorization": f"Bearer {(self.data / 'admin-token').read_text()}"}
