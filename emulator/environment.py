@@ -25,6 +25,7 @@ def variables(data: Path, access: Access) -> dict[str, str]:
     return {
         "NEON_API_KEY": access.api_key,
         "NEON_API_URL": f"{access.url}/api/v2",
+        "NEON_API_HOST": f"{access.url}/api/v2",  # the same for Neon's own command line
         "HTTPS_PROXY": access.url,
         "SSL_CERT_FILE": str(access.ca_file),
         "NO_PROXY": "127.0.0.1,localhost",

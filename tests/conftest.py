@@ -10,4 +10,5 @@ pytest_plugins = [
     "tests.support.services",
     "tests.support.change_count",
     "tests.support.typescript",
+    "tests.support.neon_cli",
 ]

@@ -107,6 +107,17 @@ async def start(call: Call) -> Json:
     return {"endpoint": endpoint_shape(project, endpoint), "operations": call.submit(project, operation)}
 
 
+async def restart(call: Call) -> Json:
+    """POST /projects/P/endpoints/E/restart."""
+    project = call.project(exclusive=True)
+    endpoint = call.endpoint(project)
+    if endpoint.disabled:
+        raise unprocessable("endpoint is disabled")
+    work = {"do": "start", "branch": endpoint.branch_id, "endpoint": endpoint.id, "restart": True}
+    operation = call.control.queue.new("start_compute", work, endpoint=endpoint)
+    return {"endpoint": endpoint_shape(project, endpoint), "operations": call.submit(project, operation)}
+
+
 async def suspend(call: Call) -> Json:
     """POST /projects/P/endpoints/E/suspend."""
     project = call.project()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from emulator import names
 from emulator.errors import ApiError, bad_request, not_emulated
 from emulator.pages import cut
+from emulator.routes.account import ORGANIZATION
 from emulator.routes.endpoints import new_endpoint
 from emulator.shapes import (
     Json,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from emulator.control import Call
     from emulator.fields import Fields
 
-ORGANIZATION = "org-emulated-12345678"
 _PG_VERSION = 16
 _SETTINGS: dict[str, Any] = {
     "allowed_ips": {"ips": [], "protected_branches_only": False},
@@ -85,13 +85,13 @@ async def create(call: Call) -> Json:
 
 
 async def find(call: Call) -> Json:
-    """GET /projects."""
+    """GET /projects. A deleted project is gone, so there are none to recover."""
     _require_organization(call, call.query.get("org_id", ""))
     wanted, organization = call.query.get("search", ""), call.query.get("org_id")
     projects = [
         project
         for project in call.control.store.projects.values()
-        if wanted in project.name or wanted in project.id
+        if (wanted in project.name or wanted in project.id) and call.query.get("recoverable") != "true"
         if organization in {None, project.org_id}
     ]
     page, cursor, _ = cut(projects, call.query, default=10, key=lambda project: project.id)
@@ -103,6 +103,11 @@ async def find(call: Call) -> Json:
         "applications": {},
         "integrations": {},
     }
+
+
+async def shared(_: Call) -> Json:
+    """GET /projects/shared: nobody else is here who could share one."""
+    return {"projects": [], "applications": {}, "integrations": {}}
 
 
 async def read(call: Call) -> Json:
@@ -136,23 +141,6 @@ async def delete(call: Call) -> Json:
     for branch in project.branches.values():
         await call.control.computes.remove(branch)
     return {"project": shape}
-
-
-async def organizations(call: Call) -> Json:
-    """GET /users/me/organizations."""
-    known = {ORGANIZATION} | {project.org_id for project in call.control.store.projects.values()}
-    plan = call.control.settings.plan.name
-    return {"organizations": [{"id": item, "name": "emulated", "handle": item, "plan": plan} for item in sorted(known)]}
-
-
-async def regions(_: Call) -> Json:
-    """GET /regions: every region is this machine."""
-    known = ("aws-us-east-1", "aws-us-east-2", "aws-us-west-2", "aws-eu-central-1", "aws-eu-west-2", "azure-eastus2")
-    shapes = [
-        {"region_id": item, "name": item, "default": item == known[0], "geo_lat": "0", "geo_long": "0"}
-        for item in known
-    ]
-    return {"regions": shapes}
 
 
 def _require_organization(call: Call, given: str) -> None:

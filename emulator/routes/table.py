@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from emulator.control import serve
 from emulator.errors import not_emulated
-from emulator.routes import branches, databases, endpoints, operations, projects, roles
+from emulator.routes import account, branches, databases, endpoints, operations, projects, roles
 
 if TYPE_CHECKING:
     from emulator.control import Call, Control
@@ -22,10 +22,12 @@ _ROLE = _BRANCH + "/roles/{role}"
 _DATABASE = _BRANCH + "/databases/{database}"
 
 _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
-    ("GET", "/users/me/organizations", projects.organizations, 200),
-    ("GET", "/regions", projects.regions, 200),
+    ("GET", "/users/me", account.me, 200),
+    ("GET", "/users/me/organizations", account.organizations, 200),
+    ("GET", "/regions", account.regions, 200),
     ("POST", "/projects", projects.create, 201),
     ("GET", "/projects", projects.find, 200),
+    ("GET", "/projects/shared", projects.shared, 200),
     ("GET", _PROJECT, projects.read, 200),
     ("PATCH", _PROJECT, projects.update, 200),
     ("DELETE", _PROJECT, projects.delete, 200),
@@ -47,6 +49,7 @@ _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
     ("DELETE", _ENDPOINT, endpoints.delete, 200),
     ("POST", _ENDPOINT + "/start", endpoints.start, 200),
     ("POST", _ENDPOINT + "/suspend", endpoints.suspend, 200),
+    ("POST", _ENDPOINT + "/restart", endpoints.restart, 200),
     ("POST", _BRANCH + "/roles", roles.create, 201),
     ("GET", _BRANCH + "/roles", roles.find, 200),
     ("GET", _ROLE, roles.read, 200),

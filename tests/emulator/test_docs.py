@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emulator.command_line import _parser
 from emulator.routes.table import _ROUTES
+
+if TYPE_CHECKING:
+    from tests.support.neon_cli import NeonCli
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
 LETTERS = {"project": "P", "branch": "B", "endpoint": "E", "role": "R", "database": "D", "operation": "O"}
@@ -29,3 +33,28 @@ def test_every_route_is_in_the_docs_and_no_other() -> None:
     }
 
     assert told == served
+
+
+FAMILIES = ("orgs", "projects", "branches", "snapshots", "roles", "databases", "operations", "ip-allow")
+ALONE = {"me", "connection-string", "psql", "api"}
+CALLS = (Path(__file__).parent / "test_neon_cli.py").read_text()
+
+
+def test_every_command_of_neons_command_line_is_in_the_docs_and_no_other(neon_cli: NeonCli) -> None:
+    offered = ALONE | {
+        f"{family} {name}"
+        for family in FAMILIES
+        for name in re.findall(rf"^neon {family} ([a-z-]+)", neon_cli.run(family, "--help").out, re.MULTILINE)
+    }
+    rows = dict(
+        re.findall(r"^\| `([a-z -]+)` \| (.+) \|$", PAGE.partition("## With Neon's command line")[2], re.MULTILINE)
+    )
+
+    assert rows.keys() & {*ALONE, *(row for row in rows if row.split()[0] in FAMILIES)} == offered
+    assert {row for row in offered if not rows[row].startswith("no: ") and not called(row)} == set()
+
+
+def called(command: str) -> bool:
+    """Whether the tests of the command line run this command."""
+    words = ", ".join(f'"{word}"' for word in command.split())
+    return words in CALLS

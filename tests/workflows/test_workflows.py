@@ -92,7 +92,7 @@ def test_the_url_reaches_a_command_through_its_environment_alone() -> None:
             assert secret in ({}, {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"})
 
 
-def test_dependabot_watches_actions_pip_and_both_locks_of_npm() -> None:
+def test_dependabot_watches_actions_pip_and_every_lock_of_npm() -> None:
     updates = YAML(typ="safe").load(ROOT / ".github" / "dependabot.yml")["updates"]
     watched = {each["package-ecosystem"]: each.get("directories", [each.get("directory")]) for each in updates}
     locks = {f"/{path.parent.relative_to(ROOT)}" for path in ROOT.glob("*/**/package-lock.json") if _is_ours(path)}

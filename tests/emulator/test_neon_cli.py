@@ -1,0 +1,173 @@
+"""Neon's own command line takes the emulator for Neon. docs/emulator.md has the table of its commands."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tests.emulator.urls import uri
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
+    from tests.support.neon_cli import NeonCli, NeonPackages
+
+Json = dict[str, Any]
+
+
+def number(project: Json) -> tuple[str, str]:
+    """The option that names a project."""
+    return ("--project-id", project["project"]["id"])
+
+
+def in_an_hour() -> str:
+    return (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def lsn(project: Json) -> str:
+    """Where the log of the default branch is, once it is written."""
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        found = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+    assert found is not None
+    return str(found[0])
+
+
+def sql(url: str, text: str) -> str:
+    """What psql answers, given exactly this string."""
+    done = subprocess.run(["psql", url, "-AtXqc", text], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_who_one_is(neon_cli: NeonCli) -> None:
+    assert "@" in neon_cli.ok("me")["email"]
+    assert [item["id"] for item in neon_cli.ok("orgs", "list")] != []
+
+
+def test_a_project_lives_from_create_to_delete(neon_cli: NeonCli, emulator: Emulator) -> None:
+    made = neon_cli.ok(
+        "projects", "create", "--name", "by-cli", "--database", "app", "--role", "owner", "--cu", "0.25-1"
+    )
+    identity = made["project"]["id"]
+    settle(emulator, identity)
+
+    assert sql(made["connection_uris"][0]["connection_uri"], "SELECT current_user, current_database()") == "owner|app"
+    assert identity in {item["id"] for item in neon_cli.ok("projects", "list")["projects"]}
+    assert identity not in {item["id"] for item in neon_cli.ok("projects", "list", "--recoverable-only")}
+    assert neon_cli.ok("projects", "get", identity)["name"] == "by-cli"
+    changed = neon_cli.ok("projects", "update", identity, "--name", "renamed", "--cu", "0.5", "--block-vpc-connections")
+    assert changed["name"] == "renamed"
+    assert changed["default_endpoint_settings"]["autoscaling_limit_max_cu"] == 0.5
+    assert neon_cli.ok("projects", "delete", identity)["id"] == identity
+    refused = neon_cli.run("projects", "get", identity)
+    assert (refused.code, "not found" in refused.err) == (1, True)
+
+
+def settle(emulator: Emulator, project_id: str) -> None:
+    """Wait until nothing of the project is under way."""
+    for operation in emulator.api.get(f"/projects/{project_id}/operations").json()["operations"]:
+        emulator.wait(operation)
+
+
+def test_branches_are_made_named_given_an_end_and_deleted(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
+    of, identity = number(project), project["project"]["id"]
+    made = neon_cli.ok("branches", "create", *of, "--name", "dev", "--expires-at", in_an_hour())
+    settle(emulator, identity)
+    branch = made["branch"]["id"]
+
+    assert made["branch"]["expires_at"]
+    assert sql(made["connection_uris"][0]["connection_uri"], "SELECT 1") == "1"
+    assert {item["name"] for item in neon_cli.ok("branches", "list", *of)} == {"main", "dev"}
+    assert neon_cli.ok("branches", "get", "dev", *of)["id"] == branch
+    assert "expires_at" not in neon_cli.ok("branches", "set-expiration", "dev", *of)
+    assert neon_cli.ok("branches", "rename", "dev", "feature", *of)["name"] == "feature"
+    assert neon_cli.ok("branches", "set-default", "feature", *of)["default"] is True
+    assert neon_cli.ok("branches", "set-default", "main", *of)["default"] is True
+    bare = neon_cli.ok("branches", "create", *of, "--name", "bare", "--no-compute")
+    settle(emulator, identity)
+    assert "endpoints" not in bare
+    added = neon_cli.ok("branches", "add-compute", "bare", *of, "--type", "read_write", "--cu", "0.25")
+    settle(emulator, identity)
+    assert added["branch_id"] == bare["id"]
+    assert neon_cli.ok("branches", "delete", "bare", *of)["id"] == bare["id"]
+
+
+def test_a_branch_is_made_at_a_moment_of_its_parent(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
+    of = number(project)
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1")
+        moment = lsn(project)
+        connection.execute("CREATE TABLE later AS SELECT 1")
+    made = neon_cli.ok("branches", "create", *of, "--name", "past", "--parent", moment)
+    settle(emulator, project["project"]["id"])
+
+    listed = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('kept', 'later')"
+    assert sql(made["connection_uris"][0]["connection_uri"], listed) == "kept"
+
+
+def test_roles_and_databases_come_and_go(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
+    of, identity = number(project), project["project"]["id"]
+    assert neon_cli.ok("roles", "create", *of, "--name", "reader")["name"] == "reader"
+    settle(emulator, identity)
+    assert {item["name"] for item in neon_cli.ok("roles", "list", *of)} == {"app_owner", "reader"}
+    made = neon_cli.ok("databases", "create", *of, "--name", "second", "--owner-name", "reader")
+    settle(emulator, identity)
+    assert made["owner_name"] == "reader"
+    assert {item["name"] for item in neon_cli.ok("databases", "list", *of)} == {"app", "second"}
+    assert neon_cli.ok("databases", "delete", "second", *of)["name"] == "second"
+    settle(emulator, identity)
+    assert neon_cli.ok("roles", "delete", "reader", *of)["name"] == "reader"
+    settle(emulator, identity)
+    assert "apply_config" in {item["action"] for item in neon_cli.ok("operations", "list", *of)}
+
+
+def test_allowed_addresses_are_kept(neon_cli: NeonCli, project: Json) -> None:
+    of = number(project)
+    assert neon_cli.ok("ip-allow", "list", *of)["IP_addresses"] == []
+    assert neon_cli.ok("ip-allow", "add", "10.0.0.1", "10.1.0.0/16", *of)["IP_addresses"] == ["10.0.0.1", "10.1.0.0/16"]
+    assert neon_cli.ok("ip-allow", "remove", "10.0.0.1", *of)["IP_addresses"] == ["10.1.0.0/16"]
+    assert neon_cli.ok("ip-allow", "reset", *of)["IP_addresses"] == []
+
+
+@pytest.mark.parametrize("options", [(), ("--pooled",), ("--ssl", "verify-full")], ids=["plain", "pooled", "verified"])
+def test_psql_connects_with_exactly_the_string(
+    neon_cli: NeonCli, emulator: Emulator, shared: Json, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", emulator.environment["SSL_CERT_FILE"])
+    string = neon_cli.ok("connection-string", *number(shared), *options).strip()
+
+    assert "channel_binding=require" in string
+    assert sql(string, "SELECT current_user, current_database()") == "app_owner|app"
+
+
+def test_the_string_for_prisma_has_its_parameters(neon_cli: NeonCli, shared: Json) -> None:
+    string = neon_cli.ok("connection-string", *number(shared), "--prisma", "--pooled").strip()
+
+    assert {"pgbouncer=true", "connect_timeout=30", "pool_timeout=30"} <= set(string.partition("?")[2].split("&"))
+
+
+def test_psql_is_started_by_the_command_line_itself(neon_packages: NeonPackages, shared: Json) -> None:
+    program = "node_modules/neonctl/bin/cli.js"
+    done = neon_packages.run(program, "psql", *number(shared), "--no-analytics", "--", "-AtXqc", "SELECT current_user")
+
+    assert (done.returncode, done.stdout) == (0, "app_owner\n"), done.stderr
+
+
+def test_any_route_is_called_by_its_path(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
+    path = f"/projects/{project['project']['id']}"
+    assert neon_cli.ok("api", path)["project"]["id"] == project["project"]["id"]
+    made = neon_cli.ok("api", f"{path}/branches", "-F", "branch.name=by-path")
+    settle(emulator, project["project"]["id"])
+
+    assert made["branch"]["name"] == "by-path"
+    assert neon_cli.run("api", f"{path}/branches/br-none-12345678").code == 1
+
+
+def test_a_refusal_is_told_in_the_emulators_words(neon_cli: NeonCli, shared: Json) -> None:
+    refused = neon_cli.run("branches", "delete", "main", *number(shared))
+
+    assert refused.code == 1
+    assert "default branch cannot be deleted" in refused.err
