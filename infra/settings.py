@@ -94,8 +94,9 @@ def load(stack: str, config: Mapping[str, str]) -> ProjectSettings | BranchSetti
         said = "is missing" if owns is None else f"is {owns!r}"
         raise _error(stack, "owns", said, "project (a Neon project with its main branch), or branch", "branch")
     keys = _COMMON | (_PROJECT if owns == "project" else _BRANCH)
-    for name in config:
-        if name != "owns" and name not in keys:
+    others = _BRANCH if owns == "project" else _PROJECT
+    for name, text in config.items():
+        if name != "owns" and name not in keys and not _is_default(others.get(name), text):
             raise _unknown(stack, name, owns, keys)
     values = {_snake(name): _value(stack, name, key, config.get(name)) for name, key in keys.items()}
     if values["branch_name"] is None:
@@ -130,6 +131,14 @@ def _value(stack: str, name: str, key: _Key, text: str | None) -> Any:
         return key.read(text)
     except ValueError:
         raise _error(stack, name, f"is {text!r}", key.allowed, key.example) from None
+
+
+def _is_default(key: _Key | None, text: str) -> bool:
+    """Whether it says what holds anyway. Pulumi gives every stack the defaults of Pulumi.yaml, whatever it owns."""
+    try:
+        return key is not None and key.default is not None and key.read(text) == key.default
+    except ValueError:
+        return False
 
 
 def _error(stack: str, name: str, said: str, allowed: str, example: str) -> SettingError:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from infra import settings as program_settings
 from infra.settings import BranchSettings, ProjectSettings, Quota, SettingError, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,7 @@ def test_a_wrong_setting_is_named_with_its_stack_what_is_allowed_and_the_remedy(
     [
         ({**PROD, "histroyRetentionSeconds": "1"}, "histroyRetentionSeconds is not one of this program's"),
         ({**PROD, "parentStack": "prod"}, "parentStack is for a stack that does not own a project"),
+        ({**DEV, "pgVersion": "17"}, "pgVersion is for a stack that does not own a branch"),
         ({**DEV, "regionId": "aws-us-east-1"}, "regionId is for a stack that does not own a branch"),
     ],
 )
@@ -92,6 +94,24 @@ def test_a_setting_that_would_be_ignored_is_an_error(settings: dict[str, str], s
     with pytest.raises(SettingError, match=said) as caught:
         load("blue", settings)
     assert "Remove it with: pulumi config rm --stack blue" in str(caught.value)
+
+
+def test_the_defaults_that_pulumi_gives_every_stack_are_the_programs_and_fit_both_kinds() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    assert all(entry.keys() <= {"type", "description", "default"} for entry in declared.values())
+    assert [name for name, entry in declared.items() if not entry["description"]] == []
+    # Pulumi writes a default as YAML's own text of it
+    given = {name: str(e["default"]).lower() for name, e in declared.items() if "default" in e}
+    for kind in (PROD, DEV):
+        assert load("blue", {**kind, **given}) == load("blue", kind)
+
+
+def test_every_setting_with_a_default_is_declared_for_pulumi() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    keys = program_settings._COMMON | program_settings._PROJECT | program_settings._BRANCH
+    # allowedIps: a default of an empty list would make it a list in the stack's file, and it is JSON there
+    wanted = {name for name, key in keys.items() if key.default is not None} - {"allowedIps"}
+    assert declared.keys() == {"owns"} | wanted
 
 
 def test_a_quota_is_read_by_neons_names() -> None:
