@@ -41,6 +41,10 @@ class Clock:
         later = [before for jump, before in self._jumps if real < jump]
         return real + (later[0] if later else self._offset)
 
+    def after(self, seconds: float) -> datetime:
+        """The instant in that many seconds."""
+        return self.now() + timedelta(seconds=seconds)
+
     def seconds_since(self, stamp: str) -> float:
         """How long ago a stamp was; negative when it lies ahead."""
         return (self.now() - read(stamp)).total_seconds()

@@ -109,13 +109,17 @@ class Computes:
         """Find the server that a killed emulator left running."""
         return await self.cluster(branch).adopt()
 
-    async def remove(self, branch: Branch) -> None:
-        """Delete the data of a branch for good."""
-        cluster = self.cluster(branch)
+    async def discard(self, timeline: str) -> None:
+        """Stop the server of a timeline that is no branch's any more."""
+        cluster = self._clusters.pop(timeline, None) or self.spare(self.folder(timeline))
         async with cluster.lock:
+            await cluster.adopt()
             await cluster.stop(immediate=True)
-            shutil.rmtree(cluster.folder, ignore_errors=True)
-        self._clusters.pop(branch.timeline, None)
+
+    async def remove(self, timeline: str) -> None:
+        """Delete the data of a timeline for good."""
+        await self.discard(timeline)
+        shutil.rmtree(self.folder(timeline), ignore_errors=True)
 
     async def wake(self, project: Project, endpoint: Endpoint) -> int:
         """The port of an endpoint's server, started if need be; Closed when it takes no connections."""

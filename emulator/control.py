@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emulator.computes import Computes
     from emulator.doors import Doors
     from emulator.history import History
+    from emulator.keeping import Keeping
     from emulator.mirror import Mirror
     from emulator.operations import Queue
     from emulator.settings import Settings
@@ -38,6 +39,7 @@ class Control:
     store: Store
     computes: Computes
     history: History
+    keeping: Keeping
     doors: Doors
     mirror: Mirror
     queue: Queue

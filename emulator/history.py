@@ -40,6 +40,8 @@ _TEMPLATE = "template/data"
 # A record after the position at which a replay ends, so that the replay sees its end; the switch writes it out.
 _MARK: LiteralString = "SELECT pg_logical_emit_message(false, 'emulator', ''), pg_switch_wal()"
 
+_AHEAD = 2  # segments that a server may make before it writes to them
+
 
 class Refused(Exception):
     """A moment that a branch cannot be brought to. The message is for the caller of the API."""
@@ -116,13 +118,14 @@ class History:
         self._clock = clock
         self._account = computes.account
         self._reader = LogReader(computes.programs, computes.account)
+        self.replaying = 0  # how many replays are under way: base copies and log must stay
 
     def timeline(self, project: Project, branch: Branch) -> Timeline:
         """The timeline of a branch. One that an earlier emulator made has no past."""
         found = project.timelines.get(branch.timeline)
         if found is None:
             now = datetime.now(UTC).timestamp()
-            segments = self._reader.segments(self._log(branch.timeline))
+            segments = self.segments(branch.timeline)
             begin = segments[0] if segments else Segment(0, 1)
             position = segments[-1].begin if segments else 0
             found = Timeline(branch.timeline, begin.timeline, begin.number, now, 0, position, now)
@@ -163,7 +166,7 @@ class History:
                 f" {log_position.write(timeline.floor)}"
             )
         owner = owner_of(project.timelines, timeline, position)
-        log, horizon = self._log(owner.id), self._horizon(project)
+        log, horizon = self.log_folder(owner.id), self.horizon(project)
         try:
             following = await self._reader.first_commit_from(log, position, owner.postgres)
         except LogGone:
@@ -183,17 +186,17 @@ class History:
             raise BeforeBranch(
                 f"the time {told} is before the branch existed; its history begins at {began.isoformat()}"
             )
-        horizon = self._horizon(project)
+        horizon = self.horizon(project)
         if real < horizon:
             raise BeforeHistory(f"the time {told} is {self._window(project, horizon)}")
         owner, end = owner_at(project.timelines, timeline, real.timestamp())
         begin = Segment(owner.begin, owner.postgres)
-        following = await self._reader.first_commit_after(self._log(owner.id), real, begin)
+        following = await self._reader.first_commit_after(self.log_folder(owner.id), real, begin)
         if following is not None:
             end = min(end, following.position)
         return Point(owner.id, min(end, now.position), instant)
 
-    def _horizon(self, project: Project) -> datetime:
+    def horizon(self, project: Project) -> datetime:
         """The machine's time since which the project keeps its history."""
         return self._clock.real(self._clock.now() - timedelta(seconds=project.history_retention_seconds))
 
@@ -225,9 +228,13 @@ class History:
                 return state
         if way is None:
             raise BeforeHistory(f"nothing is left from which the position {point.lsn} could be reached")
-        if owner is not None:
-            await self._mark(project, owner, point)
-        return await self._replay(project, way, point, making)
+        self.replaying += 1
+        try:
+            if owner is not None:
+                await self._mark(project, owner, point)
+            return await self._replay(project, way, point, making)
+        finally:
+            self.replaying -= 1
 
     async def _copy(self, server: Cluster, point: Point, making: Cluster) -> State:
         async with server.lock:
@@ -237,6 +244,9 @@ class History:
 
     async def _mark(self, project: Project, owner: Branch, point: Point) -> None:
         """See that the log goes on after the point, on the disk."""
+        newest = max(self.segments(owner.timeline), default=Segment(0, 1))
+        if newest.number > Segment.at(point.position, 1).number + _AHEAD:
+            return
         server = await self._computes.start(project, owner)
         async with await server.connect() as connection:
             found = await (await connection.execute("SELECT pg_current_wal_flush_lsn()::text")).fetchone()
@@ -248,14 +258,14 @@ class History:
         timeline = project.timelines[point.timeline].postgres
         log: list[Path] = []
         for stretch in way.stretches:
-            folder, own = self._log(stretch.timeline), project.timelines[stretch.timeline].postgres
+            folder, own = self.log_folder(stretch.timeline), project.timelines[stretch.timeline].postgres
             log += [
                 folder / segment.name
                 for segment in self._reader.segments(folder)
                 if segment.timeline == own and stretch.first <= segment.number <= stretch.last
             ]
         if timeline > 1:
-            log.append(self._log(point.timeline) / f"{timeline:08X}.history")
+            log.append(self.log_folder(point.timeline) / f"{timeline:08X}.history")
         base = self._computes.root / way.base.path
         await replay(self._account, making, base, log, point.position, timeline)
         control = await read_control_file(making.data, self._computes.programs, self._account)
@@ -263,9 +273,13 @@ class History:
         begin = min(segment for segment in segments if segment.timeline == control.timeline)
         return State(making.data, point.position, control.timeline, begin.number)
 
-    async def cut(self, project: Project, point: Point, branch: Branch) -> State:
-        """Give a branch the state at a point, and a history that goes on from there. Its data must not be there yet."""
-        server, folder = self._computes.cluster(branch), self._computes.folder(branch.timeline)
+    async def cut(self, project: Project, point: Point, timeline: str, *, past: Timeline | None = None) -> State:
+        """Make a timeline that begins with the state at a point; nobody uses its data yet.
+
+        Its history goes back to the point; with `past`, as far as that timeline's.
+        """
+        folder = self._computes.folder(timeline)
+        server = self._computes.spare(folder)
         await server.adopt()
         await server.stop(immediate=True)
         self._account.make_folder(folder)
@@ -275,11 +289,23 @@ class History:
             state.data.rename(folder / "data")
             shutil.rmtree(folder / "making")
         now = datetime.now(UTC).timestamp()
-        floor = point.position if state.exact else state.position
-        project.timelines[branch.timeline] = Timeline(
-            branch.timeline, state.postgres, state.begin, now, state.position, floor, now, ancestor=point.timeline
+        floor, floor_time = (point.position, now) if past is None else (past.floor, past.floor_time)
+        project.timelines[timeline] = Timeline(
+            id=timeline,
+            postgres=state.postgres,
+            begin=state.begin,
+            begun=now,
+            cut=state.position,
+            floor=floor if state.exact else state.position,
+            floor_time=floor_time,
+            ancestor=point.timeline,
         )
         return state
 
-    def _log(self, timeline: str) -> Path:
+    def segments(self, timeline: str) -> list[Segment]:
+        """The files of a timeline's log, oldest first."""
+        return self._reader.segments(self.log_folder(timeline))
+
+    def log_folder(self, timeline: str) -> Path:
+        """Where the log of a timeline is."""
         return self._computes.folder(timeline) / "data" / "pg_wal"

@@ -28,6 +28,11 @@ async def keep_house(control: Control) -> None:
                     await _look_at(control, project, branch)
                 except Exception:
                     log.exception("housekeeping of %s", branch.id)
+            if not project.busy:
+                try:
+                    control.keeping.look_at(project)
+                except Exception:
+                    log.exception("housekeeping of the history of %s", project.id)
         await asyncio.sleep(_PERIOD)
 
 

@@ -24,6 +24,7 @@ from emulator.doors import Doors
 from emulator.faults import Switchboard
 from emulator.history import History
 from emulator.housekeeping import keep_house
+from emulator.keeping import Keeping
 from emulator.mirror import Mirror
 from emulator.operations import Queue
 from emulator.private_files import write_private
@@ -91,8 +92,9 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     computes = Computes(settings.data, account, password, clock)
     doors = Doors(settings.data, account, password, door_tls, computes)
     mirror, history = Mirror(computes, clock), History(computes, clock)
-    queue = Queue(store, clock, settings, faults, Work(computes, history, doors, mirror, clock))
-    control = Control(settings, clock, store, computes, history, doors, mirror, queue)
+    keeping = Keeping(computes, history, store)
+    queue = Queue(store, clock, settings, faults, Work(computes, history, keeping, doors, mirror, clock))
+    control = Control(settings, clock, store, computes, history, keeping, doors, mirror, queue)
     with socket.create_server(("127.0.0.1", 0)) as web_socket:
         proxy = Proxy(web_socket.getsockname()[1], certificates.issue(API_HOST).context)
 
@@ -124,6 +126,7 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
             house.cancel()
             await proxy.close()
             await queue.close()
+            await keeping.close()
             await doors.close_all()
             await computes.stop_all()
             for project in store.projects.values():

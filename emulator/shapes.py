@@ -83,9 +83,12 @@ def branch_shape(project: Project, branch: Branch) -> Json:
         "updated_at": branch.updated_at,
         "created_by": {"name": "emulator", "image": ""},
     }
-    if branch.parent_id is not None:
-        shape["init_source"] = "parent-data"
-    optional = ("parent_id", "parent_lsn", "parent_timestamp", "pending_state", "expires_at", "ttl_interval_seconds")
+    if branch.parent_id is not None or branch.init_source is not None:
+        shape["init_source"] = branch.init_source or "parent-data"
+    optional = (
+        *("parent_id", "parent_lsn", "parent_timestamp", "pending_state"),
+        *("expires_at", "ttl_interval_seconds", "last_reset_at"),
+    )
     shape |= {name: value for name in optional if (value := getattr(branch, name)) is not None}
     if branch.deleted_at is not None:
         shape["recovery"] = {

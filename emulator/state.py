@@ -80,7 +80,8 @@ class Timeline:
 class Branch:
     """A branch: its data directory is `branches/TIMELINE/data`. `synced` is false when the mirror may be behind.
 
-    The timeline has the branch's id until the branch is restored.
+    The timeline has the branch's id until the branch is restored. `backup`: it is the old state of a branch that was restored
+    from its own history, and may be deleted even if it is a root.
     """
 
     id: str
@@ -105,6 +106,9 @@ class Branch:
     deleted_at: str | None = None
     deletion_method: str = "user"
     timeline: str = ""
+    init_source: str | None = None
+    last_reset_at: str | None = None
+    backup: bool = False
 
     def __post_init__(self) -> None:
         """The first timeline of a branch, also of one that an earlier emulator wrote."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from emulator import names
 from emulator.errors import ApiError
 from emulator.history import Point
+from emulator.restoring import Restoring
 from emulator.servers import catalog, log_position
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from emulator.computes import Computes
     from emulator.doors import Doors
     from emulator.history import History
+    from emulator.keeping import Keeping
     from emulator.mirror import Mirror
     from emulator.state import Branch, Project
 
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
 class Work:
     """Does the work of operations on servers and in the state."""
 
-    def __init__(self, computes: Computes, history: History, doors: Doors, mirror: Mirror, clock: Clock) -> None:
+    def __init__(
+        self, computes: Computes, history: History, keeping: Keeping, doors: Doors, mirror: Mirror, clock: Clock
+    ) -> None:
         self._computes = computes
+        self._keeping = keeping
         self._history = history
         self._doors = doors
         self._mirror = mirror
@@ -34,6 +39,7 @@ class Work:
         self._steps: dict[str, Step] = {
             "create_root": self._create_root,
             "copy_parent": self._copy_parent,
+            "restore": Restoring(computes, history, keeping, doors, mirror, clock),
             "start": self._start,
             "suspend": self._suspend,
             "configure": self._configure,
@@ -68,7 +74,8 @@ class Work:
 
     async def _copy_parent(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
         point = Point.read(work["point"])
-        state = await self._history.cut(project, point, branch)
+        await self._computes.cluster(branch).stop(immediate=True)  # of a run that was killed
+        state = await self._history.cut(project, point, branch.timeline)
         branch.parent_lsn = point.lsn if state.exact else log_position.write(state.position)
         if work["new_passwords"]:
             await self._mirror.read(project, branch)
@@ -152,10 +159,11 @@ class Work:
     async def _remove_branch(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
         for endpoint in project.endpoints_of(branch):
             await self._doors.close(endpoint)
-        await self._computes.remove(branch)
+        await self._computes.discard(branch.timeline)
         for endpoint in project.endpoints_of(branch):
             del project.endpoints[endpoint.id]
         del project.branches[branch.id]
+        self._keeping.drop(project, branch.timeline)
 
     async def _close_endpoint(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
         endpoint = project.endpoints.get(work["endpoint"])

@@ -132,7 +132,7 @@ async def delete(call: Call) -> Json:
     branch = call.branch(project)
     if branch.default:
         raise call.refused("the default branch cannot be deleted")
-    if branch.parent_id is None:
+    if branch.parent_id is None and not branch.backup:
         raise call.refused("a root branch cannot be deleted")
     if branch.protected:
         raise call.refused("a protected branch cannot be deleted")
@@ -160,7 +160,7 @@ async def recover(call: Call) -> Json:
         raise unprocessable("the branch is not deleted")
     require_free_name(project, branch.name)
     require_room(call, project)
-    if branch.parent_id not in {other.id for other in project.living()}:
+    if branch.parent_id not in {None, *(other.id for other in project.living())}:
         raise unprocessable("the parent of the branch is deleted")
     branch.deleted_at = None
     set_expiry(call, branch, None)

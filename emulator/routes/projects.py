@@ -138,8 +138,8 @@ async def delete(call: Call) -> Json:
     call.control.store.save()
     for endpoint in project.endpoints.values():
         await call.control.doors.close(endpoint)
-    for branch in project.branches.values():
-        await call.control.computes.remove(branch)
+    for timeline in {branch.timeline for branch in project.branches.values()} | set(project.timelines):
+        await call.control.computes.remove(timeline)
     return {"project": shape}
 
 

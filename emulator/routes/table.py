@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from emulator.control import serve
 from emulator.errors import not_emulated
-from emulator.routes import account, branches, databases, endpoints, operations, projects, roles
+from emulator.routes import account, branches, databases, endpoints, operations, projects, restoring, roles
 
 if TYPE_CHECKING:
     from emulator.control import Call, Control
@@ -40,6 +40,8 @@ _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
     ("PATCH", _BRANCH, branches.update, 200),
     ("DELETE", _BRANCH, branches.delete, 200),
     ("POST", _BRANCH + "/recover", branches.recover, 200),
+    ("POST", _BRANCH + "/restore", restoring.restore, 200),
+    ("POST", _BRANCH + "/reset", restoring.reset, 200),
     ("POST", _BRANCH + "/set_as_default", branches.set_as_default, 200),
     ("GET", _BRANCH + "/endpoints", endpoints.find, 200),
     ("GET", _PROJECT + "/endpoints", endpoints.find_all, 200),
@@ -64,7 +66,6 @@ _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
 )
 
 _NOT_EMULATED: tuple[tuple[str, str, str], ...] = (
-    ("POST", _BRANCH + "/restore", "restoring a branch"),
     ("POST", _BRANCH + "/finalize_restore", "restoring a branch"),
     ("POST", _BRANCH + "/snapshot", "a snapshot"),
     ("GET", _PROJECT + "/snapshots", "a snapshot"),

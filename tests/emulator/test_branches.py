@@ -217,7 +217,6 @@ def test_the_free_plan_has_ten_branches_and_protects_none(another_emulator: Call
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "{branch}/restore"),
         ("POST", "{branch}/snapshot"),
         ("GET", "{project}/snapshots"),
         ("GET", "{branch}/compare_schema?db_name=app"),

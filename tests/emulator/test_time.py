@@ -6,42 +6,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests.emulator.moments import items, server_time, write
 from tests.emulator.urls import branch_path, project_path, uri
+from tests.support.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.emulator import Emulator
 
 Json = dict[str, Any]
-
-
-def write(url: str, *statements: str) -> list[str]:
-    """Run each statement in a transaction of its own; returns the log's insert position after each."""
-    found = []
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)
-            found.append(position(connection))
-    return found
-
-
-def position(connection: psycopg.Connection[Any]) -> str:
-    row = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-def items(url: str) -> list[int]:
-    with psycopg.connect(url) as connection:
-        return [int(row[0]) for row in connection.execute("SELECT id FROM item ORDER BY id")]
-
-
-def server_time(url: str) -> str:
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    return str(row[0].isoformat())
 
 
 def test_a_branch_at_a_position_has_what_was_committed_before_it(emulator: Emulator, project: Json) -> None:
@@ -151,3 +126,38 @@ def test_a_branch_of_a_branch_has_its_own_past_and_not_its_parents(emulator: Emu
     refused = emulator.api.post(f"{project_path(project)}/branches", json=body)
     assert (refused.status_code, "before the branch existed" in refused.json()["message"]) == (422, True)
     assert start
+
+
+def test_the_past_is_kept_short(another_emulator: Callable[..., Emulator]) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project(history_retention_seconds=3600)
+    folder = emulator.data / "branches" / project["branch"]["id"]
+    child = emulator.create_branch(project, name="child")
+    (lsn,) = write(uri(child), "CREATE TABLE item AS SELECT 1 AS id")
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        for number in (1, 2):
+            write_log(connection, megabytes=140)
+            until(lambda number=number: len(list(folder.glob("bases/[0-9A-F]*"))) == number)  # type: ignore[misc]
+        before = segments(folder)
+        assert len(before) > 260
+        emulator.advance(3601)
+        until(lambda: len(segments(folder)) < 60)
+        until(lambda: len(list(folder.glob("bases/*"))) == 1)
+    own, _ = write(uri(project), "CREATE TABLE item AS SELECT 2 AS id", "INSERT INTO item VALUES (3)")
+
+    assert items(uri(emulator.create_branch(project, parent_lsn=own))) == [2]
+    write(uri(child), "INSERT INTO item VALUES (4)")
+    late = emulator.create_branch(project, parent_id=child["branch"]["id"], parent_lsn=lsn)
+    assert items(uri(late)) == [1]  # what a child needs of its parent's past has stayed
+
+
+def segments(folder: Path) -> list[str]:
+    return [entry.name for entry in (folder / "data" / "pg_wal").iterdir() if len(entry.name) == 24]
+
+
+def write_log(connection: psycopg.Connection[Any], megabytes: int) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS filler (content text)")
+    connection.execute(
+        "INSERT INTO filler SELECT repeat(md5(random()::text), 30) FROM generate_series(1, %s)", [megabytes * 1024]
+    )
+    connection.execute("TRUNCATE filler")

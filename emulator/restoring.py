@@ -1,0 +1,116 @@
+"""Restoring a branch: another state takes its place, and the old one may stay as a branch of its own.
+
+All that takes time is done beside the branch, on a timeline that nobody uses yet. Then the branch's server stops, and the
+change itself is one step, saved at once: a kill leaves the branch before it or after it, and the work can be done again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from emulator import clock as times
+from emulator.history import Point
+from emulator.servers import catalog, log_position
+from emulator.state import Branch, Database, Role
+
+if TYPE_CHECKING:
+    from emulator.clock import Clock
+    from emulator.computes import Computes
+    from emulator.doors import Doors
+    from emulator.history import History
+    from emulator.keeping import Keeping
+    from emulator.mirror import Mirror
+    from emulator.state import Project
+
+
+class Restoring:
+    """Does what a restore asks for."""
+
+    def __init__(
+        self, computes: Computes, history: History, keeping: Keeping, doors: Doors, mirror: Mirror, clock: Clock
+    ) -> None:
+        self._computes = computes
+        self._keeping = keeping
+        self._history = history
+        self._doors = doors
+        self._mirror = mirror
+        self._clock = clock
+
+    async def __call__(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        """Bring a branch to a point of its own history or another's; see routes/restoring.py for the work."""
+        try:
+            await self._restore(project, branch, work)
+        except Exception:
+            if branch.timeline != work["timeline"]:
+                branch.current_state, branch.pending_state = "ready", None
+                await self._computes.discard(work["timeline"])
+                self._keeping.drop(project, work["timeline"])
+            raise
+
+    async def _restore(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
+        if branch.timeline != work["timeline"]:
+            point = Point.read(work["point"])
+            past = project.timelines[branch.timeline] if work["source"] == branch.id else None
+            state = await self._history.cut(project, point, work["timeline"], past=past)
+            await self._keep_passwords(project, branch, work["timeline"])
+            branch.current_state, branch.pending_state = "resetting", "ready"
+            for endpoint in project.endpoints_of(branch):
+                await self._doors.drop_connections(endpoint)
+            await self._computes.stop(project, branch)
+            old = branch.timeline
+            if work["preserve"]:
+                preserve(project, branch, work["backup"], work["preserve"], self._clock.stamp())
+                project.branches[work["backup"]].backup = work["source"] == branch.id
+            self._take_state(branch, work, point, log_position.write(state.position))
+            if not work["preserve"]:
+                self._keeping.drop(project, old)
+        await self._mirror.read(project, branch)
+        branch.current_state, branch.pending_state = "ready", None
+
+    async def _keep_passwords(self, project: Project, branch: Branch, timeline: str) -> None:
+        """Let the new state have the branch's passwords: its connection strings stay."""
+        server = await self._computes.start(project, branch)
+        async with await server.connect() as connection:
+            present = {role.name: role for role in await catalog.read_roles(connection)}
+        fresh = self._computes.spare(self._computes.folder(timeline))
+        await fresh.start({})
+        async with await fresh.connect() as connection:
+            for role in await catalog.read_roles(connection):
+                known = present.get(role.name)
+                if known is not None and known.verifier is not None and known.verifier != role.verifier:
+                    await catalog.set_password(connection, role.name, known.verifier)
+        await fresh.stop()
+
+    def _take_state(self, branch: Branch, work: dict[str, Any], point: Point, lsn: str) -> None:
+        branch.timeline, branch.synced = work["timeline"], False
+        if work["source"] != branch.id:
+            branch.parent_id, branch.parent_lsn = work["source"], lsn
+            branch.parent_timestamp = times.write(point.instant)
+        if branch.expires_at is not None and branch.ttl_interval_seconds is not None:
+            branch.expires_at = times.write(self._clock.after(branch.ttl_interval_seconds))
+        branch.last_reset_at = branch.updated_at = branch.state_changed_at = self._clock.stamp()
+
+
+def preserve(project: Project, branch: Branch, identity: str, name: str, now: str) -> None:
+    """Make a branch's present state a branch of that id and name, and move its children there."""
+    backup = Branch(
+        id=identity,
+        name=name,
+        created_at=now,
+        updated_at=now,
+        state_changed_at=now,
+        current_state="ready",
+        parent_id=branch.parent_id,
+        parent_lsn=branch.parent_lsn,
+        parent_timestamp=branch.parent_timestamp,
+        logical_size=branch.logical_size,
+        roles=[Role(**vars(role)) for role in branch.roles],
+        databases=[Database(**vars(database)) for database in branch.databases],
+        synced=branch.synced,
+        timeline=branch.timeline,
+        init_source=branch.init_source,
+    )
+    for child in project.branches.values():
+        if child.parent_id == branch.id:
+            child.parent_id = identity
+    project.branches[identity] = backup
