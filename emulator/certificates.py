@@ -19,9 +19,13 @@ API_HOST = "console.neon.tech"
 
 @dataclass(frozen=True)
 class ServerTls:
-    """How a server speaks TLS, and what a client that binds its password to the channel must have seen."""
+    """How a server speaks TLS, and what a client that binds its password to the channel must have seen.
+
+    A client that names a host of the pooler (SNI) is handed over to `of_pooler`, by which it is known afterwards.
+    """
 
     context: ssl.SSLContext
+    of_pooler: ssl.SSLContext
     end_point: bytes
 
 
@@ -42,11 +46,22 @@ class Certificates:
 
     def issue(self, *names: str) -> ServerTls:
         """A server's certificate, for these host names or addresses."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         certificate = self._authority.issue_cert(*names)
-        certificate.configure_cert(context)
-        return ServerTls(context, tls_server_end_point(certificate.cert_chain_pems[0].bytes()))
+        context, of_pooler = (_context(certificate) for _ in range(2))
+
+        def route(client: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
+            if name is not None and name.partition(".")[0].endswith("-pooler"):
+                client.context = of_pooler
+
+        context.sni_callback = route
+        return ServerTls(context, of_pooler, tls_server_end_point(certificate.cert_chain_pems[0].bytes()))
+
+
+def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    certificate.configure_cert(context)
+    return context
 
 
 def tls_server_end_point(pem: bytes) -> bytes:

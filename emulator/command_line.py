@@ -28,6 +28,7 @@ _DEFAULTS: dict[str, Any] = {
     "operation_seconds": 0.0,
     "refusal_status": 422,
     "require_org": False,
+    "names": False,
 }
 _LONGEST_OPERATION = 3600
 _DATA = Path(os.environ.get("NEON_EMULATOR_DATA") or ".local/emulator")
@@ -83,6 +84,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--operation-seconds", type=_seconds, help="the least time of an operation")
     parser.add_argument("--refusal-status", type=int, choices=(409, 422), help="of a forbidden delete")
     parser.add_argument("--require-org", action="store_true", help="refuse project calls without org_id")
+    parser.add_argument(
+        "--names", action="store_true", help="hosts are names below neon.localhost, as Neon's are names"
+    )
     parser.set_defaults(**_DEFAULTS)
 
 
@@ -126,6 +130,7 @@ def _serve(options: argparse.Namespace) -> int:
             operation_seconds=options.operation_seconds,
             refusal_status=options.refusal_status,
             require_org=options.require_org,
+            names=options.names,
         )
         _log_to(settings.data)
         asyncio.run(run(settings, lambda access: _announce(settings, access)))

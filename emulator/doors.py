@@ -48,13 +48,16 @@ class _Doors:
 class Doors:
     """All doors of a data folder."""
 
-    def __init__(self, folder: Path, account: Account, password: str, tls: ServerTls, computes: Computes) -> None:
+    def __init__(
+        self, folder: Path, account: Account, password: str, tls: ServerTls, computes: Computes, domain: str
+    ) -> None:
         self._poolers = folder / "poolers"
         self._poolers.mkdir(mode=0o755, exist_ok=True)
         self._pooler_program = find_pooler()
         self._account = account
         self._password = password
         self._tls = tls
+        self._domain = domain
         self._computes = computes
         self._open: dict[str, _Doors] = {}
 
@@ -62,6 +65,7 @@ class Doors:
         """Listen for an endpoint: on its own ports, or on new ones the first time. OSError when they are taken."""
         if endpoint.id in self._open:
             return
+        endpoint.domain = self._domain
         for port in [endpoint.port] if endpoint.port else random.sample(_PORTS, 50):
             doors = self._make(project, endpoint, port)
             try:
@@ -95,8 +99,8 @@ class Doors:
         def touch() -> None:
             self._computes.touch(endpoint.branch_id)
 
-        direct = FrontDoor(port, self._tls, wake, touch, verifier)
         pooled = FrontDoor(port + 1, self._tls, wake_pooler, touch, verifier, refuse=refuse_options)
+        direct = FrontDoor(port, self._tls, wake, touch, verifier, pooled=pooled)
         return _Doors(direct, pooled, pooler)
 
     async def close(self, endpoint: Endpoint) -> None:

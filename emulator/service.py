@@ -29,6 +29,7 @@ from emulator.mirror import Mirror
 from emulator.operations import Queue
 from emulator.private_files import write_private
 from emulator.proxy import Proxy
+from emulator.settings import DOMAIN
 from emulator.state import Store
 from emulator.work import Work
 from servers.account import Account, NoAccount
@@ -87,10 +88,10 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     secrets = {name: _secret(settings.data / name) for name in ("api-key", "admin-token", "superuser-password")}
     certificates = Certificates(settings.data)
     clock, store, faults = Clock(), Store(settings.data / "state.json"), Switchboard()
-    door_tls = certificates.issue("127.0.0.1", "localhost")
+    door_tls = certificates.issue("127.0.0.1", "localhost", f"*.{DOMAIN}")
     password = secrets["superuser-password"]
     computes = Computes(settings.data, account, password, clock)
-    doors = Doors(settings.data, account, password, door_tls, computes)
+    doors = Doors(settings.data, account, password, door_tls, computes, DOMAIN if settings.names else "")
     mirror, history = Mirror(computes, clock), History(computes, clock)
     keeping = Keeping(computes, history, store)
     queue = Queue(store, clock, settings, faults, Work(computes, history, keeping, doors, mirror, clock))

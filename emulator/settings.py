@@ -33,6 +33,11 @@ PLANS = {
 }
 
 
+# Below localhost, which leads to this machine wherever names below it are known (RFC 6761); two labels, since verifiers
+# take no wildcard for a single one.
+DOMAIN = "neon.localhost"
+
+
 @dataclass(frozen=True)
 class Settings:
     """One run of the emulator.
@@ -43,7 +48,7 @@ class Settings:
     `operation_seconds` is the least time that an operation takes. `refusal_status` is the answer to a delete that the
     rules forbid (protected, default, root, with children): which of 422 and 409 Neon gives is not known, and the
     Terraform provider takes a 422 for "already deleted". `require_org` refuses project calls without org_id, as a
-    personal key does.
+    personal key does. `names` gives hosts names below DOMAIN instead of addresses.
     """
 
     data: Path
@@ -52,6 +57,7 @@ class Settings:
     operation_seconds: float = 0.0
     refusal_status: int = 422
     require_org: bool = False
+    names: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", self.data.resolve())

@@ -101,6 +101,8 @@ def branch_shape(project: Project, branch: Branch) -> Json:
 
 def endpoint_host(endpoint: Endpoint, *, pooled: bool = False) -> str:
     """The host of an endpoint, with its port: a client puts it in a URL as it is."""
+    if endpoint.domain:
+        return f"{endpoint.id}{'-pooler' if pooled else ''}.{endpoint.domain}:{endpoint.port}"
     return f"127.0.0.1:{endpoint.pooler_port if pooled else endpoint.port}"
 
 

@@ -117,7 +117,10 @@ class Branch:
 
 @dataclass
 class Endpoint:
-    """A compute: `port` is its front door, `pooler_port` the door that plays the -pooler host."""
+    """A compute: `port` is its front door, `pooler_port` the door that plays the -pooler host.
+
+    With a `domain`, its hosts have names in it, and the pooler's leads to `port` as well.
+    """
 
     id: str
     branch_id: str
@@ -135,6 +138,7 @@ class Endpoint:
     disabled: bool = False
     passwordless_access: bool = True
     name: str | None = None
+    domain: str = ""
     last_active: str | None = None
     started_at: str | None = None
     suspended_at: str | None = None

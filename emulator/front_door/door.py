@@ -53,6 +53,7 @@ class FrontDoor:
         verifier: Callable[[str], Awaitable[str | None]],
         *,
         refuse: Callable[[Startup], str | None] = lambda _: None,
+        pooled: FrontDoor | None = None,
     ) -> None:
         self._port = port
         self._tls = tls
@@ -60,6 +61,7 @@ class FrontDoor:
         self._touch = touch
         self._verifier = verifier
         self._refuse = refuse
+        self._pooled = pooled  # for whoever comes here by the pooler's host name
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self._keys: dict[Key, tuple[int, Key]] = {}
@@ -90,9 +92,9 @@ class FrontDoor:
         try:
             startup, encrypted = await self._negotiate(client)
             if startup.code == CANCEL_REQUEST:
-                await self._cancel(Key.unpack(startup.body))
+                await self.cancel(Key.unpack(startup.body))
             else:
-                await self._start(client, startup, encrypted=encrypted)
+                await self._asked_for(client).start(client, startup, encrypted=encrypted)
         except Refused as reason:
             with suppress(*_LOST):
                 await client.send(fatal(reason))
@@ -102,6 +104,11 @@ class FrontDoor:
             client.close()
             if task is not None:
                 self._clients.discard(task)
+
+    def _asked_for(self, client: Stream) -> FrontDoor:
+        through = client.writer.get_extra_info("ssl_object")
+        by_name = through is not None and through.context is self._tls.of_pooler
+        return self._pooled if by_name and self._pooled is not None else self
 
     async def _negotiate(self, client: Stream) -> tuple[Startup, bool]:
         """The client's start-up packet, and whether it came through TLS."""
@@ -117,7 +124,8 @@ class FrontDoor:
             else:
                 return startup, encrypted
 
-    async def _start(self, client: Stream, startup: Startup, *, encrypted: bool) -> None:
+    async def start(self, client: Stream, startup: Startup, *, encrypted: bool) -> None:
+        """Carry a client's session to its end; raises Refused with what it is told instead."""
         refusal = self._refuse(startup)
         if refusal is not None:
             raise Closed(refusal)
@@ -174,10 +182,12 @@ class FrontDoor:
             if kind == b"Z":
                 return True
 
-    async def _cancel(self, shown: Key) -> None:
+    async def cancel(self, shown: Key) -> None:
         """Pass a cancel request on to the server that owns the session; an unknown key is ignored, as servers do."""
         found = self._keys.get(shown)
         if found is None:
+            if self._pooled is not None:
+                await self._pooled.cancel(shown)
             return
         port, key = found
         server = await Stream.to_port(port)

@@ -12,6 +12,8 @@ import pytest
 from tests.emulator.urls import uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.emulator import Emulator
     from tests.support.neon_cli import NeonCli, NeonPackages
 
@@ -141,6 +143,31 @@ def test_psql_connects_with_exactly_the_string(
 
     assert "channel_binding=require" in string
     assert sql(string, "SELECT current_user, current_database()") == "app_owner|app"
+
+
+def test_with_names_the_pooled_string_leads_to_the_pooler(
+    neon_cli: NeonCli, another_emulator: Callable[..., Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulator = another_emulator("--names")
+    shell = emulator.environment
+    key = ("--api-host", shell["NEON_API_URL"], "--api-key", shell["NEON_API_KEY"])
+    monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")  # for machines that know no names below localhost
+    monkeypatch.setenv("PGSSLROOTCERT", shell["SSL_CERT_FILE"])
+    made = emulator.create_project()
+    direct, pooled = (
+        neon_cli.ok("connection-string", *number(made), *key, "--ssl", "verify-full", *options).strip()
+        for options in ((), ("--pooled",))
+    )
+
+    asked = {"database_name": "app", "role_name": "app_owner", "pooled": "true"}
+    told = emulator.ok("GET", f"/projects/{made['project']['id']}/connection_uri", params=asked)["uri"]
+    assert pooled.replace("verify-full", "require") == told
+    assert "-pooler.neon.localhost:" in pooled
+    assert [sql(string, "SELECT current_user") for string in (direct, pooled)] == ["app_owner", "app_owner"]
+    with psycopg.connect(direct, options="-c statement_timeout=1min") as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("1min",)
+    with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
+        psycopg.connect(pooled, options="-c statement_timeout=1min")
 
 
 def test_the_string_for_prisma_has_its_parameters(neon_cli: NeonCli, shared: Json) -> None:
