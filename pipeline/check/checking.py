@@ -11,15 +11,14 @@ from pipeline.check.base import against_base, new_ids, read_base
 from pipeline.check.deploys import deploys
 from pipeline.check.rollbacks import unproven_rollbacks
 from pipeline.errors import InvalidPlan, PipelineError
-from pipeline.generate.building import replay
-from pipeline.generate.dump import deviations
-from pipeline.generate.schema_text import read_schema
-from pipeline.generate.study import read_side, study_beside
 from pipeline.lint import Finding, lint, read_sources
 from pipeline.lint.finding import about_file
 from pipeline.migrations import read_folder
 from pipeline.migrations.files import text_faults
+from pipeline.schema.dump import deviations
 from pipeline.schema.er_diagram import redrawn
+from pipeline.schema.replay import build_beside, read_built, replay
+from pipeline.schema.schema_text import read_schema
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.dump import Deviation
     from pipeline.generate.place import Place
-    from pipeline.generate.study import Side, Study
     from pipeline.migrations import Folder, MigrationFile
+    from pipeline.schema.dump import Deviation
+    from pipeline.schema.replay import BothSchemas, BuiltSchema
 
 # How many of the migrations, the first ones, are the early half of the work: the later ones take longer, since there is
 # more schema to compare.
@@ -91,26 +90,26 @@ def _proofs(place: Place, folder: Folder) -> list[Finding]:
     with open_shadows(place.local, place.shadow) as shadows, ThreadPoolExecutor(max_workers=1) as pool:
         current, beside, desired = (shadows.create(purpose) for purpose in ("current", "rollbacks", "desired"))
 
-        def build_current() -> Side:
+        def build_current() -> BuiltSchema:
             replay(current, early)
             unproven.extend(unproven_rollbacks(current, late))
             if not unproven:
-                return read_side(current)
+                return read_built(current)
             # a rollback outside a transaction may have left what is not the migrations' doing
             anew = shadows.create("anew")
             replay(anew, folder)
-            return read_side(anew)
+            return read_built(anew)
 
         proven = pool.submit(unproven_rollbacks, beside, early.files)
         try:
-            seen = study_beside(build_current, desired, place.schema)
+            seen = build_beside(build_current, desired, place.schema)
             found = [*_about_study(place, seen), *_about_prisma(place, folder, seen.current.database)]
         except InvalidPlan as fault:
             found = [_from_fault(fault)]
         return [*found, *unproven, *proven.result()]
 
 
-def _about_study(place: Place, seen: Study) -> list[Finding]:
+def _about_study(place: Place, seen: BothSchemas) -> list[Finding]:
     wrong = deviations(seen.desired.objects, seen.current.objects, grants=False)
     return [*_about_deviations(place.schema, wrong), *_about_diagram(place, seen.current.database)]
 

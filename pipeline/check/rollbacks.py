@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
-from pipeline.check.fingerprint import Fingerprints
 from pipeline.lint.finding import Finding, about_file
 from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.schema.fingerprint import Fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

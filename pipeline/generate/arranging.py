@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pipeline.generate.difference import Step
-    from pipeline.generate.facts import Facts
     from pipeline.generate.parts import Late
     from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.facts import Facts
 
 
 def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool = True) -> Arrangement:

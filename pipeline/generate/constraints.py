@@ -12,8 +12,8 @@ from pipeline.migrations.sql_text import statements
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeline.generate.facts import Facts
     from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.facts import Facts
 
 _NOT_VALID = "New rows are checked from here on. Those that are there follow in a later file, without stopping writers."
 _VALIDATED = "Reads all rows, under a lock that lets services read and write."

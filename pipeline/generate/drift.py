@@ -13,11 +13,11 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.survey import role_deviations
 from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan
-from pipeline.generate.building import replay
 from pipeline.migrations import Folder, read_folder
 from pipeline.postgres.connect import conninfo_with_settings, without_variables
 from pipeline.postgres.lock import APPLICATION
 from pipeline.schema.catalog import read_catalog
+from pipeline.schema.replay import replay
 from pipeline.schema.shadows import SETTING, open_shadows
 
 if TYPE_CHECKING:

@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, Refused
 from pipeline.generate.arranging import arrange
-from pipeline.generate.building import replay
 from pipeline.generate.difference import Step
-from pipeline.generate.dump import deviations, listed, read_objects
 from pipeline.generate.files import Losses, put, write_parts
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.place import Place
-from pipeline.generate.study import Study, read_side
 from pipeline.generate.undoing import Undoing
 from pipeline.migrations import Folder, read_folder
 from pipeline.migrations.renumbering import rename_files
 from pipeline.migrations.sql_text import statements
+from pipeline.schema.dump import deviations, listed, read_objects
+from pipeline.schema.replay import BothSchemas, read_built, replay
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -132,10 +131,10 @@ def _written_anew(place: Place, shadows: Shadows, file: MigrationFile) -> list[N
     folder = read_folder(place.migrations)
     before = shadows.create("before")
     replay(before, folder)
-    current = read_side(before)
+    current = read_built(before)
     after = shadows.clone(before, "after")
     replay(after, replace(folder, files=(*folder.files, file)))
-    desired = read_side(after)
+    desired = read_built(after)
     script = file.forward
     steps = [Step(statement.text, verbatim=True) for statement in script.statements]
     arrangement = arrange(steps, current.facts, desired.facts)
@@ -143,7 +142,7 @@ def _written_anew(place: Place, shadows: Shadows, file: MigrationFile) -> list[N
         return "the generator knows no other way for it"
     parts = _with_comments(arrangement.parts, script)
     difference = place.differ.difference(before, after, roles=current.facts.roles)
-    seen = Study(current, desired)
+    seen = BothSchemas(current, desired)
     undo = Undoing(place, shadows, current, seen, difference).of(parts)
     written = write_parts(
         file.id[5:],

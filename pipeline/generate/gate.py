@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from pipeline.deploy import apply, rollback
 from pipeline.deploy.target import Target
 from pipeline.errors import PipelineError
-from pipeline.generate.dump import deviations, listed, lost_grants, read_objects
 from pipeline.migrations import Folder, read_folder
+from pipeline.schema.dump import deviations, listed, lost_grants, read_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.dump import Objects
     from pipeline.generate.files import NewMigration
+    from pipeline.schema.dump import Objects
     from pipeline.schema.shadows import Shadows
 
 

@@ -12,9 +12,9 @@ from pipeline.generate.following import Followed, Following, read_following, wri
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.proposing import Proposal, Wishes, propose
 from pipeline.generate.renames import probable_renames
-from pipeline.generate.schema_text import read_schema
-from pipeline.generate.study import study
 from pipeline.migrations import Folder, read_folder
+from pipeline.schema.replay import build_both
+from pipeline.schema.schema_text import read_schema
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def refuse_drafts(folder: Path) -> None:
 def _proposal(name: str, place: Place, wishes: Wishes) -> tuple[Proposal | None, Following]:
     """The proposal, or None when there is nothing to do; and the new texts of what follows the migrations."""
     with open_shadows(place.local, place.shadow) as shadows:
-        seen = study(shadows, read_folder(place.migrations), place.schema)
+        seen = build_both(shadows, read_folder(place.migrations), place.schema)
         if not seen.deviations:
             return None, read_following(place, seen.current.database)
         proposal = propose(name, place, shadows, seen, wishes)

@@ -14,9 +14,9 @@ from pipeline.migrations.sql_text import statements
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from pipeline.generate.dump import Key
-    from pipeline.generate.facts import Facts
-    from pipeline.generate.study import Side
+    from pipeline.schema.dump import Key
+    from pipeline.schema.facts import Facts
+    from pipeline.schema.replay import BuiltSchema
 
 _WHY = (
     "There are no default privileges: without this, no service could use it. Narrow it where a service needs less, as "
@@ -36,7 +36,7 @@ _KINDS = {
 }
 
 
-def grants_for(created: Iterable[str], before: Side, reached: Facts) -> list[Piece]:
+def grants_for(created: Iterable[str], before: BuiltSchema, reached: Facts) -> list[Piece]:
     """Write the grants for what these statements create: tables, views, sequences, schemas, and anything made again.
 
     `before` is what the migrations build so far, whose grants tell which roles count; `reached` is what they lead to.
@@ -53,7 +53,7 @@ def grants_for(created: Iterable[str], before: Side, reached: Facts) -> list[Pie
     return pieces
 
 
-def _new_grants(kind: str, name: str, new_tables: set[str], before: Side, reached: Facts) -> list[Piece]:
+def _new_grants(kind: str, name: str, new_tables: set[str], before: BuiltSchema, reached: Facts) -> list[Piece]:
     roles = before.facts.runtime_roles
     if kind in {"table", "view"}:
         rights = "SELECT" if kind == "view" else "SELECT, INSERT, UPDATE, DELETE"
@@ -130,7 +130,7 @@ def _may_insert(role: str, table: str, before: Mapping[Key, str]) -> bool:
     return False
 
 
-def _was_there(name: str, before: Side) -> bool:
+def _was_there(name: str, before: BuiltSchema) -> bool:
     """Whether it was there under this name, and not only as the sequence of an identity, which needs no grants."""
     if any(counter.sequence == name and counter.kind == "identity" for counter in before.facts.counters.values()):
         return False

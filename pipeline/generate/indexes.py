@@ -11,8 +11,8 @@ from pipeline.lint.phrase import Phrase, altered_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.generate.facts import Facts
     from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.facts import Facts
 
 _BUILT = (
     "Built while services go on writing, which cannot be done inside a transaction. After an interruption the next run "

@@ -10,8 +10,8 @@ from pipeline.lint.phrase import Phrase, altered_table
 
 if TYPE_CHECKING:
     from pipeline.generate.difference import Step
-    from pipeline.generate.facts import Facts
     from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.facts import Facts
 
 _DROPS = {
     "DROP TABLE": "table {} with its rows",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.generate.difference import Step
-    from pipeline.generate.facts import Facts
+    from pipeline.schema.facts import Facts
 
 
 @dataclass(frozen=True, slots=True)

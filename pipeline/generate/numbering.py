@@ -18,7 +18,7 @@ from pipeline.postgres.quoting import literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.generate.facts import Counter, Facts
+    from pipeline.schema.facts import Counter, Facts
 
 _INTEGERS = {"smallint", "integer", "bigint"}
 _ASIDE = "_before"

@@ -15,8 +15,8 @@ from pipeline.migrations.sql_text import statements
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.generate.facts import Facts
     from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.facts import Facts
 
 _ONLY = "The index of the whole is not used yet: it comes into force when each partition has its own."
 _PART = "The index of one partition, built while services go on writing."

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from pipeline.errors import DatabaseFailed, Refused
 from pipeline.generate.answering import answered
 from pipeline.generate.arranging import arrange
-from pipeline.generate.dump import wanted
-from pipeline.generate.facts import read_facts
 from pipeline.generate.files import Losses, NewMigration, write_parts
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.grants import grants_for
@@ -19,15 +17,17 @@ from pipeline.generate.undoing import Undoing
 from pipeline.generate.wording import Wording
 from pipeline.migrations import read_folder
 from pipeline.postgres.connect import open_session
+from pipeline.schema.dump import wanted
+from pipeline.schema.facts import read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatdb.url import DatabaseURL
     from pipeline.generate.difference import Difference
-    from pipeline.generate.facts import Facts
     from pipeline.generate.place import Place
-    from pipeline.generate.study import Side, Study
+    from pipeline.schema.facts import Facts
+    from pipeline.schema.replay import BothSchemas, BuiltSchema
     from pipeline.schema.shadows import Shadows
 
 
@@ -57,7 +57,7 @@ class Wishes:
     draft: bool = False
 
 
-def propose(name: str, place: Place, shadows: Shadows, seen: Study, wishes: Wishes) -> Proposal:
+def propose(name: str, place: Place, shadows: Shadows, seen: BothSchemas, wishes: Wishes) -> Proposal:
     """Find files that lead from the current side to the desired one, and prove them.
 
     Raises:
@@ -101,7 +101,7 @@ def _behind_renames(parts: tuple[Part, ...], renames: Sequence[Piece]) -> tuple[
 
 
 def _proven(
-    name: str, place: Place, shadows: Shadows, seen: Study, arrangement: Arrangement, undoing: Undoing
+    name: str, place: Place, shadows: Shadows, seen: BothSchemas, arrangement: Arrangement, undoing: Undoing
 ) -> Proposal:
     parts = [
         replace(
@@ -155,7 +155,9 @@ def _refuse_losses(arrangement: Arrangement, wishes: Wishes, before: Facts, desi
     )
 
 
-def _renamed(shadows: Shadows, current: Side, desired: Facts, texts: Sequence[str]) -> tuple[Side, list[Piece]]:
+def _renamed(
+    shadows: Shadows, current: BuiltSchema, desired: Facts, texts: Sequence[str]
+) -> tuple[BuiltSchema, list[Piece]]:
     """The side after all renames, in a clone if there are any; and the renames."""
     base = current
     renames: list[Piece] = []
@@ -170,7 +172,7 @@ def _renamed(shadows: Shadows, current: Side, desired: Facts, texts: Sequence[st
     return base, renames
 
 
-def _as_draft(first: Proposal | None, difference: Difference, seen: Study) -> Proposal:
+def _as_draft(first: Proposal | None, difference: Difference, seen: BothSchemas) -> Proposal:
     """What there is, with everything that keeps it from being a migration."""
     problems = list(first.problems) if first else []
     if difference.problem:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFailed, Refused
 from pipeline.generate.arranging import arrange
-from pipeline.generate.building import load
-from pipeline.generate.dump import deviations, listed, read_objects
-from pipeline.generate.facts import read_facts
 from pipeline.generate.grants import grants_for
-from pipeline.generate.study import read_side
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
+from pipeline.schema.dump import deviations, listed, read_objects
+from pipeline.schema.facts import read_facts
+from pipeline.schema.replay import load, read_built
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
         desired = shadows.create("desired")
         load(desired, place.schema)
         objects, facts = read_objects(desired), read_facts(desired)
-        local = read_side(place.local)
+        local = read_built(place.local)
         if not deviations(objects, local.objects, grants=False):
             return Pushed()
         difference = place.differ.difference(place.local, desired, roles=facts.roles)

@@ -13,7 +13,7 @@ from pipeline.postgres.quoting import literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pipeline.generate.facts import Facts, Table
+    from pipeline.schema.facts import Facts, Table
 
 _KINDS = {"r": "TABLE", "p": "TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW"}
 _KEPT = (

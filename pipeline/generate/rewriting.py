@@ -11,9 +11,9 @@ from pipeline.lint.column_types import rewrites
 from pipeline.lint.phrase import altered_table
 
 if TYPE_CHECKING:
-    from pipeline.generate.facts import Column, Facts
     from pipeline.lint.phrase import Phrase
     from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.facts import Column, Facts
 
 _WITH_KEY = (
     "A new column without a default is null in every row, so PostgreSQL takes the foreign key that comes with it as valid "

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.generate.arranging import arrange
-from pipeline.generate.facts import read_facts
 from pipeline.generate.grants import grants_for
 from pipeline.postgres.connect import open_session
+from pipeline.schema.facts import read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatdb.url import DatabaseURL
     from pipeline.generate.difference import Difference, Step
-    from pipeline.generate.facts import Facts
     from pipeline.generate.parts import Part, Piece
     from pipeline.generate.place import Place
-    from pipeline.generate.study import Side, Study
+    from pipeline.schema.facts import Facts
+    from pipeline.schema.replay import BothSchemas, BuiltSchema
     from pipeline.schema.shadows import Shadows
 
 
@@ -36,8 +36,8 @@ class Undoing:
 
     place: Place
     shadows: Shadows
-    base: Side
-    seen: Study
+    base: BuiltSchema
+    seen: BothSchemas
     difference: Difference
 
     def of(self, parts: Sequence[Part]) -> Undo:

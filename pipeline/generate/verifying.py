@@ -11,8 +11,8 @@ from pipeline.generate.files import NewMigration, is_draft, without_mark
 from pipeline.generate.following import Followed, Following, read_following, write_following
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock
-from pipeline.generate.study import study
 from pipeline.migrations import Folder, read_folder
+from pipeline.schema.replay import build_both
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
             open_shadows(place.local, place.shadow) as shadows,
             folder_with(place.migrations, texts) as finished,
         ):
-            seen = study(shadows, Folder(folder.path, earlier, folder.faults), place.schema)
+            seen = build_both(shadows, Folder(folder.path, earlier, folder.faults), place.schema)
             verdict = prove(
                 shadows,
                 seen.current.database,

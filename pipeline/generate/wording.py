@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.generate.difference import Step
-from pipeline.generate.schema_text import read_schema
 from pipeline.lint.phrase import Phrase, altered_table, contains
 from pipeline.lint.source import created_table
 from pipeline.migrations.sql_text import statements
+from pipeline.schema.schema_text import read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from pipeline.generate.facts import Facts
     from pipeline.migrations.sql_text import Statement
+    from pipeline.schema.facts import Facts
 
 _KINDS = ("TABLE", "INDEX", "MATERIALIZED VIEW", "VIEW", "TYPE", "DOMAIN", "FUNCTION", "PROCEDURE", "SEQUENCE")
 _Name = tuple[str, str]  # kind and name

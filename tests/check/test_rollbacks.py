@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from pipeline.check.rollbacks import unproven_rollbacks
-from pipeline.generate.building import replay
 from pipeline.migrations import read_folder
+from pipeline.schema.replay import replay
 from tests.support.until import until
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import pytest
 
 from pipeline.deploy import rollback
 from pipeline.errors import Refused
-from pipeline.generate.building import load
 from pipeline.generate.files import is_draft
 from pipeline.generate.generating import DraftLeft, generate
 from pipeline.generate.proposing import Wishes
 from pipeline.migrations import read_folder
+from pipeline.schema.replay import load
 from tests.generate.changes import CHANGES
 from tests.generate.conftest import catalog
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import InvalidPlan, Refused
-from pipeline.generate.building import load
 from pipeline.generate.generating import generate
 from pipeline.generate.proposing import Wishes
-from pipeline.generate.schema_text import read_schema
 from pipeline.postgres.binaries import find_binary
+from pipeline.schema.replay import load
+from pipeline.schema.schema_text import read_schema
 from tests.generate.conftest import REPOSITORY
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.generate.dump import Key, deviations, lost_grants, parse_dump
 from pipeline.generate.files import without_mark
 from pipeline.generate.losses import casts_by_itself, widens
 from pipeline.generate.spelling import spelled
 from pipeline.lint.column_types import rewrites
+from pipeline.schema.dump import Key, deviations, lost_grants, parse_dump
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,92 @@
-"""The two databases that are compared: what the migrations build, and what schema.sql says."""
+"""The two states that are compared, each built in a shadow database: what the migrations build, and what schema.sql says."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.deploy import apply
 from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan, PipelineError
-from pipeline.generate.schema_text import read_schema
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
+from pipeline.schema.dump import Deviation, Objects, deviations, read_objects
+from pipeline.schema.facts import Facts, read_facts
+from pipeline.schema.schema_text import read_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
     from pipeline.migrations import Folder
+    from pipeline.schema.shadows import Shadows
 
 _INTERNAL_ERROR = "XX000"
+
+
+@dataclass(frozen=True)
+class BuiltSchema:
+    """A shadow database and what is in it."""
+
+    database: DatabaseURL
+    objects: Objects
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class BothSchemas:
+    """Both sides."""
+
+    current: BuiltSchema
+    desired: BuiltSchema
+
+    @property
+    def deviations(self) -> list[Deviation]:
+        """What schema.sql asks for and the migrations do not build, or the other way round."""
+        return deviations(self.desired.objects, self.current.objects, grants=False)
+
+
+def build_both(shadows: Shadows, folder: Folder, schema: Path) -> BothSchemas:
+    """Build and read both sides, side by side.
+
+    Raises:
+        InvalidPlan: a migration, or schema.sql, cannot be run.
+    """
+    current = shadows.create("current")
+
+    def build_current() -> BuiltSchema:
+        replay(current, folder)
+        return read_built(current)
+
+    return build_beside(build_current, shadows.create("desired"), schema)
+
+
+def build_beside(build_current: Callable[[], BuiltSchema], desired: DatabaseURL, schema: Path) -> BothSchemas:
+    """Build the current side as it is asked to, and beside it the other one in a database that is empty.
+
+    Raises:
+        InvalidPlan: schema.sql cannot be run; and what `build_current` raises.
+    """
+
+    def build_desired() -> BuiltSchema:
+        load(desired, schema)
+        return read_built(desired)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        sides = pool.submit(build_current), pool.submit(build_desired)
+        left = sides[0].result()
+        try:
+            return BothSchemas(left, sides[1].result())
+        except InvalidPlan:
+            # on a new server it may have named a role that the migrations, beside it, had not made yet
+            return BothSchemas(left, build_desired())
+
+
+def read_built(database: DatabaseURL) -> BuiltSchema:
+    """Read a database that is built."""
+    return BuiltSchema(database, read_objects(database), read_facts(database))
 
 
 def replay(database: DatabaseURL, folder: Folder) -> None:
