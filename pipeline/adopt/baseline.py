@@ -9,8 +9,8 @@ import psycopg
 
 from pipeline.adopt.takeover import NO_OTHER, OtherHistory, read_other, takeover_sql
 from pipeline.deploy.failure import explain
+from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience, open_locked
 from pipeline.deploy.run import apply
 from pipeline.deploy.signals import standing
 from pipeline.deploy.target import Target, check_target, marker_sql
@@ -53,7 +53,7 @@ def baseline(
     scratch: DatabaseURL,
     target: Target | None = None,
     author: Callable[[], Author] = Author,
-    patience: Patience | None = None,
+    deadlines: Deadlines | None = None,
     observer: Observer | None = None,
 ) -> Adoption:
     """Record every file up to `through` (its id or number) as applied on the server of `url`.
@@ -74,7 +74,7 @@ def baseline(
     with standing(_NOTHING):
         expected = _expected(scratch, chosen)
         opened = open_locked(
-            url, application="chat-database baseline", patience=patience or Patience(), observer=observer
+            url, application="chat-database baseline", deadlines=deadlines or Deadlines(), observer=observer
         )
     with opened.session as session:
         with standing(_NOTHING):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.deploy.run import apply, look
 
 if TYPE_CHECKING:
-    from pipeline.deploy.back import rollback
+    from pipeline.deploy.rolling_back import rollback
 
 __all__ = ["apply", "look", "rollback"]
 
@@ -13,7 +13,7 @@ __all__ = ["apply", "look", "rollback"]
 def __getattr__(name: str) -> Any:
     # what rolls back is imported when it is asked for: every deploy would pay for it
     if name == "rollback":
-        from pipeline.deploy.back import rollback
+        from pipeline.deploy.rolling_back import rollback
 
         return rollback
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy.authorship import author_of, author_of_committed, author_on_local
 from pipeline.deploy.claim import Claim, nobody
-from pipeline.deploy.opening import Patience
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.run import apply
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target
@@ -66,7 +66,7 @@ def migrate(
 
 def roll_back(root: Path, to: str, *, observer: Observer, ask: Ask = nobody) -> tuple[Environment, Report]:
     """Roll the local database back to a migration. Raises what `rollback` and `resolve` raise."""
-    from pipeline.deploy.back import rollback
+    from pipeline.deploy.rolling_back import rollback
 
     environment = local(root, "rollback", observer)
     with as_exceptions():
@@ -161,7 +161,7 @@ def _apply(
             folder,
             target=target,
             author=author,
-            patience=Patience() if lock_wait is None else Patience(lock=lock_wait),
+            deadlines=Deadlines() if lock_wait is None else Deadlines(lock=lock_wait),
             observer=observer,
             verb=verb,
         )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
+from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience, open_locked
 from pipeline.deploy.target import Target, check_target
 from pipeline.history.record import renamed_sql
 from pipeline.migrations.renumbering import moved
@@ -36,7 +36,7 @@ def rename_in_history(
         DatabaseFailed: no connection, or the server refused; nothing was changed.
     """
     opened = open_locked(
-        url, application="chat-database renumber", patience=Patience(), observer=observer or Observer()
+        url, application="chat-database renumber", deadlines=Deadlines(), observer=observer or Observer()
     )
     with opened.session:
         target = target or Target(local_only=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
 from pipeline.deploy.doubts import doubts, remedy_without_history
+from pipeline.deploy.locking import Deadlines, Opened, open_locked, open_reading
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Opened, Patience, open_locked, open_reading
 from pipeline.deploy.signals import RERUN, SignalReceived, standing
 from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
@@ -59,7 +59,7 @@ class Run:
     url: DatabaseURL
     target: Target = Target()
     author: Callable[[], Author] = Author
-    patience: Patience = Patience()
+    deadlines: Deadlines = Deadlines()
     observer: Observer = Observer()
     verb: str = "deploy"
 
@@ -75,7 +75,7 @@ def apply(
     *,
     target: Target | None = None,
     author: Callable[[], Author] = Author,
-    patience: Patience | None = None,
+    deadlines: Deadlines | None = None,
     observer: Observer | None = None,
     verb: str = "deploy",
 ) -> Report:
@@ -90,7 +90,7 @@ def apply(
         TimedOut: the deploy lock, or a lock that a file needs, was not to be had in time.
         Interrupted: a signal arrived; the message says what is applied.
     """
-    run = Run(url, target or Target(), author, patience or Patience(), observer or Observer(), verb)
+    run = Run(url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb)
     with standing("nothing of this run is applied."):
         ahead = (lambda history: read_large(folder, history.applied)) if has_large(folder) else None
         opened = _open(run, ahead)
@@ -136,7 +136,7 @@ def look(
     url: DatabaseURL,
     *,
     target: Target | None = None,
-    patience: Patience | None = None,
+    deadlines: Deadlines | None = None,
     observer: Observer | None = None,
 ) -> View:
     """Read a server's identity, history and roles without the lock, and check that it is the one that was meant.
@@ -146,7 +146,7 @@ def look(
     opened = open_reading(
         url,
         application="chat-database look",
-        patience=patience or Patience(),
+        deadlines=deadlines or Deadlines(),
         observer=observer or Observer(),
         roles=RUNTIME_ROLES,
     )
@@ -162,7 +162,7 @@ def _open(run: Run, before_lock: Callable[[History], None] | None = None) -> Ope
     return open_locked(
         run.url,
         application=run.application,
-        patience=run.patience,
+        deadlines=run.deadlines,
         observer=run.observer,
         roles=run.target.passwords,
         before_lock=before_lock,
@@ -187,8 +187,8 @@ def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[A
         return []
     with standing("nothing of this run is applied."):
         # what only these need is not paid for by a run with nothing to do
-        from pipeline.deploy.outside import run_outside
-        from pipeline.deploy.together import run_together, steps_forward
+        from pipeline.deploy.concurrent.running import apply_concurrent
+        from pipeline.deploy.transactional import run_transactional, steps_forward
 
         run.observer.starting(len(plan.pending))
     done: list[AppliedNow] = []
@@ -200,10 +200,10 @@ def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[A
     try:
         for group in _groups(plan.pending):
             if group[0].forward.transactional:
-                run_together(opened.session, steps_forward(group, author), run.observer, count, opened.notices)
+                run_transactional(opened.session, steps_forward(group, author), run.observer, count, opened.notices)
             else:
                 unfinished = opened.history.unfinished.get(group[0].id)
-                count(group[0].id, run_outside(opened.session, group[0], author, unfinished, run.observer))
+                count(group[0].id, apply_concurrent(opened.session, group[0], author, unfinished, run.observer))
     except ConnectionLost as lost:
         return _after_loss(run, plan, done, lost)
     except SignalReceived as signal:
@@ -266,13 +266,13 @@ def _look_after_loss(plan: Plan, again: Opened) -> str | None:
     file = next((file for file in plan.pending if file.id not in again.history.applied), None)
     if file is None or file.forward.transactional:
         return None
-    from pipeline.deploy.outside import look_after_loss
+    from pipeline.deploy.concurrent.running import look_after_loss
 
     return look_after_loss(again.session, file, again.history.unfinished.get(file.id))
 
 
 def ask(session: Session, done: Sequence[AppliedNow]) -> set[str] | None:
-    """The ids that are applied now, or None when the session can no longer tell, or nobody has the patience to wait.
+    """The ids that are applied now, or None when the session can no longer tell, or a second signal ends the wait.
 
     When the last query did not go out whole, they are those that were heard of (`done`) and those of before the run, which
     are left out.
@@ -303,7 +303,7 @@ def _standing(plan: Plan, applied: set[str] | None, *, at_least: bool = False, l
         return f"{head}."
     concurrent = missing[0].forward.concurrent
     if at_least:
-        from pipeline.deploy.tidying import may_have_left
+        from pipeline.deploy.concurrent.deciding import may_have_left
 
         worst = may_have_left(concurrent) if concurrent is not None else ""
         return f"{head}.\n{worst}".rstrip()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply
-from pipeline.deploy.opening import Patience
+from pipeline.deploy.locking import Deadlines
 from pipeline.errors import DatabaseFailed
 from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import SAMPLE_IDS, Database
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Of the sample from zero: start-up, two of SCRAM, and one for each query; the good-bye included. A change of the runner
 # that adds a message is seen here first.
 MOST_BOUNDARIES = 15
-IMPATIENT = Patience(connect=10, lock=30)
+IMPATIENT = Deadlines(connect=10, lock=30)
 
 
 def through(proxy: CountingProxy, url: DatabaseURL) -> DatabaseURL:
@@ -82,7 +82,7 @@ def test_a_fault_at_any_message_is_healed_by_a_rerun(
             else:
                 _deploy_and_expect_truth(through(proxy, url), sample, db)
             until(lambda hook=hook: hook.fired)  # type: ignore[misc]  # the good-bye may arrive after its client has gone
-        report = apply(url, sample.read(), patience=IMPATIENT)
+        report = apply(url, sample.read(), deadlines=IMPATIENT)
         assert db.picture() == expected, f"{fault} {moment} message {boundary}"
         assert report.already + len(report.applied) == len(SAMPLE_IDS)
         server.drop_database(url)
@@ -116,7 +116,7 @@ class _Fault:
 def _deploy_and_expect_truth(url: DatabaseURL, sample: FolderBuilder, db: Database) -> None:
     """A deploy that loses its connection either finds out that all is done, or says truly what is applied."""
     try:
-        apply(url, sample.read(), patience=IMPATIENT)
+        apply(url, sample.read(), deadlines=IMPATIENT)
     except DatabaseFailed as error:
         for count in range(len(SAMPLE_IDS) + 1):
             if f"{count} of {len(SAMPLE_IDS)} applied in this run" in error.message and "at least" not in error.message:
@@ -200,6 +200,6 @@ def test_an_answer_to_commit_that_was_lost_is_asked_for_again(
 
     with CountingProxy(db.url.host, db.url.port or 5432) as proxy:
         proxy.after = cut
-        report = apply(through(proxy, db.url), folder.read(), patience=IMPATIENT)
+        report = apply(through(proxy, db.url), folder.read(), deadlines=IMPATIENT)
     assert proxy.connections == 2
     assert [each.id for each in report.applied] == ["0001_only"]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.deploy import apply, rollback, tidying
+from pipeline.deploy import apply, rollback
+from pipeline.deploy.concurrent import running
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
@@ -44,9 +45,8 @@ def table(db: Database, folder: FolderBuilder) -> Database:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be dropped here never can: to wait for it shows no more."""
-    monkeypatch.setattr(tidying, "AFTER_SIGNAL", 0.3)
-    monkeypatch.setattr("pipeline.deploy.executing.AFTER_ERROR", 0.3)
-    monkeypatch.setattr("pipeline.deploy.outside.AFTER_ERROR", 0.3)
+    monkeypatch.setattr(running, "AFTER_SIGNAL", 0.3)
+    monkeypatch.setattr(running, "AFTER_ERROR", 0.3)
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def test_a_unique_index_that_cannot_be_dropped_is_named_with_what_it_does_and_ho
 def test_a_second_signal_ends_the_try_and_still_names_what_may_be_left(
     table: Database, folder: FolderBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tidying, "AFTER_SIGNAL", 60.0)
+    monkeypatch.setattr(running, "AFTER_SIGNAL", 60.0)
     folder.write("0002_i", UNIQUE)
     dropping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%' AND wait_event = 'virtualxid'"
     with (
@@ -203,7 +203,7 @@ def test_without_another_connection_the_worst_is_said(table: Database, folder: F
             when(lambda: table.value(WAITS) == 1, cut_off),
             pytest.raises(DatabaseFailed, match="no new one") as caught,
         ):
-            apply(url, folder.read(), patience=Patience(connect=0.3))
+            apply(url, folder.read(), deadlines=Deadlines(connect=0.3))
     assert "It may have left the index t_a_key, which is INVALID then, and is enforced" in caught.value.message
 
 

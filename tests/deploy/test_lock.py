@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.lock import KEY
@@ -39,7 +39,7 @@ def test_a_deploy_that_waits_too_long_names_the_holder_and_changes_nothing(db: D
         other.run(f"SELECT pg_advisory_lock({KEY})")
         pid = other.backend_pid
         with pytest.raises(TimedOut) as caught:
-            apply(db.url, sample.read(), patience=Patience(lock=0.3), observer=heard)
+            apply(db.url, sample.read(), deadlines=Deadlines(lock=0.3), observer=heard)
     assert caught.value.exit_code == 6
     assert "chat-database deploy by ada" in str(caught.value)
     assert f"backend {pid}" in str(caught.value)
@@ -58,7 +58,7 @@ def test_another_database_of_the_same_server_has_a_lock_of_its_own(
     other = server.create_database()
     with open_session(other, application_name="other") as session:
         session.run(f"SELECT pg_advisory_lock({KEY})")
-        apply(db.url, sample.read(), patience=Patience(lock=0))
+        apply(db.url, sample.read(), deadlines=Deadlines(lock=0))
     server.drop_database(other)
 
 
@@ -142,7 +142,7 @@ def test_a_large_file_is_read_before_the_lock(db: Database, folder: FolderBuilde
     with open_session(db.url, application_name="other") as other:
         other.run(f"SELECT pg_advisory_lock({KEY})")
         with pytest.raises(TimedOut):
-            apply(db.url, read, patience=Patience(lock=0.0))
+            apply(db.url, read, deadlines=Deadlines(lock=0.0))
     assert ["forward" in vars(file) for file in read.files] == [True, False]
     apply(db.url, read)
     assert db.value("SELECT count(*) FROM t") == 10_000

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.deploy import apply, together
+from pipeline.deploy import apply, transactional
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, TimedOut
@@ -65,7 +65,7 @@ def test_a_server_that_stays_away_is_reported_with_what_is_known(
 
     def deploy() -> None:
         try:
-            apply(db.url, folder.read(), patience=Patience(connect=0.5))
+            apply(db.url, folder.read(), deadlines=Deadlines(connect=0.5))
         except DatabaseFailed as error:
             failure.append(error)
 
@@ -132,7 +132,7 @@ def test_a_port_where_nobody_listens_is_said_after_a_short_while(db: Database, s
     with CountingProxy(db.url.host, db.url.port or 5432) as proxy:
         gone = proxy.port
     with pytest.raises(DatabaseFailed, match="Connection refused") as caught:
-        apply(db.url.copy_with(host="127.0.0.1", port=gone), sample.read(), patience=Patience(connect=0.5))
+        apply(db.url.copy_with(host="127.0.0.1", port=gone), sample.read(), deadlines=Deadlines(connect=0.5))
     assert "doctor" in caught.value.remedy
 
 
@@ -239,7 +239,7 @@ def test_a_lock_that_a_file_needs_is_tried_for_again_and_the_file_applied(db: Da
 def test_a_lock_that_never_comes_is_given_up_with_exit_code_6(
     db: Database, folder: FolderBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(together.run_together, "__kwdefaults__", {"retry_for": 0.3})
+    monkeypatch.setattr(transactional.run_transactional, "__kwdefaults__", {"retry_for": 0.3})
     db.run("CREATE TABLE busy ()")
     folder.write("0001_first", "CREATE TABLE first ();")
     folder.write("0002_waits", "-- pipeline: lock-timeout=10ms\nALTER TABLE busy ADD a int;")

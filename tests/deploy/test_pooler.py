@@ -8,8 +8,8 @@ import pytest
 
 from chatdb.url import DatabaseURL
 from pipeline.deploy import apply, look
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience
 from pipeline.errors import BehindPooler, DatabaseFailed
 from tests.support.pgbouncer import through_pooler_works
 
@@ -55,6 +55,6 @@ def test_a_pooled_host_of_neon_is_replaced_by_its_direct_one_and_said(sample: Fo
     # nothing answers at this name: what matters is which one is tried
     url = DatabaseURL.parse("postgresql://u:p@ep-calm-1-pooler.invalid.neon.tech/chat?connect_timeout=2")
     with pytest.raises(DatabaseFailed, match=r"ep-calm-1\.invalid\.neon\.tech") as caught:
-        apply(url, sample.read(), observer=Listening(), patience=Patience(connect=1))
+        apply(url, sample.read(), observer=Listening(), deadlines=Deadlines(connect=1))
     assert "-pooler" not in caught.value.message
     assert notes == ["a pooler cannot hold the lock: connecting to the direct host ep-calm-1.invalid.neon.tech instead"]

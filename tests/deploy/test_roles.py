@@ -11,8 +11,8 @@ import pytest
 from chatdb.url import DatabaseURL
 from pipeline.console.text import show_report
 from pipeline.deploy import apply
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience
 from pipeline.deploy.run import look
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
@@ -256,7 +256,7 @@ def test_a_service_that_has_the_lock_is_called_by_its_role(
     with service.connect() as holder:
         holder.execute("SELECT pg_advisory_lock(%s)", [KEY])
         with pytest.raises(TimedOut) as caught:
-            apply(db.url, folder.read(), patience=Patience(lock=0.3))
+            apply(db.url, folder.read(), deadlines=Deadlines(lock=0.3))
         assert "the role ai_service, which never deploys, has the deploy's lock" in caught.value.message
         assert "another deploy" not in caught.value.message
         remedy = caught.value.remedy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply
-from pipeline.deploy.together import BATCH_BYTES, Step, _batches
+from pipeline.deploy.transactional import BATCH_BYTES, Step, _batches
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from chatdb.url import DatabaseURL
 from pipeline.deploy import apply
-from pipeline.deploy.opening import Patience
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.signals import as_exceptions
 from pipeline.errors import PipelineError
 from pipeline.migrations import read_folder
@@ -41,7 +41,7 @@ def _deploy(url: str, folder: str, lock_wait: float, results: Connection, start:
         start.wait(_WAIT)
     try:
         with as_exceptions():
-            report = apply(DatabaseURL.parse(url), read_folder(folder), patience=Patience(connect=90, lock=lock_wait))
+            report = apply(DatabaseURL.parse(url), read_folder(folder), deadlines=Deadlines(connect=90, lock=lock_wait))
         results.send(Outcome(tuple(each.id for each in report.applied)))
     except PipelineError as error:
         results.send(Outcome(error=str(error), exit_code=getattr(error, "exit_status", error.exit_code)))

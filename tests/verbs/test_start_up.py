@@ -16,9 +16,9 @@ HEAVY = {"rich", "yoyo", "sqlparse", "dotenv", "httpx", "pulumi", "sqlite3", "pk
 NOT_YET = {
     "psycopg.connection",
     "psycopg.cursor",
-    "pipeline.deploy.back",
-    "pipeline.deploy.outside",
-    "pipeline.deploy.together",
+    "pipeline.deploy.rolling_back",
+    "pipeline.deploy.concurrent",
+    "pipeline.deploy.transactional",
     "pipeline.generate",
     "pipeline.lint",
     "pipeline.local",

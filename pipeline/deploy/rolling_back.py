@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
+from pipeline.deploy.concurrent.deciding import may_have_left
+from pipeline.deploy.concurrent.running import undo_concurrent
+from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.opening import Patience, open_locked
-from pipeline.deploy.outside import undo_outside
 from pipeline.deploy.run import AppliedNow, Report, ask
 from pipeline.deploy.signals import RERUN, SignalReceived
 from pipeline.deploy.target import Target, check_target
-from pipeline.deploy.tidying import may_have_left
-from pipeline.deploy.together import Step, run_together
+from pipeline.deploy.transactional import Step, run_transactional
 from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationFileError, PipelineError, UsageError
 from pipeline.history.record import Author
 from pipeline.migrations import in_order_of_application
@@ -34,7 +34,7 @@ def rollback(
     to: str,
     target: Target | None = None,
     author: Callable[[], Author] = Author,
-    patience: Patience | None = None,
+    deadlines: Deadlines | None = None,
     observer: Observer | None = None,
 ) -> Report:
     """Roll back every migration that was applied after `to` (its id or its number; "0000" rolls back all of them).
@@ -46,7 +46,9 @@ def rollback(
         Interrupted: a signal arrived; the message says what is rolled back.
     """
     observer = observer or Observer()
-    opened = open_locked(url, application="chat-database rollback", patience=patience or Patience(), observer=observer)
+    opened = open_locked(
+        url, application="chat-database rollback", deadlines=deadlines or Deadlines(), observer=observer
+    )
     with opened.session:
         target = target or Target(local_only=True)
         check_target(target, opened.identity, opened.history, opened.session.shown_as)
@@ -63,11 +65,11 @@ def rollback(
             written_by = author()
             for file, script in chosen:
                 if script.transactional:
-                    run_together(
+                    run_transactional(
                         opened.session, [Step.backward(file, script, written_by)], observer, count, opened.notices
                     )
                 else:
-                    undo_outside(opened.session, file, script, written_by, observer)
+                    undo_concurrent(opened.session, file, script, written_by, observer)
                     count(file.id, None)
         except ConnectionLost as lost:
             # the last answer may be lost and not the work

@@ -1,4 +1,4 @@
-"""What a statement outside a transaction leaves in the catalog when it is cut off, and what a file's index should look like."""
+"""Observe: what the catalog shows of a concurrent statement's effect, and of what it left when it was cut off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.postgres.quoting import literal
+from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
     from pipeline.migrations.concurrent import Concurrent
@@ -27,7 +28,56 @@ class Index:
     written: bool = False
 
 
-def find_index(session: Session, concurrent: Concurrent) -> Index | None:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is of a statement's effect; each statement has its own part, and the others are empty.
+
+    `index` is what has the name of the index, and is `as_written` when it is the one that the file would build. `leftovers`
+    are the INVALID indexes of a REINDEX that was cut off, `toast` the names of those that only a superuser can drop.
+    `partition` is "attached", "pending" (half detached), or "" where the partition is none.
+    """
+
+    index: Index | None = None
+    as_written: bool = False
+    leftovers: tuple[Index, ...] = ()
+    toast: tuple[str, ...] = ()
+    partition: str = ""
+
+
+def observe(session: Session, concurrent: Concurrent, *, compare: bool = False) -> Found:
+    """Look at what there is. `compare`: also whether an index is as written, for which an empty copy of its table is made."""
+    if concurrent.kind in {"create index", "drop index"}:
+        index = _find_index(session, concurrent)
+        compare = compare and index is not None and concurrent.kind == "create index"
+        return Found(index, as_written=compare and index is not None and _is_as_written(session, concurrent, index))
+    if concurrent.kind.startswith("reindex"):
+        toast = _toast_leftovers(session, concurrent)
+        return Found(leftovers=_reindex_leftovers(session, concurrent), toast=toast)
+    if concurrent.kind == "detach partition":
+        return Found(partition=session.run(f"SELECT {existed_sql(concurrent)}")[0].rows[0][0] or "")
+    return Found()
+
+
+def existed_sql(concurrent: Concurrent) -> str:
+    """What a file's start notes of what is there already, as one SQL expression: a name, names, a state, or ''."""
+    if concurrent.kind in {"create index", "drop index"}:
+        return f"coalesce(pg_catalog.to_regclass({literal(concurrent.name)})::oid::text, '')"
+    if concurrent.kind.startswith("reindex"):
+        # not those of TOAST tables: in their schema a table's owner may drop nothing
+        return (
+            "(SELECT coalesce(pg_catalog.string_agg(i.indexrelid::pg_catalog.regclass::text, ',' ORDER BY i.indexrelid), '') "
+            f"{_from_reindex_leftovers(concurrent)})"
+        )
+    if concurrent.kind == "detach partition":
+        return (
+            "coalesce((SELECT CASE WHEN inhdetachpending THEN 'pending' ELSE 'attached' END FROM pg_catalog.pg_inherits "
+            f"WHERE inhrelid = pg_catalog.to_regclass({literal(concurrent.name)}) "
+            f"AND inhparent = pg_catalog.to_regclass({literal(concurrent.table)})), '')"
+        )
+    return "''"
+
+
+def _find_index(session: Session, concurrent: Concurrent) -> Index | None:
     """The index that the statement names, if anything has that name. A relation of another kind counts as not valid."""
     rows = session.run(
         "SELECT c.oid::pg_catalog.regclass, coalesce(i.indisvalid AND i.indisready, false), "
@@ -43,13 +93,18 @@ def find_index(session: Session, concurrent: Concurrent) -> Index | None:
     return Index(name or "", valid == "t", shown, unique == "t", written == "t")
 
 
-def expected_index(session: Session, concurrent: Concurrent) -> str:
+def _is_as_written(session: Session, concurrent: Concurrent, index: Index) -> bool:
+    try:
+        return index.definition == _expected_index(session, concurrent)
+    except ServerError:
+        session.run("ROLLBACK")
+        return False
+
+
+def _expected_index(session: Session, concurrent: Concurrent) -> str:
     """How PostgreSQL would define the file's index: built on an empty copy of the table, in a transaction that is undone.
 
     The copy has the table's name, by which an expression of the index may call a column.
-
-    Raises:
-        ServerError: the copy or the index could not be made; the caller rolls back.
     """
     unique = "UNIQUE " if concurrent.unique else ""
     results = session.run(
@@ -61,27 +116,16 @@ def expected_index(session: Session, concurrent: Concurrent) -> str:
     return _without_names(next(result.rows[0][0] or "" for result in results if result.rows))
 
 
-def reindex_leftovers(session: Session, concurrent: Concurrent) -> list[Index]:
+def _reindex_leftovers(session: Session, concurrent: Concurrent) -> tuple[Index, ...]:
     """The INVALID indexes that a cut-off REINDEX CONCURRENTLY left (suffixes _ccnew and _ccold)."""
     rows = session.run(
         "SELECT i.indexrelid::pg_catalog.regclass, i.indisunique, i.indisready "
         f"{_from_reindex_leftovers(concurrent)} ORDER BY i.indexrelid"
     )[0].rows
-    return [Index(name or "", False, "", unique == "t", written == "t") for name, unique, written in rows]
+    return tuple(Index(name or "", False, "", unique == "t", written == "t") for name, unique, written in rows)
 
 
-def reindex_leftovers_sql(concurrent: Concurrent) -> str:
-    """The names of such leftovers as one SQL expression, joined by commas: of the table and of its partitions.
-
-    Those of TOAST tables are not among them: in their schema a table's owner may drop nothing.
-    """
-    return (
-        "(SELECT coalesce(pg_catalog.string_agg(i.indexrelid::pg_catalog.regclass::text, ',' ORDER BY i.indexrelid), '') "
-        f"{_from_reindex_leftovers(concurrent)})"
-    )
-
-
-def toast_leftovers(session: Session, concurrent: Concurrent) -> list[str]:
+def _toast_leftovers(session: Session, concurrent: Concurrent) -> tuple[str, ...]:
     """The names of INVALID indexes of TOAST tables that a cut-off REINDEX CONCURRENTLY left."""
     tables = _reindexed_tables(concurrent)
     rows = session.run(
@@ -89,7 +133,7 @@ def toast_leftovers(session: Session, concurrent: Concurrent) -> list[str]:
         f"JOIN pg_catalog.pg_class t ON t.reltoastrelid = i.indrelid WHERE t.oid IN ({tables}) AND NOT i.indisvalid "
         "ORDER BY i.indexrelid"
     )[0].rows
-    return [row[0] or "" for row in rows]
+    return tuple(row[0] or "" for row in rows)
 
 
 def _from_reindex_leftovers(concurrent: Concurrent) -> str:
@@ -109,20 +153,6 @@ def _reindexed_tables(concurrent: Concurrent) -> str:
         else f"(SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = {relation})"
     )
     return f"SELECT {table} UNION SELECT relid FROM pg_catalog.pg_partition_tree({table})"
-
-
-def partition_state(session: Session, concurrent: Concurrent) -> str:
-    """How a DETACH PARTITION finds its partition: "attached", "pending" (half detached), or "" where it is none."""
-    return session.run(f"SELECT {partition_state_sql(concurrent)}")[0].rows[0][0] or ""
-
-
-def partition_state_sql(concurrent: Concurrent) -> str:
-    """The same as one SQL expression."""
-    return (
-        "coalesce((SELECT CASE WHEN inhdetachpending THEN 'pending' ELSE 'attached' END FROM pg_catalog.pg_inherits "
-        f"WHERE inhrelid = pg_catalog.to_regclass({literal(concurrent.name)}) "
-        f"AND inhparent = pg_catalog.to_regclass({literal(concurrent.table)})), '')"
-    )
 
 
 def _without_names(definition: str) -> str:

@@ -63,7 +63,7 @@ def steps_forward(files: Sequence[MigrationFile], author: Author) -> list[Step]:
     return [Step.forward(file, author, announced=index % stride == 0) for index, file in enumerate(files)]
 
 
-def run_together(
+def run_transactional(
     session: Session,
     steps: Sequence[Step],
     observer: Observer,

@@ -46,7 +46,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Deadlines:
     """How long to wait, in seconds: for the server to accept a connection, and for another deploy to end."""
 
     connect: float = 30.0
@@ -57,7 +57,7 @@ def open_locked(
     url: DatabaseURL,
     *,
     application: str,
-    patience: Patience,
+    deadlines: Deadlines,
     observer: Observer,
     roles: Iterable[str] = (),
     before_lock: Callable[[History], None] | None = None,
@@ -69,24 +69,24 @@ def open_locked(
 
     Raises:
         BehindPooler: the connection goes through a pooler; no lock was tried.
-        TimedOut: another deploy still had the lock when patience ended; the message names it.
+        TimedOut: another deploy still had the lock at the deadline; the message names it.
         DatabaseFailed: no connection, or the server refused the query.
     """
-    session = _open(url, application, patience, observer)
+    session = _open(url, application, deadlines, observer)
     try:
         if before_lock is not None:
             before_lock(_look(session, lock=False, roles=())[0].history)
-        return _wait_for_lock(session, patience, observer, tuple(roles))
+        return _wait_for_lock(session, deadlines, observer, tuple(roles))
     except BaseException:
         session.close()
         raise
 
 
 def open_reading(
-    url: DatabaseURL, *, application: str, patience: Patience, observer: Observer, roles: Iterable[str] = ()
+    url: DatabaseURL, *, application: str, deadlines: Deadlines, observer: Observer, roles: Iterable[str] = ()
 ) -> Opened:
     """Connect and read the history without the lock, for verbs that change nothing. Raises what `open_locked` raises."""
-    session = _open(url, application, patience, observer)
+    session = _open(url, application, deadlines, observer)
     try:
         opened, _ = _look(session, lock=False, roles=tuple(roles))
     except BaseException:
@@ -95,21 +95,21 @@ def open_reading(
     return opened
 
 
-def _open(url: DatabaseURL, application: str, patience: Patience, observer: Observer) -> Session:
+def _open(url: DatabaseURL, application: str, deadlines: Deadlines, observer: Observer) -> Session:
     if url.is_pooled:
         url = url.direct()
         observer.note(f"a pooler cannot hold the lock: connecting to the direct host {url.host} instead")
     try:
-        session = open_session(url, application_name=application, wait=patience.connect)
+        session = open_session(url, application_name=application, wait=deadlines.connect)
     except UnsupportedStartupParameter as error:
         raise _behind_pooler(where(url)) from error
     session.on_notice = Notices(observer)
     return session
 
 
-def _wait_for_lock(session: Session, patience: Patience, observer: Observer, roles: Sequence[str]) -> Opened:
+def _wait_for_lock(session: Session, deadlines: Deadlines, observer: Observer, roles: Sequence[str]) -> Opened:
     started = time.monotonic()
-    deadline = started + patience.lock
+    deadline = started + deadlines.lock
     pause = _FIRST_POLL
     told, pid = "", ""
     while True:
@@ -125,23 +125,23 @@ def _wait_for_lock(session: Session, patience: Patience, observer: Observer, rol
             else:
                 observer.still_waiting(told, time.monotonic() - started)
         if time.monotonic() + pause > deadline:
-            raise _timed_out(session.shown_as, holder, told, patience)
+            raise _timed_out(session.shown_as, holder, told, deadlines)
         time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 1.5, _LONGEST_POLL)
 
 
-def _timed_out(shown: str, holder: Holder | None, told: str, patience: Patience) -> TimedOut:
+def _timed_out(shown: str, holder: Holder | None, told: str, deadlines: Deadlines) -> TimedOut:
     """Any role may take an advisory lock, a service's too: then no deploy is in the way, and waiting is no help."""
     if holder is None or holder.is_deploy or holder.user not in RUNTIME_ROLES:
         who = "another deploy" if holder is None or holder.is_deploy else f"a session of the role {holder.user}"
         return TimedOut(
-            f"{who} has the lock of {shown} and did not end within {patience.lock:.0f} s: {told or 'unknown'}",
+            f"{who} has the lock of {shown} and did not end within {deadlines.lock:.0f} s: {told or 'unknown'}",
             remedy="Nothing was changed. Wait for it, or end its backend (SELECT pg_terminate_backend(…)) if it is dead.",
         )
     role = identifier(holder.user)
     return TimedOut(
         f"the role {holder.user}, which never deploys, has the deploy's lock of {shown} and did not give it back within "
-        f"{patience.lock:.0f} s: {told}",
+        f"{deadlines.lock:.0f} s: {told}",
         remedy="Nothing was changed. The service took an advisory lock with the deploy's key: stop it, or as the owner: "
         f"GRANT {role} TO CURRENT_USER; SELECT pg_terminate_backend({holder.pid}); REVOKE {role} FROM CURRENT_USER",
     )
