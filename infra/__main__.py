@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, NoReturn
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from infra.api import require_key
 from infra.neon_database import NeonDatabase, ParentBranch
 from infra.settings import BranchSettings, load
+from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -43,6 +45,14 @@ def _parent(settings: BranchSettings) -> ParentBranch:
     return ParentBranch(reference.get_output("project_id"), reference.get_output("branch_id"))
 
 
+def _check_key() -> None:
+    """Stop before anything is planned when Neon would take no call of this run."""
+    try:
+        require_key()
+    except PipelineError as error:
+        raise pulumi.RunError(str(error)) from error
+
+
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     """End without a traceback: the engine interrupts the program when a step failed, and has told the person why.
 
@@ -53,4 +63,5 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, _stop)
+    _check_key()
     main()

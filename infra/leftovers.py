@@ -34,8 +34,8 @@ def before_project(args: ResourceHookArgs) -> None:
         ids = ", ".join(f"{p.id} (made {p.created_at:%Y-%m-%d %H:%M})" for p in found)
         raise Refused(
             f"Neon already has a project {name}: {ids}",
-            remedy=f"Take it over:  pulumi config set projectId {found[0].id}  (then pulumi up), or delete it in "
-            "Neon's console if it is a leftover, or choose another projectName.",
+            remedy=f"Take it over: pulumi config set --stack {pulumi.get_stack()} projectId {found[0].id}  (then pulumi up "
+            "once more), or delete it in Neon's console if it is a leftover, or choose another projectName.",
         )
 
 
@@ -75,7 +75,8 @@ def before_endpoint(args: ResourceHookArgs) -> None:
         except OperationFailed as failure:
             raise NeonFailed(
                 f"the branch {branch} was not made well: {failure.message}",
-                remedy="It cannot be mended. Remove it and make it again: pulumi destroy, then pulumi up.",
+                remedy="It cannot be mended. Remove it and make it again: "
+                f"pulumi destroy --stack {pulumi.get_stack()}, then pulumi up --stack {pulumi.get_stack()}.",
             ) from failure
         for found in client.endpoints(project, branch):
             if found.type == "read_write":

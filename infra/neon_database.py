@@ -14,7 +14,7 @@ import pulumi_neon as neon
 import pulumi_random as random
 from pulumi import Output, ResourceHookBinding, ResourceOptions
 
-from infra import connection_strings, leftovers
+from infra import connection_strings, fixed_names, leftovers
 from infra.branch_removal import BranchRemoval
 from infra.compute import Compute
 from infra.owner_password import OwnerPassword
@@ -216,6 +216,7 @@ class NeonDatabase(pulumi.ComponentResource):
         return _Branch(project_id, branch.id, endpoint.id, [branch, endpoint], is_a_copy=True)
 
     def _settle(self, name: str, settings: Settings, branch: _Branch) -> Compute:
+        check = fixed_names.hook(name)
         return Compute(
             f"{name}-compute",
             project_id=branch.project_id,
@@ -224,7 +225,12 @@ class NeonDatabase(pulumi.ComponentResource):
             database=settings.database_name,
             role=settings.owner_name,
             size=Size(settings.min_cu, settings.max_cu, settings.suspend_timeout_seconds),
-            opts=ResourceOptions(parent=self, depends_on=branch.made, protect=not branch.is_a_copy),
+            opts=ResourceOptions(
+                parent=self,
+                depends_on=branch.made,
+                protect=not branch.is_a_copy,
+                hooks=ResourceHookBinding(before_create=[check], before_update=[check]),
+            ),
         )
 
     def _own_password(self, name: str, settings: Settings, branch: _Branch, compute: Compute) -> Output[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from infra.api import neon
+from infra.api import neon, require_key
 from pipeline.neon import NotFound
 
 
@@ -41,7 +41,12 @@ class _Provider(ResourceProvider):
         except NotFound:
             return ReadResult("", {})
 
-    # No delete: the role and its password live and die with the branch.
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Delete nothing, since the role lives and dies with the branch, but stop a destroy that has no valid key.
+
+        Nothing depends on this resource, so it is the first to go: whatever stops here has taken nothing apart.
+        """
+        require_key()
 
 
 def _password(props: dict[str, Any], reset: bool) -> str:

@@ -127,6 +127,11 @@ def _value(stack: str, name: str, key: _Key, text: str | None) -> Any:
         if key.required:
             raise _error(stack, name, "is missing", key.allowed, key.example)
         return key.default
+    if not text.strip() and not key.required:
+        raise SettingError(
+            f"stack {stack}: the setting {name} is empty. Allowed: {key.allowed}, or nothing at all.\n"
+            f"Take it out with: pulumi config rm --stack {stack} {name}"
+        )
     try:
         return key.read(text)
     except ValueError:

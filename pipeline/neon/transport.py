@@ -164,7 +164,10 @@ class Transport:
             message += f" (request {request_id})"
         remedy = REMEDIES.get(answer.status_code, "")
         if answer.status_code == 400 and "org_id" in said:
-            remedy = "A personal API key needs the organization: pulumi config set orgId org-... (its settings page)."
+            remedy = (
+                "A personal API key needs the organization, which its settings page shows. For the stack that owns the "
+                "project: pulumi config set --stack prod orgId org-..."
+            )
         kind = NotFound if answer.status_code == 404 else ApiError
         return kind(message, status=answer.status_code, request_id=request_id, remedy=remedy)
 

@@ -95,7 +95,7 @@ def test_a_branch_that_was_not_made_well_is_named_and_made_anew(owner: Workspace
     said = owner.failed_up(branch)
     assert "was not made well" in said
     assert "storage is full" in said
-    assert "pulumi destroy, then pulumi up" in said
+    assert f"pulumi destroy --stack {branch}, then pulumi up --stack {branch}" in said
     owner.destroy(branch)
     owner.up(branch)
     query(owner.url(branch), "SELECT 1")
@@ -152,7 +152,7 @@ def test_a_project_whose_creation_was_not_heard_of_is_named_and_taken_over(
     workspace.failed_up("prod")
     [orphan] = workspace.projects()
     said = workspace.failed_up("prod")
-    assert f"pulumi config set projectId {orphan}" in said
+    assert f"pulumi config set --stack prod projectId {orphan}" in said
     assert workspace.projects() == [orphan], "no second project is made"
     workspace.set("prod", projectId=orphan)
     workspace.up("prod")
@@ -191,7 +191,7 @@ def test_a_project_that_fell_out_of_the_state_is_not_made_twice(prod: Workspace)
     prod.emulator.fault(route=REVEAL, status=404)
     prod.pulumi("refresh", "--yes", "--skip-preview", "--stack", "prod", "--target", urn)
     assert "neon:index/project:Project" not in prod.resources("prod")
-    assert f"pulumi config set projectId {project}" in prod.failed_up("prod")
+    assert f"pulumi config set --stack prod projectId {project}" in prod.failed_up("prod")
     prod.set("prod", projectId=project)
     prod.up("prod")
     assert prod.outputs("prod")["project_id"] == project

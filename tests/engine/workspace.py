@@ -79,12 +79,15 @@ class Workspace:
             "PULUMI_DYNAMIC_TF_PLUGIN_CACHE_DIR": str(self._plugins),
         }
 
-    def pulumi(self, *arguments: str) -> str:
-        """Run the CLI; returns all that it said. Raises Failed. No secret that is known by then may be in it."""
+    def pulumi(self, *arguments: str, **variables: str) -> str:
+        """Run the CLI; returns all that it said. Raises Failed. No secret that is known by then may be in it.
+
+        `variables` are set on top of `environment`.
+        """
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=self.folder,
-            env=self.environment(),
+            env=self.environment() | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -34,3 +34,17 @@ def test_every_module_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`(infra/\w+\.py)`", PAGE))
     assert named
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_every_pulumi_command_that_sets_something_says_of_which_stack() -> None:
+    """Without --stack it is the selected one, which is prod as often as not."""
+    places = [path for folder in ("infra", "pipeline", "verbs", "emulator") for path in (ROOT / folder).rglob("*.py")]
+    places += [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("Pulumi.*yaml")]
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in places
+        if ".venv" not in path.parts
+        for line in path.read_text().splitlines()
+        if re.search(r"pulumi (config|state|cancel)\b(?!`)(?! +(set|rm|get|unprotect|delete)? *--stack)", line)
+    ]
+    assert found == []

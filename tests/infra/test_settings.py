@@ -82,6 +82,17 @@ def test_a_wrong_setting_is_named_with_its_stack_what_is_allowed_and_the_remedy(
 
 
 @pytest.mark.parametrize(
+    ("kind", "key"),
+    [(PROD, key) for key in program_settings._COMMON | program_settings._PROJECT if key != "regionId"]
+    + [(DEV, key) for key in program_settings._BRANCH],
+)
+def test_an_empty_setting_is_taken_out(kind: dict[str, str], key: str) -> None:
+    with pytest.raises(SettingError, match=f"the setting {key} is empty") as caught:
+        load("blue", {**kind, key: ""})
+    assert str(caught.value).endswith(f"\nTake it out with: pulumi config rm --stack blue {key}")
+
+
+@pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({**PROD, "histroyRetentionSeconds": "1"}, "histroyRetentionSeconds is not one of this program's"),

@@ -183,7 +183,7 @@ def test_a_missing_organization_says_how_to_give_it() -> None:
     transport = _transport(lambda _: httpx.Response(400, json={"message": "org_id is required, you can …"}), [])
     with pytest.raises(ApiError) as caught:
         transport.get("/projects")
-    assert "pulumi config set orgId" in caught.value.remedy
+    assert "pulumi config set --stack prod orgId" in caught.value.remedy
     transport.close()
 
 
