@@ -80,4 +80,5 @@ def _shape(faults: Switchboard) -> dict[str, Any]:
     return {
         "calls": [asdict(fault) for fault in faults.calls],
         "operations": [asdict(fault) for fault in faults.operations],
+        "moments": [asdict(fault) for fault in faults.moments],
     }

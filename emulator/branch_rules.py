@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from emulator.fields import Fields
     from emulator.state import Branch, Project
 
+_SOURCES = ("parent-data", "schema-only")
 _LONGEST_LIFE = timedelta(days=30)
 
 
 def refuse_unsupported(asked: Fields) -> None:
     """501 for a branch of a kind that the emulator cannot make."""
-    if (asked.text("init_source") or "parent-data") != "parent-data":
-        raise not_emulated("a branch without its parent's data")
+    if (asked.text("init_source") or _SOURCES[0]) not in _SOURCES:
+        raise bad_request(f"init_source must be one of {', '.join(_SOURCES)}")
     if asked.flag("archived"):
         raise not_emulated("an archived branch")
 
@@ -35,6 +36,13 @@ def require_room(call: Call, project: Project) -> None:
     limit = call.control.settings.plan.branches
     if len(project.living()) >= limit:
         raise unprocessable(f"branches limit exceeded; limit:{limit}", "BRANCHES_LIMIT_EXCEEDED")
+
+
+def require_root(call: Call, project: Project) -> None:
+    """422 when the plan allows no more root branches."""
+    limit = call.control.settings.plan.root_branches
+    if sum(branch.parent_id is None for branch in project.living()) >= limit:
+        raise unprocessable(f"root branches limit exceeded; limit:{limit}", "ROOT_BRANCHES_LIMIT_EXCEEDED")
 
 
 def require_protectable(call: Call, project: Project) -> None:

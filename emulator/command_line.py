@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from emulator import background
 from emulator.administration import Rejected, Unreachable, administer
 from emulator.environment import as_shell, variables
+from emulator.faults import MOMENTS
 from emulator.log_lines import OneLine
 from emulator.private_files import write_private
 from emulator.settings import PLANS, Settings
@@ -29,6 +30,7 @@ _DEFAULTS: dict[str, Any] = {
     "refusal_status": 422,
     "require_org": False,
     "names": False,
+    "restored_id": "kept",
 }
 _LONGEST_OPERATION = 3600
 _DATA = Path(os.environ.get("NEON_EMULATOR_DATA") or ".local/emulator")
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     what = fault.add_mutually_exclusive_group(required=True)
     what.add_argument("--route", help="METHOD /path below /api/v2, * for any segment: 'DELETE /projects/*/branches/*'")
     what.add_argument("--operation", help="an action such as create_branch, or *")
+    what.add_argument("--moment", choices=MOMENTS, help="of the next moments that are asked for")
     what.add_argument("--clear", action="store_true", help="switch everything off")
     what.add_argument("--list", action="store_true", help="show what is switched on")
     fault.add_argument("--times", type=int, default=1, help="how many (default: 1)")
@@ -75,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("--hang", action="store_true", help="never answer")
     fault.add_argument("--lost", action="store_true", help="carry the call out, then close the connection")
     fault.add_argument("--seconds", type=float, help="for operations: how much longer they take")
+    fault.add_argument("--halfway", action="store_true", help="for create_branch: half of it is done when it fails")
+    fault.add_argument("--forever", action="store_true", help="for operations: they never end")
     return parser
 
 
@@ -87,6 +92,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--names", action="store_true", help="hosts are names below neon.localhost, as Neon's are names"
     )
+    parser.add_argument("--restored-id", choices=("kept", "new"), help="of a restored branch (default: kept)")
     parser.set_defaults(**_DEFAULTS)
 
 
@@ -131,6 +137,7 @@ def _serve(options: argparse.Namespace) -> int:
             refusal_status=options.refusal_status,
             require_org=options.require_org,
             names=options.names,
+            restored_id=options.restored_id,
         )
         _log_to(settings.data)
         asyncio.run(run(settings, lambda access: _announce(settings, access)))
@@ -205,10 +212,9 @@ def _failed(fault: Exception, code: int = 2) -> int:
 def _fault(options: argparse.Namespace) -> int:
     if options.list or options.clear:
         return _administer(options.data, "DELETE" if options.clear else "GET", None)
-    names = ("route", "operation", "times", "status", "retry_after", "message", "seconds")
+    names = ("route", "operation", "moment", "times", "status", "retry_after", "message", "seconds")
     fault = {name: value for name in names if (value := getattr(options, name)) is not None}
-    if options.after_effect:
-        fault["after_effect"] = True
+    fault |= {name: True for name in ("after_effect", "halfway", "forever") if getattr(options, name)}
     if options.hang or options.lost:
         fault["kind"] = "hang" if options.hang else "lost"
     return _administer(options.data, "POST", fault)

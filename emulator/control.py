@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emulator.clock import Clock
     from emulator.computes import Computes
     from emulator.doors import Doors
+    from emulator.faults import Switchboard
     from emulator.history import History
     from emulator.keeping import Keeping
     from emulator.mirror import Mirror
@@ -43,6 +44,7 @@ class Control:
     doors: Doors
     mirror: Mirror
     queue: Queue
+    faults: Switchboard
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Kind = Literal["answer", "hang", "lost"]
 _KINDS: tuple[str, ...] = get_args(Kind)
+MOMENTS = ("not-yet",)
 
 
 class WrongFault(Exception):
@@ -44,12 +46,26 @@ class CallFault:
 
 @dataclass(frozen=True)
 class OperationFault:
-    """The next `times` operations of an action (* for any) take `seconds` longer, and fail if there is a `message`."""
+    """The next `times` operations of an action (* for any) take `seconds` longer, and fail if there is a `message`.
+
+    With `halfway` (create_branch only) half of the work is done then: a copy is there that never gets ready; the old state of
+    a restored branch is put away, and the branch stays `resetting`. With `forever` they run until faults are cleared.
+    """
 
     action: str
     times: int = 1
     seconds: float = 0.0
     message: str = ""
+    halfway: bool = False
+    forever: bool = False
+
+
+@dataclass(frozen=True)
+class MomentFault:
+    """The next `times` positions or times that are asked for: `not-yet` has not reached the storage, as seen from there."""
+
+    moment: str
+    times: int = 1
 
 
 class Switchboard:
@@ -58,20 +74,37 @@ class Switchboard:
     def __init__(self) -> None:
         self.calls: list[CallFault] = []
         self.operations: list[OperationFault] = []
+        self.moments: list[MomentFault] = []
+        self._cleared = asyncio.Event()
 
     def clear(self) -> None:
         """Switch everything off."""
         self.calls.clear()
         self.operations.clear()
+        self.moments.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
 
-    def add(self, item: dict[str, Any]) -> CallFault | OperationFault:
+    async def until_cleared(self) -> None:
+        """Wait until everything is switched off."""
+        await self._cleared.wait()
+
+    def add(self, item: dict[str, Any]) -> CallFault | OperationFault | MomentFault:
         """Switch on a fault given as JSON: with `route` it is for calls, with `operation` for operations."""
         fields = dict(item)
         try:
             if "operation" in fields:
                 operation = OperationFault(fields.pop("operation"), **fields)
+                if operation.halfway and operation.action != "create_branch":
+                    raise WrongFault("only create_branch stops half-way")
                 self.operations.append(operation)
                 return operation
+            if "moment" in fields:
+                moment = MomentFault(**fields)
+                if moment.moment not in MOMENTS:
+                    raise WrongFault(f"a moment is one of {', '.join(MOMENTS)}, not {moment.moment!r}")
+                self.moments.append(moment)
+                return moment
             call = CallFault(**fields)
         except TypeError as fault:
             raise WrongFault(str(fault)) from None
@@ -88,6 +121,13 @@ class Switchboard:
             if fault.matches(method, path):
                 self.calls[index : index + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
                 return fault
+        return None
+
+    def for_moment(self) -> MomentFault | None:
+        """The fault that a moment hits, used up once."""
+        for index, fault in enumerate(self.moments):
+            self.moments[index : index + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+            return fault
         return None
 
     def for_operation(self, action: str) -> OperationFault | None:

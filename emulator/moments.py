@@ -34,6 +34,8 @@ def read_moment(lsn: str, timestamp: str, *, names: tuple[str, str]) -> Moment:
 
 async def resolve(call: Call, project: Project, branch: Branch, moment: Moment) -> Point:
     """The point that a moment of a branch is; 422 when it cannot be reached."""
+    if (moment.position is not None or moment.instant is not None) and call.control.faults.for_moment() is not None:
+        raise unprocessable("the log position of that moment has not reached the storage yet")
     try:
         return await call.control.history.resolve(project, branch, moment)
     except Refused as refused:

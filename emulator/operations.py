@@ -101,7 +101,11 @@ class Queue:
         fault = self._faults.for_operation(operation.action)
         try:
             await asyncio.sleep(self._settings.operation_seconds + (fault.seconds if fault else 0))
-            if fault is None or not fault.message:
+            if fault is not None and fault.forever:
+                await self._faults.until_cleared()
+            if fault is not None and fault.halfway:
+                await self._perform(project, operation.work | {"halfway": fault.message or "stopped half-way"})
+            elif fault is None or not fault.message:
                 await self._perform(project, operation.work)
             else:
                 operation.error = fault.message

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from emulator.state import Project
 
 
+class HalfDone(Exception):
+    """A fault that is switched on let the work end in the middle."""
+
+
 class Restoring:
     """Does what a restore asks for."""
 
@@ -38,6 +42,7 @@ class Restoring:
 
     async def __call__(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
         """Bring a branch to a point of its own history or another's; see routes/restoring.py for the work."""
+        branch = next((item for item in project.branches.values() if item.timeline == work["timeline"]), branch)
         try:
             await self._restore(project, branch, work)
         except Exception:
@@ -59,11 +64,15 @@ class Restoring:
             await self._computes.stop(project, branch)
             old = branch.timeline
             if work["preserve"]:
-                preserve(project, branch, work["backup"], work["preserve"], self._clock.stamp())
-                project.branches[work["backup"]].backup = work["source"] == branch.id
+                backup = preserve(project, branch, work["backup"], work["preserve"], self._clock.stamp())
+                backup.backup = work["source"] == branch.id
             self._take_state(branch, work, point, log_position.write(state.position))
             if not work["preserve"]:
                 self._keeping.drop(project, old)
+            if "halfway" in work:
+                raise HalfDone(work["halfway"])
+        if work.get("new_id", branch.id) != branch.id:
+            branch = change_id(project, branch, work["backup"], work["new_id"])
         await self._mirror.read(project, branch)
         branch.current_state, branch.pending_state = "ready", None
 
@@ -91,7 +100,7 @@ class Restoring:
         branch.last_reset_at = branch.updated_at = branch.state_changed_at = self._clock.stamp()
 
 
-def preserve(project: Project, branch: Branch, identity: str, name: str, now: str) -> None:
+def preserve(project: Project, branch: Branch, identity: str, name: str, now: str) -> Branch:
     """Make a branch's present state a branch of that id and name, and move its children there."""
     backup = Branch(
         id=identity,
@@ -114,3 +123,18 @@ def preserve(project: Project, branch: Branch, identity: str, name: str, now: st
         if child.parent_id == branch.id:
             child.parent_id = identity
     project.branches[identity] = backup
+    return backup
+
+
+def change_id(project: Project, branch: Branch, backup: str, identity: str) -> Branch:
+    """Give a restored branch a new id, and its old id to the branch that keeps its old state, if there is one."""
+    old, moved = branch.id, {branch.id: identity, backup: branch.id}
+    items = [project.branches.pop(known) for known in (old, backup) if known in project.branches]
+    for item in items:
+        item.id = moved[item.id]
+        project.branches[item.id] = item
+    for child in project.branches.values():
+        child.parent_id = moved.get(child.parent_id or "", child.parent_id)
+    for endpoint in project.endpoints.values():
+        endpoint.branch_id = identity if endpoint.branch_id == old else endpoint.branch_id
+    return branch

@@ -95,7 +95,7 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     mirror, history = Mirror(computes, clock), History(computes, clock)
     keeping = Keeping(computes, history, store)
     queue = Queue(store, clock, settings, faults, Work(computes, history, keeping, doors, mirror, clock))
-    control = Control(settings, clock, store, computes, history, keeping, doors, mirror, queue)
+    control = Control(settings, clock, store, computes, history, keeping, doors, mirror, queue, faults)
     with socket.create_server(("127.0.0.1", 0)) as web_socket:
         proxy = Proxy(web_socket.getsockname()[1], certificates.issue(API_HOST).context)
 

@@ -48,7 +48,9 @@ class Settings:
     `operation_seconds` is the least time that an operation takes. `refusal_status` is the answer to a delete that the
     rules forbid (protected, default, root, with children): which of 422 and 409 Neon gives is not known, and the
     Terraform provider takes a 422 for "already deleted". `require_org` refuses project calls without org_id, as a
-    personal key does. `names` gives hosts names below DOMAIN instead of addresses.
+    personal key does. `names` gives hosts names below DOMAIN instead of addresses. `restored_id` says whether a restored
+    branch keeps its id or gets a new one, its old id staying with the old state: Neon's documents say the first of a
+    restore and the second of a snapshot's.
     """
 
     data: Path
@@ -58,6 +60,7 @@ class Settings:
     refusal_status: int = 422
     require_org: bool = False
     names: bool = False
+    restored_id: str = "kept"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", self.data.resolve())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from emulator import names
 from emulator.errors import ApiError
-from emulator.history import Point
-from emulator.restoring import Restoring
+from emulator.history import Moment, Point
+from emulator.restoring import HalfDone, Restoring
 from emulator.servers import catalog, log_position
+from emulator.servers.emptying import empty
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,7 +57,7 @@ class Work:
 
     async def __call__(self, project: Project, work: dict[str, Any]) -> None:
         """Do one piece of work."""
-        branch = project.branches.get(work["branch"])
+        branch = project.branches.get(work["branch"]) or project.branches.get(work.get("new_id", ""))
         if branch is None:
             raise ApiError(404, "the branch is gone")
         await self._steps[work["do"]](project, branch, work)
@@ -77,6 +79,8 @@ class Work:
         await self._computes.cluster(branch).stop(immediate=True)  # of a run that was killed
         state = await self._history.cut(project, point, branch.timeline)
         branch.parent_lsn = point.lsn if state.exact else log_position.write(state.position)
+        if work.get("schema_only"):
+            await self._empty(project, branch)
         if work["new_passwords"]:
             await self._mirror.read(project, branch)
             cluster = await self._computes.start(project, branch)
@@ -86,10 +90,27 @@ class Work:
                     if role.name in with_password:
                         role.password = role.password or names.password()  # also of a role made in SQL
                         await catalog.set_password(connection, role.name, role.password)
+        if "halfway" in work:
+            raise HalfDone(work["halfway"])
         self._settle(branch)
+
+    async def _empty(self, project: Project, branch: Branch) -> None:
+        """Leave the structure only. The branch is a root, whose history begins now."""
+        server = await self._computes.start(project, branch)
+        async with await server.connect() as connection:
+            databases, _ = await catalog.read_databases(connection)
+        for name in ["postgres", *(database.name for database in databases)]:
+            async with await server.connect(name) as connection:
+                await empty(connection)
+        branch.parent_lsn = None
+        now = await self._history.resolve(project, branch, Moment())
+        timeline = self._history.timeline(project, branch)
+        timeline.floor, timeline.floor_time = now.position, time.time()
+        await self._mirror.read(project, branch)
 
     async def _start(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
         endpoint = project.endpoints[work["endpoint"]]
+        branch = project.branches[endpoint.branch_id]  # a restore may have moved the endpoint
         await self._doors.open(project, endpoint)
         if work.get("restart"):
             await self._computes.restart(project, branch)

@@ -11,6 +11,7 @@ from emulator.branch_rules import (
     require_free_name,
     require_protectable,
     require_room,
+    require_root,
     set_expiry,
 )
 from emulator.errors import bad_request, conflict, not_found, unprocessable
@@ -49,7 +50,11 @@ async def create(call: Call) -> Json:
     pair = ("parent_lsn", "parent_timestamp")
     moment = read_moment(asked.text(pair[0]), asked.text(pair[1]), names=pair)
     point = await resolve(call, project, parent, moment)
-    child.parent_lsn, child.parent_timestamp = point.lsn, clock.write(point.instant)
+    if asked.text("init_source") == "schema-only":
+        require_root(call, project)
+        child.parent_id, child.init_source = None, "schema-only"
+    else:
+        child.parent_lsn, child.parent_timestamp = point.lsn, clock.write(point.instant)
     wanted = call.body.objects("endpoints")
     if len(wanted) > 1:
         raise conflict("read-write endpoint already exists")
@@ -132,7 +137,7 @@ async def delete(call: Call) -> Json:
     branch = call.branch(project)
     if branch.default:
         raise call.refused("the default branch cannot be deleted")
-    if branch.parent_id is None and not branch.backup:
+    if branch.parent_id is None and not branch.backup and branch.init_source is None:
         raise call.refused("a root branch cannot be deleted")
     if branch.protected:
         raise call.refused("a protected branch cannot be deleted")
@@ -219,6 +224,7 @@ def _inherited(role: Role, *, new_password: bool) -> Role:
 
 def _copying(call: Call, parent: Branch, child: Branch, point: Point) -> Operation:
     work = {"do": "copy_parent", "branch": child.id, "point": point.write(), "new_passwords": parent.protected}
+    work["schema_only"] = child.init_source == "schema-only"
     return call.control.queue.new("create_branch", work, branch=child)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emulator import names
 from emulator.branch_rules import require_free_name, require_room
@@ -21,7 +21,9 @@ _FIELDS = ("source_lsn", "source_timestamp")
 async def restore(call: Call) -> Json:
     """POST /projects/P/branches/B/restore."""
     project = call.project(exclusive=True)
-    branch, body = call.branch(project, ready=True), call.body
+    branch, body = call.branch(project), call.body
+    if branch.current_state == "init":
+        raise unprocessable("branch not ready yet")  # one that a failed restore left can be restored again
     if "source_branch_id" not in body:
         raise bad_request("body.source_branch_id is required")
     source = call.branch(project, body.text("source_branch_id"), ready=True)
@@ -54,7 +56,7 @@ async def _restore(call: Call, project: Project, branch: Branch, source: Branch,
         require_room(call, project)
     point = await resolve(call, project, source, moment)
     await call.control.mirror.refresh(project, branch)
-    work = {
+    work: dict[str, Any] = {
         "do": "restore",
         "branch": branch.id,
         "source": source.id,
@@ -63,10 +65,13 @@ async def _restore(call: Call, project: Project, branch: Branch, source: Branch,
         "preserve": name,
         "backup": names.branch_id(),
     }
+    if call.control.settings.restored_id == "new":
+        work["new_id"] = names.branch_id()
     queue = call.control.queue
     operations = [queue.new("create_branch", work, branch=branch)]
     for endpoint in project.endpoints_of(branch):
-        start = {"do": "start", "branch": branch.id, "endpoint": endpoint.id}
+        start = {"do": "start", "branch": branch.id, "endpoint": endpoint.id, "new_id": work.get("new_id", "")}
         operations.append(queue.new("start_compute", start, endpoint=endpoint, request=operations[0].request))
     submitted = call.submit(project, *operations)
-    return {"branch": branch_shape(project, branch), "operations": submitted}
+    shape = branch_shape(project, branch)
+    return {"branch": shape | ({"id": work["new_id"]} if "new_id" in work else {}), "operations": submitted}

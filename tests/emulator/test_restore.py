@@ -176,3 +176,74 @@ def test_a_restore_that_a_kill_interrupts_is_done_again(another_emulator: Callab
         assert set(branches_of(emulator, project)) == {"main", *(f"old-{made}" for made in range(number + 1))}
         assert emulator.ok("GET", endpoint_path(project))["endpoint"]["branch_id"] == main
         (good,) = write(uri(project), "SELECT 1")
+
+
+def test_a_restore_that_stops_half_way_has_put_the_old_state_away(emulator: Emulator, project: Json) -> None:
+    main = project["branch"]["id"]
+    good, _ = write(uri(project), "CREATE TABLE item AS SELECT 1 AS id", "INSERT INTO item VALUES (2)")
+    emulator.fault(operation="create_branch", halfway=True, message="the storage is gone")
+    body = {"source_branch_id": main, "source_lsn": good, "preserve_under_name": "main_old"}
+    answer = restore(emulator, project, **body)
+    found = branches_of(emulator, project)
+
+    assert [emulator.wait(operation)["status"] for operation in answer["operations"]] == ["failed", "cancelled"]
+    assert found["main"]["current_state"] == "resetting"
+    with pytest.raises(psycopg.OperationalError, match="not ready yet"):
+        psycopg.connect(uri(project))
+    restore(emulator, project, source_branch_id=found["main_old"]["id"])
+    assert items(uri(project)) == [1, 2]
+
+
+def test_a_restore_that_fails_leaves_the_branch_as_it_was(emulator: Emulator, project: Json) -> None:
+    main = project["branch"]["id"]
+    good, _ = write(uri(project), "CREATE TABLE item AS SELECT 1 AS id", "INSERT INTO item VALUES (2)")
+    emulator.fault(operation="create_branch", message="no storage")
+    restore(emulator, project, source_branch_id=main, source_lsn=good, preserve_under_name="main_old")
+
+    assert set(branches_of(emulator, project)) == {"main"}
+    assert items(uri(project)) == [1, 2]
+
+
+def test_an_operation_that_never_ends_ends_when_faults_are_cleared(emulator: Emulator, project: Json) -> None:
+    write(uri(project), "CREATE TABLE item AS SELECT 1 AS id")
+    dev = emulator.create_branch(project, name="dev")
+    emulator.fault(operation="create_branch", forever=True)
+    answer = emulator.api.post(f"{branch_path(dev)}/reset").json()
+    path = f"{project_path(project)}/operations/{answer['operations'][0]['id']}"
+    until(lambda: emulator.api.get(path).json()["operation"]["status"] == "running")
+    assert emulator.api.post(f"{branch_path(dev)}/reset").status_code == 423
+
+    emulator.admin.delete("/faults")
+    assert [emulator.wait(operation)["status"] for operation in answer["operations"]] == ["finished", "finished"]
+
+
+def test_a_position_may_not_have_reached_the_storage_yet(emulator: Emulator, project: Json) -> None:
+    (lsn,) = write(uri(project), "CREATE TABLE item AS SELECT 1 AS id")
+    emulator.fault(moment="not-yet")
+    path, body = f"{project_path(project)}/branches", {"branch": {"parent_lsn": lsn}}
+    answer = emulator.api.post(path, json=body)
+
+    assert (answer.status_code, "not reached the storage" in answer.json()["message"]) == (422, True)
+    emulator.ok("POST", path, json=body)
+
+
+@pytest.mark.parametrize("fault", [{"moment": "soon"}, {"operation": "start_compute", "halfway": True}])
+def test_a_fault_that_makes_no_sense_is_refused(emulator: Emulator, fault: Json) -> None:
+    assert emulator.admin.post("/faults", json=fault).status_code == 400
+
+
+@pytest.mark.parametrize("preserve", ["main_old", ""])
+def test_a_restored_branch_may_get_a_new_id(another_emulator: Callable[..., Emulator], preserve: str) -> None:
+    emulator = another_emulator("--restored-id", "new")
+    project = emulator.create_project()
+    write(uri(project), "CREATE TABLE item AS SELECT 1 AS id")
+    dev = emulator.create_branch(project, name="dev")
+    write(uri(dev), "INSERT INTO item VALUES (2)")
+    answer = restore(emulator, dev, source_branch_id=project["branch"]["id"], preserve_under_name=preserve)
+    found = branches_of(emulator, project)
+
+    assert answer["branch"]["id"] == found["dev"]["id"] != dev["branch"]["id"]
+    assert items(uri(dev)) == [1]  # the same string
+    with psycopg.connect(uri(dev)) as connection:
+        assert connection.execute("SELECT current_setting('neon.branch_id')").fetchone() == (found["dev"]["id"],)
+    assert [found[name]["id"] for name in found if name == "main_old"] == ([dev["branch"]["id"]] if preserve else [])

@@ -161,3 +161,29 @@ def write_log(connection: psycopg.Connection[Any], megabytes: int) -> None:
         "INSERT INTO filler SELECT repeat(md5(random()::text), 30) FROM generate_series(1, %s)", [megabytes * 1024]
     )
     connection.execute("TRUNCATE filler")
+
+
+def test_a_branch_of_the_schema_only_is_a_root_without_rows(emulator: Emulator, project: Json) -> None:
+    write(
+        uri(project),
+        "CREATE TABLE item (id serial PRIMARY KEY)",
+        "CREATE TABLE part (id int REFERENCES item)",
+        "INSERT INTO item DEFAULT VALUES",
+        "INSERT INTO part VALUES (1)",
+        "CREATE MATERIALIZED VIEW items AS SELECT * FROM item",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$",
+        "CREATE TRIGGER refuse BEFORE TRUNCATE ON item EXECUTE FUNCTION refuse()",
+    )
+    bare = emulator.create_branch(project, name="bare", init_source="schema-only")
+    found = emulator.ok("GET", branch_path(bare))["branch"]
+
+    assert found["init_source"] == "schema-only"
+    assert not {"parent_id", "parent_lsn", "parent_timestamp"} & set(found)
+    assert items(uri(bare)) == []
+    write(uri(bare), "INSERT INTO item DEFAULT VALUES", "INSERT INTO part VALUES (1)")
+    assert items(uri(bare)) == [1]
+    body = {"branch": {"parent_id": bare["branch"]["id"], "parent_lsn": "0/1"}}
+    assert emulator.api.post(f"{project_path(project)}/branches", json=body).status_code == 422
+    wrong = emulator.api.post(f"{project_path(project)}/branches", json={"branch": {"init_source": "air"}})
+    assert wrong.status_code == 400
+    emulator.ok("DELETE", branch_path(bare))
