@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.support.neon_cli import NeonPackages
 
 SPECIFICATION = "node_modules/@neondatabase/api-client/public-v2-for-users.gen.yaml"
+# What Neon answers though its specification does not list it.
+UNLISTED = {("POST", "/projects/{project}/branches/{branch}/reset")}
 Json = dict[str, Any]
 
 
@@ -26,7 +28,8 @@ def test_every_answer_is_what_neons_own_client_expects(neon_packages: NeonPackag
 
     assert {message for call in calls for message in faults(specification, call)} == set()
     asked = {(call["method"].upper(), template(specification, call["url"])) for call in calls}
-    assert {(method, path) for method, path, _, _ in _ROUTES if (method, named_as_neon(path)) not in asked} == set()
+    served = {(method, path) for method, path, _, _ in _ROUTES} - UNLISTED
+    assert {(method, path) for method, path in served if (method, named_as_neon(path)) not in asked} == set()
 
 
 def faults(specification: Json, call: Json) -> set[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.support.neon_cli import NeonCli, NeonPackages
 
 Json = dict[str, Any]
+TABLES = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('kept', 'later')"
 
 
 def number(project: Json) -> tuple[str, str]:
@@ -106,8 +107,26 @@ def test_a_branch_is_made_at_a_moment_of_its_parent(neon_cli: NeonCli, emulator:
     made = neon_cli.ok("branches", "create", *of, "--name", "past", "--parent", moment)
     settle(emulator, project["project"]["id"])
 
-    listed = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('kept', 'later')"
-    assert sql(made["connection_uris"][0]["connection_uri"], listed) == "kept"
+    assert sql(made["connection_uris"][0]["connection_uri"], TABLES) == "kept"
+
+
+def test_a_branch_goes_back_to_a_moment_and_to_its_parent(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
+    of, identity = number(project), project["project"]["id"]
+    child = emulator.create_branch(project, name="dev")
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1")
+        moment = lsn(project)
+        connection.execute("CREATE TABLE later AS SELECT 1")
+    back = neon_cli.ok("branches", "restore", "main", f"^self@{moment}", *of, "--preserve-under-name", "before")
+    settle(emulator, identity)
+    reset = neon_cli.ok("branches", "reset", "dev", "--parent", *of)
+    settle(emulator, identity)
+
+    assert back["id"] == project["branch"]["id"]
+    assert {item["name"] for item in neon_cli.ok("branches", "list", *of)} == {"main", "before", "dev"}
+    assert reset["id"] == child["branch"]["id"]
+    assert sql(uri(project), TABLES) == "kept"
+    assert sql(uri(child), TABLES) == "kept later"  # its parent is the backup now
 
 
 def test_roles_and_databases_come_and_go(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:

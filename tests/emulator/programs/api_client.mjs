@@ -64,6 +64,7 @@ try {
   await api.listProjectBranches({ projectId: project });
   await api.getProjectBranch(project, child);
   await done(api.updateProjectBranch(project, child, { branch: { name: "feature" } }));
+  await done(api.restoreProjectBranch(project, child, { source_branch_id: main, preserve_under_name: "before" }));
   await done(api.setDefaultProjectBranch(project, child));
   await done(api.setDefaultProjectBranch(project, main));
   const added = await done(api.createProjectEndpoint(project, { endpoint: { branch_id: child, type: "read_write" } }));
