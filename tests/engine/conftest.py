@@ -1,4 +1,15 @@
-"""The real engine, bridge, provider and language host. Skipped, with the reason, where they are not on PATH."""
+"""The real engine, bridge, provider and language host. Skipped, with the reason, where they are not on PATH.
+
+A `pulumi up` takes three seconds of a processor, so a test takes the first of these that will do:
+
+- `standing`: both stacks up, shared by a module whose tests only look.
+- `branch`, with `owner`: a branch stack of the test's own, not yet up, of a `prod` that is shared by all tests of a worker.
+- `prod`, `both`: stacks that are up, in a state and on an emulator of the test's own. They are copied, which takes a second.
+- `workspace`: no stack yet, on the session's emulator; `free`: the same on an account of the Free plan.
+
+Where two of `standing`, `prod` and `both` are wanted at once, the second is brought up from nothing. Run them side by side,
+with more workers than processors since half of the time is waiting: `./inv test -- tests/engine -n 4 --dist worksteal`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +19,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from tests.engine.prepared import Prepared
 from tests.engine.workspace import Workspace, missing_programs
 
 if TYPE_CHECKING:
@@ -40,17 +52,43 @@ def free(_programs: None, tmp_path: Path, another_emulator: Callable[..., Emulat
     made.close()
 
 
+@pytest.fixture(scope="session")
+def prepared(
+    _programs: None, tmp_path_factory: pytest.TempPathFactory, new_emulator: Callable[..., Emulator]
+) -> Iterator[Prepared]:
+    """Stacks that are up, made once and copied (prepared.py)."""
+    made = Prepared(tmp_path_factory.mktemp("prepared"), new_emulator)
+    yield made
+    made.remove()
+
+
 @pytest.fixture
-def prod(workspace: Workspace) -> Workspace:
-    """A workspace whose `prod` is up; `dev` is empty."""
-    workspace.init("prod", "dev")
-    workspace.up("prod")
-    return workspace
+def prod(prepared: Prepared, tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace whose `prod` is up; `dev` is empty. All of it is the test's own, the emulator too."""
+    made = prepared.workspace(tmp_path, "prod")
+    yield made
+    prepared.close(made)
+
+
+@pytest.fixture
+def both(prepared: Prepared, tmp_path: Path) -> Iterator[Workspace]:
+    """A workspace with both stacks up. All of it is the test's own, the emulator too."""
+    made = prepared.workspace(tmp_path, "prod", "dev")
+    yield made
+    prepared.close(made)
 
 
 @pytest.fixture(scope="module")
+def standing(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Both stacks up, for the tests of a module that only look."""
+    made = prepared.workspace(tmp_path_factory.mktemp("standing"), "prod", "dev")
+    yield made
+    prepared.close(made)
+
+
+@pytest.fixture(scope="session")
 def owner(_programs: None, tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Workspace]:
-    """A workspace whose `prod` is up, for a module of tests that each make a branch stack of their own."""
+    """A workspace whose `prod` is up, for tests that each make a branch stack of their own (`branch`)."""
     made = _make(tmp_path_factory.mktemp("owner"), emulator)
     made.init("prod")
     made.up("prod")
@@ -60,31 +98,16 @@ def owner(_programs: None, tmp_path_factory: pytest.TempPathFactory, emulator: E
 
 @pytest.fixture
 def branch(owner: Workspace) -> Iterator[str]:
-    """The name of a stack that owns a branch, not yet up; destroyed afterwards."""
+    """The name of a stack of `owner` that owns a branch, not yet up. Its branch is deleted afterwards, with children.
+
+    A test of what `pulumi destroy` does destroys it itself.
+    """
     stack = f"dev{uuid.uuid4().hex[:6]}"
     owner.init(stack)
     owner.set(stack, owns="branch", parentStack="prod")
     yield stack
     owner.emulator.admin.delete("/faults")
-    owner.destroy(stack)
-
-
-@pytest.fixture
-def both(prod: Workspace) -> Workspace:
-    """A workspace with both stacks up."""
-    prod.up("dev")
-    return prod
-
-
-@pytest.fixture(scope="module")
-def standing(_programs: None, tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Workspace]:
-    """Both stacks up from nothing, for the tests of a module that only look."""
-    made = _make(tmp_path_factory.mktemp("standing"), emulator)
-    made.init("prod", "dev")
-    made.up("prod")
-    made.up("dev")
-    yield made
-    made.close()
+    owner.forget(stack)
 
 
 @pytest.fixture(scope="session")

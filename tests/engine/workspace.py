@@ -47,21 +47,25 @@ class Failed(AssertionError):
 class Workspace:
     """One Pulumi project with its stacks; a Neon project of a name of its own."""
 
-    def __init__(self, folder: Path, emulator: Emulator, backend: Path) -> None:
+    def __init__(
+        self, folder: Path, emulator: Emulator, backend: Path, *, project_name: str = "", stacks: bool = True
+    ) -> None:
         self.folder = folder
         self.emulator = emulator
         self.backend = backend
-        self.project_name = f"chat-{uuid.uuid4().hex[:8]}"
+        self.project_name = project_name or f"chat-{uuid.uuid4().hex[:8]}"
         self.neon = NeonClient(
             emulator.environment["NEON_API_KEY"],
             base_url=emulator.environment["NEON_API_URL"],
             patience=Patience(operation_poll=0.02),
         )
-        for name in ("Pulumi.yaml", "Pulumi.prod.yaml", "Pulumi.dev.yaml"):
+        # `stacks`: the stacks' files are this checkout's; else they are in the folder already
+        for name in ("Pulumi.yaml", *(("Pulumi.prod.yaml", "Pulumi.dev.yaml") if stacks else ())):
             shutil.copy(ROOT / name, folder)
         shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
         for link in (folder / ".venv", folder / "infra" / ".venv"):
             link.symlink_to(sys.prefix)
+        self._outputs: dict[str, tuple[str, dict[str, Any]]] = {}
         self._plugins = self._cache_of_providers()
         self._secrets: set[str] = {emulator.environment["NEON_API_KEY"]}
 
@@ -137,11 +141,20 @@ class Workspace:
         file.write_text(yaml.safe_dump(content))
 
     def outputs(self, stack: str) -> dict[str, Any]:
-        outputs: dict[str, Any] = json.loads(
-            self.pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack)
-        )
+        """What the stack publishes, secrets too. Pulumi is asked again when the state has changed."""
+        state = "".join(path.read_text() for path in sorted(self.backend.rglob(f"stacks/*/{stack}.json")))
+        known, outputs = self._outputs.get(stack, ("", {}))
+        if not state or known != state:
+            outputs = json.loads(self.pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack))
+            self._outputs[stack] = (state, outputs)
         self._secrets.update(DatabaseURL.parse(outputs[name]).password or "-" for name in URLS if name in outputs)
-        return outputs
+        return dict(outputs)
+
+    def forget(self, stack: str) -> None:
+        """Delete the branch that is named for a stack, with its children, as somebody would in Neon's console."""
+        for project in self.projects():
+            for branch in [each for each in self.neon.branches(project) if each.name == stack]:
+                self.emulator.delete_branch(project, branch.id)
 
     def url(self, stack: str, name: str = "database_url") -> DatabaseURL:
         return DatabaseURL.parse(self.outputs(stack)[name])

@@ -94,6 +94,11 @@ class Emulator:
         self.stop()
         shutil.rmtree(self.data)
 
+    def discard(self) -> None:
+        """Stop it if it runs, and delete its data. After a kill, `remove` it: its servers may live."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+
     def ok(self, method: str, path: str, **options: Any) -> Json:
         """Call a route that must succeed; the operations of its answer are waited for."""
         answer = self.api.request(method, path, **options)
@@ -135,6 +140,17 @@ class Emulator:
                 self.ok("PATCH", path, json={"branch": {"protected": False}})
         self.api.delete(f"/projects/{project_id}")
 
+    def delete_branch(self, project_id: str, branch_id: str) -> None:
+        """Delete a branch with its children, whatever protects them."""
+        branches = self.api.get(f"/projects/{project_id}/branches").json()["branches"]
+        for branch in branches:
+            if branch.get("parent_id") == branch_id:
+                self.delete_branch(project_id, branch["id"])
+        path = f"/projects/{project_id}/branches/{branch_id}"
+        if any(branch["protected"] for branch in branches if branch["id"] == branch_id):
+            self.ok("PATCH", path, json={"branch": {"protected": False}})
+        self.ok("DELETE", path)
+
     def fault(self, **fault: Any) -> None:
         """Switch a fault on (see emulator/faults.py)."""
         assert self.admin.post("/faults", json=fault).is_success
@@ -162,21 +178,31 @@ def project(emulator: Emulator) -> Iterator[Json]:
     emulator.delete_project(made["project"]["id"])
 
 
-@pytest.fixture
-def another_emulator(emulator: Emulator) -> Iterator[Callable[..., Emulator]]:
-    """Start an emulator of the test's own, with flags; it begins with the session's template."""
-    made: list[Emulator] = []
-    if not (emulator.data / "template").exists():
-        emulator.create_project()
+@pytest.fixture(scope="session")
+def new_emulator(emulator: Emulator) -> Callable[..., Emulator]:
+    """Start an emulator with flags, which begins with the session's template. Whoever asks for one removes it."""
 
     def start(*flags: str) -> Emulator:
+        if not (emulator.data / "template").exists():
+            emulator.create_project()
         data = make_folder(_PREFIX)
         shared = [emulator.data / name for name in ("template", "superuser-password", "ca.pem", "ca.key")]
         subprocess.run(["cp", "-a", *shared, data], check=True)
         running = Emulator(data, *flags)
-        made.append(running)
         running.start()
         return running
+
+    return start
+
+
+@pytest.fixture
+def another_emulator(new_emulator: Callable[..., Emulator]) -> Iterator[Callable[..., Emulator]]:
+    """Start an emulator of the test's own, with flags; it begins with the session's template."""
+    made: list[Emulator] = []
+
+    def start(*flags: str) -> Emulator:
+        made.append(new_emulator(*flags))
+        return made[-1]
 
     yield start
     for running in made:
