@@ -30,7 +30,7 @@ _DEFAULTS: dict[str, Any] = {
     "refusal_status": 422,
     "require_org": False,
     "names": False,
-    "restored_id": "kept",
+    "restored_id": "documented",
 }
 _LONGEST_OPERATION = 3600
 _DATA = Path(os.environ.get("NEON_EMULATOR_DATA") or ".local/emulator")
@@ -92,7 +92,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--names", action="store_true", help="hosts are names below neon.localhost, as Neon's are names"
     )
-    parser.add_argument("--restored-id", choices=("kept", "new"), help="of a restored branch (default: kept)")
+    parser.add_argument(
+        "--restored-id",
+        choices=("documented", "kept", "new"),
+        help="of what is restored (default: kept by a branch's restore, new with a snapshot's)",
+    )
     parser.set_defaults(**_DEFAULTS)
 
 

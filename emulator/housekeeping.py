@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from emulator.routes.branches import mark_deleted
+from emulator.routes.snapshots import removal
 from emulator.shapes import RECOVERABLE
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ async def keep_house(control: Control) -> None:
                     await _look_at(control, project, branch)
                 except Exception:
                     log.exception("housekeeping of %s", branch.id)
+            for snapshot in list(project.snapshots.values()):
+                if not project.busy and snapshot.expires_at and control.clock.seconds_since(snapshot.expires_at) >= 0:
+                    control.queue.submit(project, removal(control.queue, project, snapshot))
             if not project.busy:
                 try:
                     control.keeping.look_at(project)

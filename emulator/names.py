@@ -20,6 +20,11 @@ def branch_id() -> str:
     return f"br-{_words()}-{_tail(8)}"
 
 
+def snapshot_id() -> str:
+    """Such as snap-quiet-shore-a1b2c3d4."""
+    return f"snap-{_words()}-{_tail(8)}"
+
+
 def endpoint_id() -> str:
     """Such as ep-quiet-shore-a1b2c3d4."""
     return f"ep-{_words()}-{_tail(8)}"

@@ -57,7 +57,7 @@ class Restoring:
             point = Point.read(work["point"])
             past = project.timelines[branch.timeline] if work["source"] == branch.id else None
             state = await self._history.cut(project, point, work["timeline"], past=past)
-            await self._keep_passwords(project, branch, work["timeline"])
+            await keep_passwords(self._computes, project, branch, work["timeline"])
             branch.current_state, branch.pending_state = "resetting", "ready"
             for endpoint in project.endpoints_of(branch):
                 await self._doors.drop_connections(endpoint)
@@ -76,20 +76,6 @@ class Restoring:
         await self._mirror.read(project, branch)
         branch.current_state, branch.pending_state = "ready", None
 
-    async def _keep_passwords(self, project: Project, branch: Branch, timeline: str) -> None:
-        """Let the new state have the branch's passwords: its connection strings stay."""
-        server = await self._computes.start(project, branch)
-        async with await server.connect() as connection:
-            present = {role.name: role for role in await catalog.read_roles(connection)}
-        fresh = self._computes.spare(self._computes.folder(timeline))
-        await fresh.start({})
-        async with await fresh.connect() as connection:
-            for role in await catalog.read_roles(connection):
-                known = present.get(role.name)
-                if known is not None and known.verifier is not None and known.verifier != role.verifier:
-                    await catalog.set_password(connection, role.name, known.verifier)
-        await fresh.stop()
-
     def _take_state(self, branch: Branch, work: dict[str, Any], point: Point, lsn: str) -> None:
         branch.timeline, branch.synced = work["timeline"], False
         if work["source"] != branch.id:
@@ -98,6 +84,21 @@ class Restoring:
         if branch.expires_at is not None and branch.ttl_interval_seconds is not None:
             branch.expires_at = times.write(self._clock.after(branch.ttl_interval_seconds))
         branch.last_reset_at = branch.updated_at = branch.state_changed_at = self._clock.stamp()
+
+
+async def keep_passwords(computes: Computes, project: Project, branch: Branch, timeline: str) -> None:
+    """Let the state of a timeline, which no server runs on, have the branch's passwords: its connection strings stay."""
+    server = await computes.start(project, branch)
+    async with await server.connect() as connection:
+        present = {role.name: role for role in await catalog.read_roles(connection)}
+    fresh = computes.spare(computes.folder(timeline))
+    await fresh.start({})
+    async with await fresh.connect() as connection:
+        for role in await catalog.read_roles(connection):
+            known = present.get(role.name)
+            if known is not None and known.verifier is not None and known.verifier != role.verifier:
+                await catalog.set_password(connection, role.name, known.verifier)
+    await fresh.stop()
 
 
 def preserve(project: Project, branch: Branch, identity: str, name: str, now: str) -> Branch:

@@ -30,6 +30,7 @@ from emulator.operations import Queue
 from emulator.private_files import write_private
 from emulator.proxy import Proxy
 from emulator.settings import DOMAIN
+from emulator.snapshots import Snapshots
 from emulator.state import Store
 from emulator.work import Work
 from servers.account import Account, NoAccount
@@ -94,7 +95,9 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
     doors = Doors(settings.data, account, password, door_tls, computes, DOMAIN if settings.names else "")
     mirror, history = Mirror(computes, clock), History(computes, clock)
     keeping = Keeping(computes, history, store)
-    queue = Queue(store, clock, settings, faults, Work(computes, history, keeping, doors, mirror, clock))
+    snapshots = Snapshots(computes, history, doors, mirror, clock, settings)
+    work = Work(computes, history, keeping, doors, mirror, clock, snapshots)
+    queue = Queue(store, clock, settings, faults, work)
     control = Control(settings, clock, store, computes, history, keeping, doors, mirror, queue, faults)
     with socket.create_server(("127.0.0.1", 0)) as web_socket:
         proxy = Proxy(web_socket.getsockname()[1], certificates.issue(API_HOST).context)

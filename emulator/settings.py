@@ -18,6 +18,7 @@ class Plan:
     root_branches: int
     protected_branches: int
     history_seconds: int
+    snapshots: int  # taken by hand
     max_cu: float
     may_change_suspend: bool
     owner_type: str
@@ -26,9 +27,9 @@ class Plan:
 PLANS = {
     plan.name: plan
     for plan in (
-        Plan("free", 10, 3, 0, 21_600, 2, may_change_suspend=False, owner_type="free_v3"),
-        Plan("launch", 5000, 5, 2, 604_800, 16, may_change_suspend=True, owner_type="launch_v3"),
-        Plan("scale", 5000, 25, 5, 2_592_000, 56, may_change_suspend=True, owner_type="scale_v3"),
+        Plan("free", 10, 3, 0, 21_600, 1, 2, may_change_suspend=False, owner_type="free_v3"),
+        Plan("launch", 5000, 5, 2, 604_800, 100, 16, may_change_suspend=True, owner_type="launch_v3"),
+        Plan("scale", 5000, 25, 5, 2_592_000, 100, 56, may_change_suspend=True, owner_type="scale_v3"),
     )
 }
 
@@ -48,9 +49,9 @@ class Settings:
     `operation_seconds` is the least time that an operation takes. `refusal_status` is the answer to a delete that the
     rules forbid (protected, default, root, with children): which of 422 and 409 Neon gives is not known, and the
     Terraform provider takes a 422 for "already deleted". `require_org` refuses project calls without org_id, as a
-    personal key does. `names` gives hosts names below DOMAIN instead of addresses. `restored_id` says whether a restored
-    branch keeps its id or gets a new one, its old id staying with the old state: Neon's documents say the first of a
-    restore and the second of a snapshot's.
+    personal key does. `names` gives hosts names below DOMAIN instead of addresses. `restored_id` says whether what is
+    restored keeps its id or gets a new one, its old id staying with the old state. Neon's documents say the first of a
+    branch's restore and the second of a snapshot's, which is `documented`; `kept` and `new` are for both.
     """
 
     data: Path
@@ -60,7 +61,7 @@ class Settings:
     refusal_status: int = 422
     require_org: bool = False
     names: bool = False
-    restored_id: str = "kept"
+    restored_id: str = "documented"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", self.data.resolve())

@@ -10,7 +10,7 @@ from emulator import clock
 
 if TYPE_CHECKING:
     from emulator.settings import Plan
-    from emulator.state import Branch, Database, Endpoint, Operation, Project, Role
+    from emulator.state import Branch, Database, Endpoint, Operation, Project, Role, Snapshot
 
 Json = dict[str, Any]
 RECOVERABLE = timedelta(days=7)
@@ -87,7 +87,7 @@ def branch_shape(project: Project, branch: Branch) -> Json:
         shape["init_source"] = branch.init_source or "parent-data"
     optional = (
         *("parent_id", "parent_lsn", "parent_timestamp", "pending_state"),
-        *("expires_at", "ttl_interval_seconds", "last_reset_at"),
+        *("expires_at", "ttl_interval_seconds", "last_reset_at", "restored_from", "restored_as"),
     )
     shape |= {name: value for name in optional if (value := getattr(branch, name)) is not None}
     if branch.deleted_at is not None:
@@ -97,6 +97,21 @@ def branch_shape(project: Project, branch: Branch) -> Json:
             "deletion_method": branch.deletion_method,
         }
     return shape
+
+
+def snapshot_shape(snapshot: Snapshot) -> Json:
+    """A snapshot; its size once it is there."""
+    shape: Json = {
+        "id": snapshot.id,
+        "name": snapshot.name,
+        "lsn": snapshot.lsn,
+        "timestamp": snapshot.timestamp,
+        "source_branch_id": snapshot.source_branch_id,
+        "created_at": snapshot.created_at,
+        "manual": True,
+    }
+    optional = ("expires_at", "full_size")
+    return shape | {name: value for name in optional if (value := getattr(snapshot, name)) is not None}
 
 
 def endpoint_host(endpoint: Endpoint, *, pooled: bool = False) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from emulator.private_files import write_private
 
@@ -81,7 +81,8 @@ class Branch:
     """A branch: its data directory is `branches/TIMELINE/data`. `synced` is false when the mirror may be behind.
 
     The timeline has the branch's id until the branch is restored. `backup`: it is the old state of a branch that was restored
-    from its own history, and may be deleted even if it is a root.
+    from its own history, and may be deleted even if it is a root. `restored_from`: the snapshot that it was made of;
+    `restored_as`: the branch whose place it takes when its restore is finalized.
     """
 
     id: str
@@ -109,10 +110,35 @@ class Branch:
     init_source: str | None = None
     last_reset_at: str | None = None
     backup: bool = False
+    restored_from: str | None = None
+    restored_as: str | None = None
 
     def __post_init__(self) -> None:
         """The first timeline of a branch, also of one that an earlier emulator wrote."""
         self.timeline = self.timeline or self.id
+
+
+@dataclass
+class Snapshot:
+    """A kept state of a root branch: its data directory is `branches/ID/data`, with its log as in Timeline.
+
+    `full_size` is in bytes, None until it is `ready`.
+    """
+
+    id: str
+    name: str
+    source_branch_id: str
+    created_at: str
+    lsn: str
+    timestamp: str
+    expires_at: str | None = None
+    full_size: int | None = None
+    roles: list[Role] = field(default_factory=list)
+    databases: list[Database] = field(default_factory=list)
+    postgres: int = 0
+    begin: int = 0
+    position: int = 0
+    ready: bool = False
 
 
 @dataclass
@@ -183,6 +209,7 @@ class Project:
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     timelines: dict[str, Timeline] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     @property
     def busy(self) -> bool:
@@ -202,6 +229,9 @@ class Project:
         return [endpoint for endpoint in self.endpoints.values() if endpoint.branch_id == branch.id]
 
 
+_Kind = TypeVar("_Kind", Branch, Snapshot)
+
+
 class Store:
     """Every project, in memory and in `path`."""
 
@@ -212,10 +242,10 @@ class Store:
             self.projects = {item["id"]: _project(item) for item in json.loads(path.read_text())["projects"]}
 
     def timelines(self) -> set[str]:
-        """Every timeline that has a folder or is about to get one."""
+        """Every timeline that has a folder or is about to get one, and every snapshot."""
         projects = self.projects.values()
         used = {branch.timeline for project in projects for branch in project.branches.values()}
-        return used.union(*(project.timelines for project in projects))
+        return used.union(*(project.timelines for project in projects), *(project.snapshots for project in projects))
 
     def save(self) -> None:
         """Replace the file as a whole, so that a killed emulator leaves the old state or the new one."""
@@ -226,11 +256,19 @@ class Store:
 
 
 def _project(item: dict[str, Any]) -> Project:
-    branches = {key: _branch(value) for key, value in item.pop("branches").items()}
+    branches = {key: _with_catalogs(Branch, value) for key, value in item.pop("branches").items()}
     endpoints = {key: Endpoint(**value) for key, value in item.pop("endpoints").items()}
     operations = [Operation(**value) for value in item.pop("operations")]
     timelines = {key: _timeline(value) for key, value in item.pop("timelines", {}).items()}
-    return Project(**item, branches=branches, endpoints=endpoints, operations=operations, timelines=timelines)
+    snapshots = {key: _with_catalogs(Snapshot, value) for key, value in item.pop("snapshots", {}).items()}
+    return Project(
+        **item,
+        branches=branches,
+        endpoints=endpoints,
+        operations=operations,
+        timelines=timelines,
+        snapshots=snapshots,
+    )
 
 
 def _timeline(item: dict[str, Any]) -> Timeline:
@@ -238,7 +276,7 @@ def _timeline(item: dict[str, Any]) -> Timeline:
     return Timeline(**item, bases=bases)
 
 
-def _branch(item: dict[str, Any]) -> Branch:
+def _with_catalogs(kind: type[_Kind], item: dict[str, Any]) -> _Kind:
     roles = [Role(**value) for value in item.pop("roles")]
     databases = [Database(**value) for value in item.pop("databases")]
-    return Branch(**item, roles=roles, databases=databases)
+    return kind(**item, roles=roles, databases=databases)

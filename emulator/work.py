@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emulator.history import History
     from emulator.keeping import Keeping
     from emulator.mirror import Mirror
+    from emulator.snapshots import Snapshots
     from emulator.state import Branch, Project
 
     Step = Callable[[Project, Branch, dict[str, Any]], Awaitable[None]]
@@ -30,7 +31,14 @@ class Work:
     """Does the work of operations on servers and in the state."""
 
     def __init__(
-        self, computes: Computes, history: History, keeping: Keeping, doors: Doors, mirror: Mirror, clock: Clock
+        self,
+        computes: Computes,
+        history: History,
+        keeping: Keeping,
+        doors: Doors,
+        mirror: Mirror,
+        clock: Clock,
+        snapshots: Snapshots,
     ) -> None:
         self._computes = computes
         self._keeping = keeping
@@ -42,7 +50,12 @@ class Work:
             "create_root": self._create_root,
             "copy_parent": self._copy_parent,
             "restore": Restoring(computes, history, keeping, doors, mirror, clock),
+            "take_snapshot": snapshots.take,
+            "remove_snapshot": snapshots.remove,
+            "restore_snapshot": snapshots.restore,
+            "finalize_restore": snapshots.finalize,
             "start": self._start,
+            "start_again": self._start_again,
             "suspend": self._suspend,
             "configure": self._configure,
             "put_role": self._put_role,
@@ -119,6 +132,11 @@ class Work:
             self._computes.mark_active(endpoint)
         else:
             endpoint.current_state = "idle"
+
+    async def _start_again(self, project: Project, _: Branch, work: dict[str, Any]) -> None:
+        """The compute may have another branch by now."""
+        branch = project.branches[project.endpoints[work["endpoint"]].branch_id]
+        await self._start(project, branch, {**work, "restart": True})
 
     async def _suspend(self, project: Project, branch: Branch, _: dict[str, Any]) -> None:
         if self._computes.running(branch):

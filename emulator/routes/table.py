@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from emulator.control import serve
 from emulator.errors import not_emulated
-from emulator.routes import account, branches, databases, endpoints, operations, projects, restoring, roles
+from emulator.routes import account, branches, databases, endpoints, operations, projects, restoring, roles, snapshots
 
 if TYPE_CHECKING:
     from emulator.control import Call, Control
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PROJECT = "/projects/{project}"
 _BRANCH = _PROJECT + "/branches/{branch}"
 _ENDPOINT = _PROJECT + "/endpoints/{endpoint}"
+_SNAPSHOT = _PROJECT + "/snapshots/{snapshot}"
 _ROLE = _BRANCH + "/roles/{role}"
 _DATABASE = _BRANCH + "/databases/{database}"
 
@@ -42,6 +43,12 @@ _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
     ("POST", _BRANCH + "/recover", branches.recover, 200),
     ("POST", _BRANCH + "/restore", restoring.restore, 200),
     ("POST", _BRANCH + "/reset", restoring.reset, 200),
+    ("POST", _BRANCH + "/finalize_restore", snapshots.finalize, 200),
+    ("POST", _BRANCH + "/snapshot", snapshots.create, 200),
+    ("GET", _PROJECT + "/snapshots", snapshots.find, 200),
+    ("PATCH", _SNAPSHOT, snapshots.update, 200),
+    ("DELETE", _SNAPSHOT, snapshots.delete, 202),
+    ("POST", _SNAPSHOT + "/restore", snapshots.restore, 200),
     ("POST", _BRANCH + "/set_as_default", branches.set_as_default, 200),
     ("GET", _BRANCH + "/endpoints", endpoints.find, 200),
     ("GET", _PROJECT + "/endpoints", endpoints.find_all, 200),
@@ -66,11 +73,6 @@ _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
 )
 
 _NOT_EMULATED: tuple[tuple[str, str, str], ...] = (
-    ("POST", _BRANCH + "/finalize_restore", "restoring a branch"),
-    ("POST", _BRANCH + "/snapshot", "a snapshot"),
-    ("GET", _PROJECT + "/snapshots", "a snapshot"),
-    ("DELETE", _PROJECT + "/snapshots/{snapshot}", "a snapshot"),
-    ("POST", _PROJECT + "/snapshots/{snapshot}/restore", "a snapshot"),
     ("GET", _BRANCH + "/backup_schedule", "a snapshot schedule"),
     ("PUT", _BRANCH + "/backup_schedule", "a snapshot schedule"),
     ("GET", _BRANCH + "/schema", "reading a schema"),

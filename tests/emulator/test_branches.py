@@ -217,8 +217,7 @@ def test_the_free_plan_has_ten_branches_and_protects_none(another_emulator: Call
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "{branch}/snapshot"),
-        ("GET", "{project}/snapshots"),
+        ("GET", "{branch}/backup_schedule"),
         ("GET", "{branch}/compare_schema?db_name=app"),
     ],
 )

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from tests.support.neon_cli import NeonCli
 
 PAGE = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
-LETTERS = {"project": "P", "branch": "B", "endpoint": "E", "role": "R", "database": "D", "operation": "O"}
+LETTERS = {
+    "project": "P",
+    "branch": "B",
+    "endpoint": "E",
+    "role": "R",
+    "database": "D",
+    "operation": "O",
+    "snapshot": "S",
+}
 
 
 def test_every_option_is_in_the_docs() -> None:

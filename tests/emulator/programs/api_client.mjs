@@ -71,6 +71,13 @@ try {
   await done(api.deleteProjectEndpoint(project, added.endpoint.id));
   await done(api.deleteProjectBranch({ projectId: project, branchId: child }));
   await done(api.recoverProjectBranch(project, child));
+
+  const taken = (await done(api.createSnapshot({ projectId: project, branchId: main, name: "taken" }))).snapshot.id;
+  await api.listSnapshots(project);
+  await api.updateSnapshot(project, taken, { snapshot: { name: "kept" } });
+  const back = await done(api.restoreSnapshot({ projectId: project, snapshotId: taken }, { target_branch_id: main }));
+  await done(api.finalizeRestoreBranch(project, back.branch.id, { name: "replaced" }));
+  await done(api.deleteSnapshot(project, taken));
 } finally {
   await api.deleteProject(project);
 }
