@@ -117,7 +117,9 @@ def _statements(ignore_schemas: Collection[str], ignore_tables: Collection[str])
     this, so the path is put back at the end. JIT would compile for longer than the query runs.
     """
     scoped = sql.SQL(scope.QUERY).format(
-        ignored_schemas=sql.Literal(list(ignore_schemas)), ignored_tables=sql.Literal(list(ignore_tables))
+        ignored_schemas=sql.Literal(list(ignore_schemas)),
+        ignored_tables=sql.Literal(list(ignore_tables)),
+        with_owner=sql.Literal(False),
     )
     everything: list[LiteralString] = list(QUERIES)
     return sql.SQL(";\n").join(

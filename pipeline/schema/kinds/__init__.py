@@ -19,6 +19,7 @@ from pipeline.schema.kinds import (
     policies,
     privileges,
     relations,
+    rollbacks,
     schemas,
     sequences,
     statistics,
@@ -45,3 +46,5 @@ QUERIES = tuple(
         others,
     )
 )
+
+IN_ROLLBACKS = (*QUERIES, rollbacks.QUERY)

@@ -23,8 +23,10 @@ SELECT 'column' AS kind,
            END,
            CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END,
            'STATISTICS ' || nullif(a.attstattarget, -1),
-           'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) AS o) || ')',
-           'OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attfdwoptions) AS o) || ')',
+           CASE WHEN a.attoptions IS NOT NULL THEN
+               'WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) AS o) || ')' END,
+           CASE WHEN a.attfdwoptions IS NOT NULL THEN
+               'OPTIONS (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attfdwoptions) AS o) || ')' END,
            CASE WHEN NOT a.attislocal THEN '(inherited)' END
        ) AS definition
 FROM relation AS r

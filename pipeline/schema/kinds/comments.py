@@ -20,7 +20,8 @@ LEFT JOIN relation AS r ON r.oid = coalesce(x.indrelid, c.oid, nullif(k.conrelid
 LEFT JOIN user_schema AS n
     ON n.oid = coalesce(p.pronamespace, t.typnamespace, k.connamespace, s.stxnamespace, m.oid)
 CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
-WHERE (r.oid IS NOT NULL OR (c.oid IS NULL AND coalesce(k.conrelid, 0) = 0 AND n.oid IS NOT NULL))
+WHERE (d.objoid >= 16384 OR d.classoid = 'pg_namespace'::regclass)
+  AND (r.oid IS NOT NULL OR (c.oid IS NULL AND coalesce(k.conrelid, 0) = 0 AND n.oid IS NOT NULL))
   AND NOT (m.nspname IS NOT DISTINCT FROM 'public' AND d.description = 'standard public schema')
   AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = d.classoid AND e.objid = d.objoid)
 """

@@ -17,5 +17,5 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE '
 FROM pg_proc AS p
 JOIN user_schema AS n ON n.oid = p.pronamespace
 JOIN owner_clause AS o ON o.role = p.proowner
-WHERE NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
+WHERE p.oid >= 16384 AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
 """

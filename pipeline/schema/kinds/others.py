@@ -15,5 +15,5 @@ FROM (
 ) AS x
 JOIN user_schema AS n ON n.oid = x.namespace
 CROSS JOIN LATERAL pg_identify_object(x.classid, x.oid, 0) AS i
-WHERE NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = x.classid AND e.objid = x.oid)
+WHERE x.oid >= 16384 AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = x.classid AND e.objid = x.oid)
 """

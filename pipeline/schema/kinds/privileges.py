@@ -1,9 +1,9 @@
 """Who may do what: one object for each (thing, role), its definition the rights that the role holds on the thing."""
 
 # A null list of rights stands for the built-in ones, so that a grant taken back is no difference. What the owner may do
-# is left out: the owner's name differs from server to server, and so does the set (MAINTAIN came with PostgreSQL 17).
-# So is who granted: only the right counts. The database stands for itself, under no name, since branches and tests each
-# have their own. '*' marks a right that may be passed on.
+# is left out between two databases: the owner's name differs from server to server, and so does the set (MAINTAIN came
+# with PostgreSQL 17). So is who granted: only the right counts. The database stands for itself, under no name, since
+# branches and tests each have their own. '*' marks a right that may be passed on.
 QUERY = """
 SELECT 'privilege' AS kind,
        format('%s to %s', g.thing, coalesce(quote_ident(grantee.rolname), 'PUBLIC')) AS name,
@@ -27,21 +27,22 @@ FROM (
         SELECT format('column %s.%I', r.name, a.attname), r.name, c.relowner, a.attacl
         FROM relation AS r
         JOIN pg_class AS c ON c.oid = r.oid
-        JOIN pg_attribute AS a ON a.attrelid = r.oid AND NOT a.attisdropped
+        JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
         UNION ALL
         SELECT format('function %I.%I(%s)', n.name, p.proname, pg_get_function_identity_arguments(p.oid)),
                format('%I.%I(%s)', n.name, p.proname, pg_get_function_identity_arguments(p.oid)),
                p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
         FROM pg_proc AS p
         JOIN user_schema AS n ON n.oid = p.pronamespace
-        WHERE NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
+        WHERE p.oid >= 16384
+          AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
         UNION ALL
         SELECT format('type %I.%I', n.name, y.typname), format('%I.%I', n.name, y.typname),
                y.typowner, coalesce(y.typacl, acldefault('T', y.typowner))
         FROM pg_type AS y
         JOIN user_schema AS n ON n.oid = y.typnamespace
         LEFT JOIN pg_class AS c ON c.oid = y.typrelid
-        WHERE (y.typtype IN ('e', 'd', 'r') OR (y.typtype = 'c' AND c.relkind = 'c'))
+        WHERE y.oid >= 16384 AND (y.typtype IN ('e', 'd', 'r') OR (y.typtype = 'c' AND c.relkind = 'c'))
           AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_type'::regclass AND e.objid = y.oid)
         UNION ALL
         SELECT concat_ws(' ', 'default of',
@@ -59,7 +60,8 @@ FROM (
           AND d.defaclrole NOT IN (SELECT oid FROM platform_role)
     ) AS t
     CROSS JOIN LATERAL aclexplode(t.acl) AS e
-    WHERE e.grantee <> t.owner AND e.grantee NOT IN (SELECT oid FROM platform_role)
+    WHERE (e.grantee <> t.owner OR (SELECT with_owner FROM asked))
+      AND e.grantee NOT IN (SELECT oid FROM platform_role)
 ) AS g
 LEFT JOIN pg_roles AS grantee ON grantee.oid = g.grantee
 GROUP BY g.thing, g.parent, grantee.rolname

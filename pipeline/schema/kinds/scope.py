@@ -1,12 +1,19 @@
 """Which objects belong to the schema, and which to the server, to an extension or to a tool's own history."""
 
-# `comes_along` is what an extension brought, and the constructors that a range type made.
+# What the server itself brought along has oids below 16384 (FirstNormalObjectId): asking for those above it lets most
+# catalogs be read through their indexes, without the thousands of rows that are PostgreSQL's own.
+# `asked` says whether the rights of an object's owner count. `comes_along` is what an extension brought, and the
+# constructors that a range type made.
 # Neon's own roles: their rights and default privileges come with the platform, not with a migration. They are the ones
 # that neondatabase/neon compute_tools grants to (src/spec_apply.rs).
 QUERY = """
 comes_along AS (
     SELECT classid, objid FROM pg_depend
-    WHERE deptype = 'e' OR (deptype = 'i' AND classid = 'pg_proc'::regclass AND refclassid = 'pg_type'::regclass)
+    WHERE objid >= 16384
+      AND (deptype = 'e' OR (deptype = 'i' AND classid = 'pg_proc'::regclass AND refclassid = 'pg_type'::regclass))
+),
+asked AS (
+    SELECT {with_owner}::boolean AS with_owner
 ),
 platform_role AS (
     SELECT oid FROM pg_roles WHERE rolname IN ('cloud_admin', 'neon_superuser', 'web_access')
@@ -33,11 +40,11 @@ ignored_table AS (
 relation AS (
     SELECT c.oid, format('%I.%I', n.name, c.relname) AS name
     FROM pg_class AS c JOIN user_schema AS n ON n.oid = c.relnamespace
-    WHERE c.oid NOT IN (SELECT oid FROM ignored_table)
-      AND NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = c.oid AND indrelid IN (SELECT oid FROM ignored_table))
-      AND NOT EXISTS (SELECT FROM pg_depend
-                      WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype IN ('a', 'i')
-                        AND refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM ignored_table))
-      AND NOT EXISTS (SELECT FROM comes_along WHERE classid = 'pg_class'::regclass AND objid = c.oid)
+    WHERE c.oid >= 16384 AND c.oid NOT IN (SELECT oid FROM ignored_table)
+      AND c.oid NOT IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM ignored_table))
+      AND c.oid NOT IN (SELECT objid FROM pg_depend
+                        WHERE classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+                          AND refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM ignored_table))
+      AND c.oid NOT IN (SELECT objid FROM comes_along WHERE classid = 'pg_class'::regclass)
 )
 """

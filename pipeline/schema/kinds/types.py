@@ -39,6 +39,6 @@ FROM pg_type AS t
 JOIN user_schema AS n ON n.oid = t.typnamespace
 JOIN owner_clause AS o ON o.role = t.typowner
 LEFT JOIN pg_class AS c ON c.oid = t.typrelid
-WHERE (t.typtype IN ('e', 'd', 'r') OR (t.typtype = 'c' AND c.relkind = 'c'))
+WHERE t.oid >= 16384 AND (t.typtype IN ('e', 'd', 'r') OR (t.typtype = 'c' AND c.relkind = 'c'))
   AND NOT EXISTS (SELECT FROM comes_along AS e WHERE e.classid = 'pg_type'::regclass AND e.objid = t.oid)
 """
