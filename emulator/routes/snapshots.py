@@ -59,12 +59,15 @@ async def find(call: Call) -> Json:
 
 
 async def update(call: Call) -> Json:
-    """PATCH /projects/P/snapshots/S: its name."""
+    """PATCH /projects/P/snapshots/S: its name and its expiry (null takes it away)."""
     project = call.project()
-    snapshot, name = _snapshot(call, project), call.body.required("snapshot").text("name")
-    if name and name != snapshot.name:
+    snapshot, asked = _snapshot(call, project), call.body.required("snapshot")
+    name, expires = asked.text("name") or snapshot.name, snapshot.expires_at
+    if name != snapshot.name:
         _require_free_name(project, name)
-        snapshot.name = name
+    if "expires_at" in asked.content:
+        expires = _read_expiry(call, asked.text("expires_at"))
+    snapshot.name, snapshot.expires_at = name, expires
     return {"snapshot": snapshot_shape(snapshot)}
 
 

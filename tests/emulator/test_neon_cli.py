@@ -110,6 +110,33 @@ def test_a_branch_is_made_at_a_moment_of_its_parent(neon_cli: NeonCli, emulator:
     assert sql(made["connection_uris"][0]["connection_uri"], TABLES) == "kept"
 
 
+def test_snapshots_are_taken_changed_looked_at_and_put_in_the_place_of_a_branch(
+    neon_cli: NeonCli, emulator: Emulator, project: Json
+) -> None:
+    of, identity = number(project), project["project"]["id"]
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1")
+    taken = neon_cli.ok("snapshots", "create", *of, "--name", "good", "--expires-at", in_an_hour())
+    settle(emulator, identity)
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        connection.execute("CREATE TABLE later AS SELECT 1")
+    snapshot = taken.get("snapshot", taken)["id"]
+    assert [item["id"] for item in neon_cli.ok("snapshots", "list", *of)] == [snapshot]
+    changed = neon_cli.ok("snapshots", "update", "good", *of, "--name", "better", "--clear-expiration")
+    assert "expires_at" not in changed
+    assert neon_cli.ok("snapshots", "get", "better", *of)["id"] == snapshot
+
+    neon_cli.ok("snapshots", "restore", snapshot, *of, "--name", "preview", "--target-branch", "main")
+    settle(emulator, identity)
+    neon_cli.ok("snapshots", "finalize", "preview", *of, "--name", "before")
+    settle(emulator, identity)
+    assert {item["name"] for item in neon_cli.ok("branches", "list", *of)} == {"main", "before"}
+    assert sql(uri(project), TABLES) == "kept"
+    neon_cli.ok("snapshots", "delete", "better", *of)
+    settle(emulator, identity)
+    assert neon_cli.ok("snapshots", "list", *of) == []
+
+
 def test_a_branch_goes_back_to_a_moment_and_to_its_parent(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
     of, identity = number(project), project["project"]["id"]
     child = emulator.create_branch(project, name="dev")
