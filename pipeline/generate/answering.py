@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ConfigurationError
 from pipeline.generate.spelling import quoted
 from pipeline.lint import lint, read_sources
-from pipeline.lint.phrase import altered_table
+from pipeline.migrations.phrase import altered_table
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.generate.parts import Late, Piece
 from pipeline.generate.spelling import new_name, quoted, spelled
-from pipeline.lint.phrase import Phrase, altered_table
+from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:

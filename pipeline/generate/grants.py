@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.generate.parts import Piece
 from pipeline.generate.spelling import quoted, spelled
-from pipeline.lint.phrase import Phrase, altered_table
 from pipeline.lint.source import created_table
+from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pipeline.generate.spelling import quoted
-from pipeline.lint.phrase import Phrase, altered_table
+from pipeline.migrations.phrase import Phrase, altered_table
 
 if TYPE_CHECKING:
     from pipeline.generate.difference import Step

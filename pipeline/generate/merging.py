@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.generate.spelling import quoted
-from pipeline.lint.phrase import altered_table, contains
+from pipeline.migrations.phrase import altered_table, contains
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.generate.constraints import not_null_name
 from pipeline.generate.difference import Step
 from pipeline.generate.spelling import quoted
-from pipeline.lint.phrase import Phrase, altered_table
+from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
 from pipeline.postgres.quoting import literal
 

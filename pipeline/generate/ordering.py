@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.lint.phrase import altered_table
+from pipeline.migrations.phrase import altered_table
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pipeline.generate.difference import Step
 from pipeline.generate.indexes import concurrently
 from pipeline.generate.parts import Late, Piece
 from pipeline.generate.spelling import quoted, spelled
-from pipeline.lint.phrase import Phrase, altered_table
+from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pipeline.generate.losses import casts_by_itself, new_type, widens
 from pipeline.generate.parts import Piece
 from pipeline.generate.spelling import quoted, spelled
 from pipeline.lint.column_types import rewrites
-from pipeline.lint.phrase import altered_table
+from pipeline.migrations.phrase import altered_table
 
 if TYPE_CHECKING:
-    from pipeline.lint.phrase import Phrase
+    from pipeline.migrations.phrase import Phrase
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.facts import Column, Facts
 

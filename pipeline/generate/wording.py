@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.generate.difference import Step
-from pipeline.lint.phrase import Phrase, altered_table, contains
 from pipeline.lint.source import created_table
+from pipeline.migrations.phrase import Phrase, altered_table, contains
 from pipeline.migrations.sql_text import statements
 from pipeline.schema.schema_text import read_schema
 

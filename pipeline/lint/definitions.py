@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeline.lint.phrase import contains, names_in
+from pipeline.migrations.phrase import contains, names_in
 
 if TYPE_CHECKING:
-    from pipeline.lint.phrase import Phrase
+    from pipeline.migrations.phrase import Phrase
     from pipeline.migrations.sql_text import Token
 
 # What ends the type of a column (documentation of CREATE TABLE).

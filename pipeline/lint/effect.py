@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.lint.phrase import quoted
+from pipeline.migrations.phrase import quoted
 
 _WAITS = {
     "SHARE": "nobody can write to it, readers go on",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.lint.bodies import body_of
 from pipeline.lint.definitions import Column, named, read_column, read_constraint, type_text
 from pipeline.lint.model import Index, Relation, Routine, Schema, Type
-from pipeline.lint.phrase import Phrase, altered_table, contains
+from pipeline.migrations.phrase import Phrase, altered_table, contains
 
 if TYPE_CHECKING:
     from collections.abc import Callable

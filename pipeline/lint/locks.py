@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.bodies import body_of
 from pipeline.lint.model import Schema
-from pipeline.lint.phrase import Phrase, altered_table, contains
+from pipeline.migrations.phrase import Phrase, altered_table, contains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

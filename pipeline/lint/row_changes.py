@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.lint.expressions import conjuncts
-from pipeline.lint.phrase import Phrase
+from pipeline.migrations.phrase import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

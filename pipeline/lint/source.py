@@ -12,7 +12,7 @@ from pipeline.lint.bodies import body_of
 from pipeline.lint.finding import Finding
 from pipeline.lint.following import after
 from pipeline.lint.model import Schema
-from pipeline.lint.phrase import Phrase
+from pipeline.migrations.phrase import Phrase
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.lint.finding import Finding
 from pipeline.lint.locks import locked_by
-from pipeline.lint.phrase import Phrase
 from pipeline.lint.source import offset_of
+from pipeline.migrations.phrase import Phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

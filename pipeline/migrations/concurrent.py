@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.migrations.phrase import Phrase
+
 if TYPE_CHECKING:
-    from pipeline.migrations.sql_text import Statement, Token
+    from pipeline.migrations.sql_text import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Concurrent:
     `name` is the object's name as the file spells it (quoted, with a schema or without; empty for VACUUM). For CREATE INDEX it
     has the schema of the table, where PostgreSQL puts a new index; `table` is spelled likewise, `bare_table` without its
     schema, and `definition` is what follows the table's name. For DETACH PARTITION `name` is the partition and `table` what
-    it is detached from. An `exclusive` one keeps readers waiting for as long as it waits itself.
+    it is detached from. An `exclusive` one keeps phrases waiting for as long as it waits itself.
     """
 
     kind: str
@@ -33,146 +35,91 @@ class Concurrent:
 
 def read_concurrent(statement: Statement) -> Concurrent | None:
     """The statement as a Concurrent, or None for one of another kind, or one that names no index."""
-    reader = _Reader(statement)
-    if reader.take("CREATE"):
-        return _create_index(reader)
-    if reader.take("DROP", "INDEX", "CONCURRENTLY"):
-        reader.take("IF", "EXISTS")
-        name = reader.name()
-        reader.take("RESTRICT")
-        return Concurrent("drop index", statement.text, name) if name and reader.at_end else None
-    if reader.take("REINDEX"):
-        return _reindex(reader)
-    if reader.take("VACUUM"):
-        return Concurrent("vacuum", statement.text, exclusive=_is_full(reader))
-    if reader.take("CLUSTER"):
-        return _cluster(reader)
-    if reader.take("ALTER", "TABLE"):
-        return _detach_partition(reader)
+    phrase = Phrase(statement)
+    if phrase.take("CREATE"):
+        return _create_index(phrase)
+    if phrase.take("DROP", "INDEX", "CONCURRENTLY"):
+        phrase.take("IF", "EXISTS")
+        name = phrase.spelled_name()
+        phrase.take("RESTRICT")
+        return Concurrent("drop index", statement.text, name) if name and phrase.at_end else None
+    if phrase.take("REINDEX"):
+        return _reindex(phrase)
+    if phrase.take("VACUUM"):
+        return Concurrent("vacuum", statement.text, exclusive=_is_full(phrase))
+    if phrase.take("CLUSTER"):
+        return _cluster(phrase)
+    if phrase.take("ALTER", "TABLE"):
+        return _detach_partition(phrase)
     return None
 
 
-def _create_index(reader: _Reader) -> Concurrent | None:
-    unique = reader.take("UNIQUE")
-    if not reader.take("INDEX", "CONCURRENTLY"):
+def _create_index(phrase: Phrase) -> Concurrent | None:
+    unique = phrase.take("UNIQUE")
+    if not phrase.take("INDEX", "CONCURRENTLY"):
         return None
-    if_not_exists = reader.take("IF", "NOT", "EXISTS")
-    name = reader.identifier()
-    if not name or not reader.take("ON"):
+    if_not_exists = phrase.take("IF", "NOT", "EXISTS")
+    name = phrase.spelled_identifier()
+    if not name or not phrase.take("ON"):
         return None
-    reader.take("ONLY")
-    table, bare = reader.name(), reader.last
+    phrase.take("ONLY")
+    table = phrase.spelled_name()
+    bare = phrase.statement.tokens[phrase.at - 1].text
     if not table:
         return None
     schema = table.removesuffix(bare)
     return Concurrent(
         "create index",
-        reader.statement.text,
+        phrase.statement.text,
         schema + name,
         table,
         bare,
-        reader.rest(),
+        phrase.rest_text,
         unique=unique,
         if_not_exists=if_not_exists,
     )
 
 
-def _reindex(reader: _Reader) -> Concurrent | None:
-    options = reader.parenthesised()
+def _reindex(phrase: Phrase) -> Concurrent | None:
+    options = [token.upper for token in phrase.group()]
     for what in ("INDEX", "TABLE"):
-        if reader.take(what):
-            concurrently = reader.take("CONCURRENTLY") or "CONCURRENTLY" in options
-            name = reader.name()
-            if concurrently and name and reader.at_end:
-                return Concurrent(f"reindex {what.lower()}", reader.statement.text, name)
+        if phrase.take(what):
+            concurrently = phrase.take("CONCURRENTLY") or "CONCURRENTLY" in options
+            name = phrase.spelled_name()
+            if concurrently and name and phrase.at_end:
+                return Concurrent(f"reindex {what.lower()}", phrase.statement.text, name)
     return None
 
 
-def _detach_partition(reader: _Reader) -> Concurrent | None:
-    reader.take("IF", "EXISTS")
-    reader.take("ONLY")
-    table = reader.name()
-    reader.take("*")
-    if not table or not reader.take("DETACH", "PARTITION"):
+def _detach_partition(phrase: Phrase) -> Concurrent | None:
+    phrase.take("IF", "EXISTS")
+    phrase.take("ONLY")
+    table = phrase.spelled_name()
+    phrase.take("*")
+    if not table or not phrase.take("DETACH", "PARTITION"):
         return None
-    name = reader.name()
-    if not name or not reader.take("CONCURRENTLY") or not reader.at_end:
+    name = phrase.spelled_name()
+    if not name or not phrase.take("CONCURRENTLY") or not phrase.at_end:
         return None
-    return Concurrent("detach partition", reader.statement.text, name, table)
+    return Concurrent("detach partition", phrase.statement.text, name, table)
 
 
-def _cluster(reader: _Reader) -> Concurrent | None:
-    reader.parenthesised()
-    reader.take("VERBOSE")
-    name = reader.name()
-    if reader.take("ON"):  # CLUSTER index ON table, as before PostgreSQL 8.3
-        name = reader.name()
-    elif reader.take("USING"):
-        reader.name()
-    return Concurrent("cluster", reader.statement.text, name, exclusive=True) if name and reader.at_end else None
+def _cluster(phrase: Phrase) -> Concurrent | None:
+    phrase.group()
+    phrase.take("VERBOSE")
+    name = phrase.spelled_name()
+    if phrase.take("ON"):  # CLUSTER index ON table, as before PostgreSQL 8.3
+        name = phrase.spelled_name()
+    elif phrase.take("USING"):
+        phrase.spelled_name()
+    return Concurrent("cluster", phrase.statement.text, name, exclusive=True) if name and phrase.at_end else None
 
 
-def _is_full(reader: _Reader) -> bool:
+def _is_full(phrase: Phrase) -> bool:
     """Whether a VACUUM rewrites its tables: VACUUM FULL, or VACUUM (…, FULL [true], …)."""
-    options = reader.parenthesised()
+    options = [token.upper for token in phrase.group()]
     for index, word in enumerate(options):
         if word == "FULL":
             value = options[index + 1] if index + 1 < len(options) else ","
             return value.strip("'\"").upper() not in {"FALSE", "OFF", "0"}
-    return reader.take("FULL")
-
-
-class _Reader:
-    """A position among a statement's tokens."""
-
-    def __init__(self, statement: Statement) -> None:
-        self.statement = statement
-        self.last = ""  # the last identifier that was stepped over
-        self._at = 0
-
-    @property
-    def at_end(self) -> bool:
-        return self._at >= len(self.statement.tokens)
-
-    def take(self, *keywords: str) -> bool:
-        """Step over these keywords when they stand here."""
-        here = self.statement.tokens[self._at : self._at + len(keywords)]
-        if tuple(token.upper for token in here) != keywords:
-            return False
-        self._at += len(keywords)
-        return True
-
-    def name(self) -> str:
-        """Step over a name, with its schema or without; empty when none stands here."""
-        first = self.identifier()
-        if not first:
-            return ""
-        if self.take("."):
-            second = self.identifier()
-            return f"{first}.{second}" if second else ""
-        return first
-
-    def parenthesised(self) -> tuple[str, ...]:
-        """Step over a parenthesised list; its tokens in upper case."""
-        if not self.take("("):
-            return ()
-        start = self._at
-        while not self.at_end and not self.take(")"):
-            self._at += 1
-        return tuple(token.upper for token in self.statement.tokens[start : self._at])
-
-    def rest(self) -> str:
-        """The text from here to the end of the statement."""
-        if self.at_end:
-            return ""
-        return self.statement.text[self.statement.tokens[self._at].start - self.statement.start :]
-
-    def identifier(self) -> str:
-        """Step over a bare name; empty when none stands here."""
-        token: Token | None = None if self.at_end else self.statement.tokens[self._at]
-        # ON stands where CREATE INDEX CONCURRENTLY leaves its name out
-        if token is None or token.kind not in {"word", "quoted"} or token.upper == "ON":
-            return ""
-        self._at += 1
-        self.last = token.text
-        return token.text
+    return phrase.take("FULL")

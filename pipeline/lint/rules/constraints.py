@@ -8,7 +8,7 @@ from pipeline.lint.definitions import named, read_added
 from pipeline.lint.effect import NOT_TRANSACTIONAL, TO_THE_END, holds, while_reading
 from pipeline.lint.expressions import proves_not_null
 from pipeline.lint.locks import LOCKS, SHARE_ROW_EXCLUSIVE, locked_by
-from pipeline.lint.phrase import altered_table, quoted
+from pipeline.migrations.phrase import altered_table, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipeline.lint.definitions import Constraint
     from pipeline.lint.finding import Finding
     from pipeline.lint.model import Relation, Schema
-    from pipeline.lint.phrase import Phrase
     from pipeline.lint.source import Source, Step
+    from pipeline.migrations.phrase import Phrase
 
 
 # adding-foreign-key-constraint: a foreign key that reads the table while nobody can write to two.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.lint.effect import TO_THE_END, holds
 from pipeline.lint.finding import about_file
 from pipeline.lint.locks import ACCESS_EXCLUSIVE, LOCKS, SHARE, lock_of, locked_by
-from pipeline.lint.phrase import Phrase, altered_table, contains, quoted
+from pipeline.migrations.phrase import Phrase, altered_table, contains, quoted
 from pipeline.migrations.sql_text import line_of
 
 if TYPE_CHECKING:

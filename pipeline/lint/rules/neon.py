@@ -9,7 +9,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pipeline.lint.phrase import Phrase, contains
+from pipeline.migrations.phrase import Phrase, contains
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pipeline.lint.phrase import Phrase, altered_table, contains, quoted
 from pipeline.lint.source import created_table
+from pipeline.migrations.phrase import Phrase, altered_table, contains, quoted
 from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.effect import TO_THE_END, holds
 from pipeline.lint.locks import LOCKS, SHARE, locked_by
-from pipeline.lint.phrase import Phrase, quoted
 from pipeline.lint.row_changes import row_changes
+from pipeline.migrations.phrase import Phrase, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Reading a statement's words from left to right."""
+"""The one cursor over a statement: reading its words from left to right."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ class Phrase:
     def rest(self) -> tuple[Token, ...]:
         """The tokens not yet stepped over."""
         return self.statement.tokens[self.at :]
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing is left to step over."""
+        return self.at >= len(self.statement.tokens)
 
     @property
     def rest_text(self) -> str:
@@ -53,6 +58,22 @@ class Phrase:
         if len(parts) > 1 and parts[0] == "public":
             parts = parts[1:]
         return ".".join(parts)
+
+    def spelled_identifier(self) -> str:
+        """Step over a bare name and give it as it is written; empty when none stands here.
+
+        ON is none: it follows where a statement leaves the name out.
+        """
+        rest = self.rest
+        return rest[0].text if rest and rest[0].upper != "ON" and self._identifier() else ""
+
+    def spelled_name(self) -> str:
+        """Step over such a name, with its schema or without."""
+        first = self.spelled_identifier()
+        if first and self.take("."):
+            second = self.spelled_identifier()
+            return f"{first}.{second}" if second else ""
+        return first
 
     def names(self) -> list[str]:
         """Step over names separated by commas."""
