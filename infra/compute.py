@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pulumi
 
 _SIZE = ("min_cu", "max_cu", "suspend_timeout_seconds")
+_TOLD = ("host", "pooled_host", "region", "pg_version")
 _PLACE = ("project_id", "branch_id", "endpoint_id", "database", "role")
 
 
@@ -34,6 +35,9 @@ class _Provider(ResourceProvider):
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         elsewhere = [name for name in ("project_id", "branch_id") if olds[name] != news[name]]
         changed = _size(olds) != _size(news) or any(olds[name] != news[name] for name in _PLACE)
+        changed = changed or any(
+            olds.get(name) is None for name in _TOLD
+        )  # a state from before there was such an output
         return DiffResult(changes=changed, replaces=elsewhere)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
@@ -61,7 +65,7 @@ def _bring_to(props: dict[str, Any]) -> dict[str, Any]:
             if failure.operation.endpoint_id != endpoint:
                 raise  # a branch that was not made well cannot be mended: pulumi destroy, pulumi up
             client.start_endpoint(project, endpoint)
-        found = client.endpoint(project, endpoint)
+        found, whole = client.endpoint(project, endpoint), client.project(project)
         if found.compute != _size(props):
             found = client.resize_endpoint(project, endpoint, _size(props))
         pooled = client.connection_uri(
@@ -73,7 +77,8 @@ def _bring_to(props: dict[str, Any]) -> dict[str, Any]:
             pooled=True,
         )
     pooled_host = f"{pooled.host}:{pooled.port}" if pooled.port else pooled.host
-    return {**props, "host": found.host, "pooled_host": pooled_host}
+    told = (found.host, pooled_host, whole.region_id, whole.pg_version)
+    return {**props, **dict(zip(_TOLD, told, strict=True))}
 
 
 def _size(props: dict[str, Any]) -> Size:
@@ -90,6 +95,8 @@ class Compute(Resource, module="neon", name="Compute"):
 
     host: pulumi.Output[str]
     pooled_host: pulumi.Output[str]
+    region: pulumi.Output[str]
+    pg_version: pulumi.Output[int]
 
     def __init__(
         self,
@@ -113,8 +120,7 @@ class Compute(Resource, module="neon", name="Compute"):
                 "database": database,
                 "role": role,
                 **dict(zip(_SIZE, _fields(size), strict=True)),
-                "host": None,
-                "pooled_host": None,
+                **dict.fromkeys(_TOLD),
             },
             opts,
         )

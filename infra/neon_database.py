@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # In the database they are made by a migration, never by Neon's API: a role that the API makes is a member of
 # neon_superuser and bypasses row level security.
 SERVER, AI_SERVICE = "server", "ai_service"
+CONSOLE = "https://console.neon.tech/app"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class NeonDatabase(pulumi.ComponentResource):
     branch_name: Output[str]
     endpoint_id: Output[str]
     endpoint_host: Output[str]
+    pooled_host: Output[str]
+    region: Output[str]
+    pg_version: Output[str]
+    console_url: Output[str]
 
     def __init__(
         self,
@@ -109,6 +114,13 @@ class NeonDatabase(pulumi.ComponentResource):
         self.branch_name = Output.from_input(settings.branch_name)
         self.endpoint_id = _filled(branch.endpoint_id, _empty("endpoint_id"))
         self.endpoint_host = _filled(compute.host, _empty("endpoint_host"))
+        self.pooled_host = _filled(compute.pooled_host, _empty("pooled_host"))
+        self.region = _filled(compute.region, _empty("region"))
+        version = compute.pg_version.apply(
+            lambda number: str(int(number)) if number else ""
+        )  # a double, from the engine
+        self.pg_version = _filled(version, _empty("pg_version"))
+        self.console_url = Output.concat(CONSOLE, "/projects/", self.project_id, "/branches/", self.branch_id)
         self.register_outputs(self.outputs())
 
     def outputs(self) -> dict[str, Output[str]]:

@@ -50,8 +50,12 @@ def test_a_plain_stack_output_shows_ids_and_hides_connection_strings(standing: W
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_output_is_there(standing: Workspace, stack: str) -> None:
     outputs = standing.outputs(stack)
-    assert outputs.keys() == {*URLS, "project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host"}
+    ids = {"project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host"}
+    assert outputs.keys() == {*URLS, *ids, "pooled_host", "region", "pg_version", "console_url"}
     assert all(outputs.values())
+    assert (outputs["region"], outputs["pg_version"]) == ("aws-us-east-1", "16")
+    url = DatabaseURL.parse(outputs["server_database_url"])
+    assert outputs["pooled_host"] == (f"{url.host}:{url.port}" if url.port else url.host)
     assert outputs["branch_name"] == {"prod": "main", "dev": "dev"}[stack]
 
 

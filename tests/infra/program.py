@@ -38,7 +38,15 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     PROJECT: ("quiet-sea-1", {"defaultBranchId": "br-main-1", "defaultEndpointId": "ep-main-1"}),
     BRANCH: ("br-dev-1", {}),
     ENDPOINT: ("ep-dev-1", {"host": "ep-dev-1.eu.aws.neon.tech"}),
-    COMPUTE: ("ep-1", {"host": "ep-1.eu.aws.neon.tech", "pooled_host": "ep-1-pooler.eu.aws.neon.tech"}),
+    COMPUTE: (
+        "ep-1",
+        {
+            "host": "ep-1.eu.aws.neon.tech",
+            "pooled_host": "ep-1-pooler.eu.aws.neon.tech",
+            "region": "aws-eu-central-1",
+            "pg_version": 16,
+        },
+    ),
     OWNER: ("br/chat_owner", {"password": "ow/n@er%"}),
     PASSWORD: ("none", {"result": "run time"}),
     REMOVAL: ("quiet-sea-1/dev", {}),

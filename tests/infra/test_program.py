@@ -42,8 +42,12 @@ def test_the_outputs_are_those_of_the_contract_and_the_urls_are_secret(stack: st
     assert made.outputs.keys() == {
         *URLS,
         *("project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host"),
+        *("pooled_host", "region", "pg_version", "console_url"),
     }
     assert made.secrets == URLS
+    assert made.outputs["pg_version"] == "16"
+    branch = f"{made.outputs['project_id']}/branches/{made.outputs['branch_id']}"
+    assert made.outputs["console_url"] == f"https://console.neon.tech/app/projects/{branch}"
 
 
 def test_each_url_is_what_its_client_takes() -> None:
@@ -98,7 +102,9 @@ def test_trap_6_no_data_source_is_asked_for_a_password() -> None:
     assert run("dev", DEV).calls == []
 
 
-@pytest.mark.parametrize("what", [{OWNER: {"password": ""}}, {PASSWORD: {"result": ""}}, {COMPUTE: {"host": ""}}])
+@pytest.mark.parametrize(
+    "what", [{OWNER: {"password": ""}}, {PASSWORD: {"result": ""}}, {COMPUTE: {"host": ""}}, {COMPUTE: {"region": ""}}]
+)
 def test_trap_6_an_empty_value_is_never_published(what: dict[str, dict[str, Any]]) -> None:
     answers = {kind: (ANSWERS[kind][0], {**ANSWERS[kind][1], **changed}) for kind, changed in what.items()}
     assert "is empty: nothing is published" in failure("dev", DEV, answers=answers)
