@@ -5,7 +5,8 @@
 
 from pipeline.neon.client import NeonClient
 from pipeline.neon.failures import ApiError, NotFound, OperationFailed, OutcomeUnknown
-from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, NewBranch, Operation, Project, Role
+from pipeline.neon.moments import Moment
+from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, NewBranch, Operation, Project, Role, Snapshot
 from pipeline.neon.survey import BranchLine, Survey, survey
 from pipeline.neon.transport import Patience
 
@@ -16,6 +17,7 @@ __all__ = [
     "Compute",
     "Database",
     "Endpoint",
+    "Moment",
     "NeonClient",
     "NewBranch",
     "NotFound",
@@ -25,6 +27,7 @@ __all__ = [
     "Patience",
     "Project",
     "Role",
+    "Snapshot",
     "Survey",
     "survey",
 ]

@@ -48,7 +48,11 @@ class Project:
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch. `logical_size` is in bytes, and None until Neon has measured it."""
+    """A branch. `logical_size` is in bytes, and None until Neon has measured it.
+
+    `parent_lsn` and `parent_timestamp` say at which moment it was cut. `restored_from` is the snapshot that it was made of,
+    `restored_as` the branch whose place it takes when that restore is finalized.
+    """
 
     id: str
     project_id: str
@@ -60,6 +64,10 @@ class Branch:
     parent_id: str | None = None
     logical_size: int | None = None
     expires_at: datetime | None = None
+    parent_lsn: str | None = None
+    parent_timestamp: datetime | None = None
+    restored_from: str | None = None
+    restored_as: str | None = None
 
     @classmethod
     def from_json(cls, data: Json) -> Branch:
@@ -75,6 +83,38 @@ class Branch:
             parent_id=data.get("parent_id") or None,
             logical_size=data.get("logical_size"),
             expires_at=_instant(data["expires_at"]) if data.get("expires_at") else None,
+            parent_lsn=data.get("parent_lsn"),
+            parent_timestamp=_instant(data["parent_timestamp"]) if data.get("parent_timestamp") else None,
+            restored_from=data.get("restored_from"),
+            restored_as=data.get("restored_as"),
+        )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A kept state of a root branch. `full_size` is in bytes, and None until Neon has measured it."""
+
+    id: str
+    name: str
+    created_at: datetime
+    source_branch_id: str | None = None
+    lsn: str | None = None
+    timestamp: datetime | None = None
+    expires_at: datetime | None = None
+    full_size: int | None = None
+
+    @classmethod
+    def from_json(cls, data: Json) -> Snapshot:
+        """Read a `snapshot` object."""
+        return cls(
+            id=data["id"],
+            name=data["name"],
+            created_at=_instant(data["created_at"]),
+            source_branch_id=data.get("source_branch_id"),
+            lsn=data.get("lsn"),
+            timestamp=_instant(data["timestamp"]) if data.get("timestamp") else None,
+            expires_at=_instant(data["expires_at"]) if data.get("expires_at") else None,
+            full_size=data.get("full_size"),
         )
 
 

@@ -86,7 +86,7 @@ def test_lists_are_read_to_their_last_page(
     client: NeonClient, project_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = {client.create_branch(project_id, _name()).branch.name for _ in range(3)}
-    monkeypatch.setattr("pipeline.neon.client.PAGE", 1)
+    monkeypatch.setattr("pipeline.neon.calls.PAGE", 1)
     assert names < {branch.name for branch in client.branches(project_id)}
     assert len(list(client.operations(project_id))) > 3
 

@@ -1,0 +1,138 @@
+"""What every typed call is made of: reading answers, waiting for operations, and looking before anything is repeated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.errors import TimedOut
+from pipeline.neon.failures import ApiError, OperationFailed, OutcomeUnknown
+from pipeline.neon.shapes import Branch, Endpoint, Json, NewBranch, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pipeline.neon.transport import Transport
+
+T = TypeVar("T")
+
+PAGE = 100  # elements asked for in one page
+
+
+class Calls:
+    """Calls to Neon over one transport, for the classes that have them by what they are about."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def branch(self, project_id: str, branch_id: str) -> Branch:
+        """Return one branch; NotFound without it."""
+        return read(Branch.from_json, self._transport.get(f"/projects/{project_id}/branches/{branch_id}"), "branch")
+
+    def find_branch(self, project_id: str, name: str) -> Branch | None:
+        """Return the branch of exactly that name, or None. Names are unique in a project."""
+        pages = self._pages(f"/projects/{project_id}/branches", "branches", "next", search=name)
+        found = (read_value(Branch.from_json, item) for item in pages)
+        return next((branch for branch in found if branch.name == name), None)
+
+    def endpoints(self, project_id: str, branch_id: str) -> list[Endpoint]:
+        """Return the endpoints of a branch."""
+        answer = self._transport.get(f"/projects/{project_id}/branches/{branch_id}/endpoints")
+        return read_list(Endpoint.from_json, answer, "endpoints")
+
+    def operations(self, project_id: str) -> Iterator[Operation]:
+        """Yield the operations of a project, newest first, page by page."""
+        for item in self._pages(f"/projects/{project_id}/operations", "operations", "cursor"):
+            yield read_value(Operation.from_json, item)
+
+    def operation(self, project_id: str, operation_id: str) -> Operation:
+        """Return one operation as it is now."""
+        answer = self._transport.get(f"/projects/{project_id}/operations/{operation_id}")
+        return read(Operation.from_json, answer, "operation")
+
+    def wait(self, operations: Iterable[Operation]) -> None:
+        """Return when all of them have finished well.
+
+        Raises OperationFailed for one that failed, and TimedOut after the patience's `operation_timeout`.
+        """
+        patience, clock = self._transport.patience, self._transport.clock
+        deadline = clock.now() + patience.operation_timeout
+        for started in operations:
+            operation, pause = started, patience.operation_poll
+            while not operation.is_finished:
+                if clock.now() > deadline:
+                    raise TimedOut(
+                        f"Neon has not finished {operation} after {patience.operation_timeout:.0f} s",
+                        remedy="It may still finish. See the project's Operations page, then run the command again.",
+                    )
+                clock.sleep(pause)
+                pause = min(pause * 1.5, 2.0)
+                operation = self.operation(operation.project_id, operation.id)
+            if operation.has_failed:
+                raise OperationFailed(operation)
+
+    def settle(self, project_id: str, branch_id: str) -> None:
+        """Return when nothing runs on a branch any more and the newest operation of each kind went well.
+
+        For what somebody else started without looking at its end (the Terraform provider takes a failed operation for
+        a finished one). Raises OperationFailed and TimedOut as `wait` does.
+        """
+        newest: dict[tuple[str, str | None], Operation] = {}
+        for operation in self.operations(project_id):
+            if operation.branch_id == branch_id:
+                newest.setdefault((operation.action, operation.endpoint_id), operation)
+        self.wait(reversed(newest.values()))  # the first that failed is why others did
+
+    def _new_branch(self, project_id: str, branch_id: str) -> NewBranch:
+        """Read a branch as it is now that its operations have ended."""
+        endpoints = self.endpoints(project_id, branch_id)
+        return NewBranch(self.branch(project_id, branch_id), endpoints[0] if endpoints else None)
+
+    def _pages(self, path: str, key: str, cursor_key: str, **params: str | None) -> Iterator[Json]:
+        """Yield the elements of a list that Neon gives in pages; a page without a new cursor is the last."""
+        cursor: str | None = None
+        while True:
+            answer = self._transport.get(path, limit=PAGE, cursor=cursor, **params)
+            items = answer.get(key)
+            if not isinstance(items, list):
+                raise ApiError(f"Neon's answer to GET {path} has no list of {key}")
+            yield from items
+            following = (answer.get("pagination") or {}).get(cursor_key)
+            if not items or not following or following == cursor:
+                return
+            cursor = following
+
+    def _look_before_repeating(self, send: Callable[[], T], look: Callable[[], T | None]) -> T:
+        for ceiling in self._transport.patience.ceilings():
+            try:
+                return send()
+            except OutcomeUnknown:
+                self._transport.pause(ceiling)
+                found = look()
+                if found is not None:
+                    return found
+        return send()
+
+
+def read(make: Callable[[Json], T], answer: Json, key: str) -> T:
+    """Make a value of the object of that name in an answer. Raises ApiError where it does not have the documented shape."""
+    return read_value(lambda data: make(data[key]), answer)
+
+
+def read_list(make: Callable[[Json], T], answer: Json, key: str) -> list[T]:
+    """Make a value of each element of a list in an answer; none where the list is absent. Raises ApiError as `read` does."""
+    return [read_value(make, item) for item in answer.get(key) or []]
+
+
+def read_operations(answer: Json) -> list[Operation]:
+    """The operations that an answer says were begun."""
+    return read_list(Operation.from_json, answer, "operations")
+
+
+def read_value(make: Callable[[Json], T], data: Json) -> T:
+    """Make a value of an answer. Raises ApiError where it does not have the documented shape, which repeats none of it."""
+    try:
+        return make(data)
+    except (KeyError, TypeError, ValueError) as fault:
+        # The kind of fault and the missing name only: the data may hold a password.
+        missing = f" (no field {fault})" if isinstance(fault, KeyError) else ""
+        raise ApiError(f"Neon's answer does not have the shape that its API documents{missing}") from None

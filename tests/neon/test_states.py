@@ -1,0 +1,155 @@
+"""Branches at a moment, restores and snapshots by the typed client, also when Neon's answers get lost."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from pipeline.errors import UsageError
+from pipeline.neon import ApiError, Branch, Compute, Moment, NeonClient, OperationFailed
+from tests.emulator.urls import uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.emulator import Emulator
+
+Json = dict[str, Any]
+LOST: list[dict[str, Any]] = [{"kind": "lost"}, {"status": 503, "after_effect": True}, {"status": 503}]
+
+
+def by_kind(fault: dict[str, Any]) -> str:
+    return " ".join(str(part) for part in fault.values())
+
+
+@pytest.fixture(scope="module")
+def root(emulator: Emulator) -> Iterator[Json]:
+    """A project that tests of branches share; its main has rows 1 and then 2 in `item`, and `lsn` is between them."""
+    made = make_root(emulator)
+    yield made
+    emulator.delete_project(made["project"]["id"])
+
+
+@pytest.fixture
+def own_root(emulator: Emulator) -> Iterator[Json]:
+    """The same for a test alone, which puts something in the place of main."""
+    made = make_root(emulator)
+    yield made
+    emulator.delete_project(made["project"]["id"])
+
+
+def make_root(emulator: Emulator) -> Json:
+    made = emulator.create_project(name="states")
+    with psycopg.connect(uri(made), autocommit=True) as connection:
+        connection.execute("CREATE TABLE item AS SELECT 1 AS id")
+        found = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
+        assert found is not None
+        connection.execute("INSERT INTO item VALUES (2)")
+    return made | {"lsn": str(found[0])}
+
+
+@pytest.fixture
+def project_id(root: Json) -> str:
+    return str(root["project"]["id"])
+
+
+@pytest.fixture
+def main_id(root: Json) -> str:
+    return str(root["branch"]["id"])
+
+
+def name() -> str:
+    return f"b-{uuid.uuid4().hex[:8]}"
+
+
+def items(client: NeonClient, branch: Branch) -> list[int]:
+    url = client.connection_uri(branch.project_id, branch_id=branch.id, database="app", role="app_owner")
+    with psycopg.connect(url.for_psycopg().dsn) as connection:
+        return [int(row[0]) for row in connection.execute("SELECT id FROM item ORDER BY id")]
+
+
+def test_a_branch_is_cut_at_a_position_and_without_rows(client: NeonClient, root: Json, project_id: str) -> None:
+    then = client.create_branch(project_id, name(), moment=Moment(lsn=root["lsn"]), compute=Compute(0.25, 1)).branch
+    assert (then.parent_lsn, items(client, then)) == (root["lsn"], [1])
+    bare = client.create_branch(project_id, name(), schema_only=True, compute=Compute(0.25, 1)).branch
+    assert items(client, bare) == []
+    for branch in (then, bare):
+        client.delete_branch(project_id, branch.id)
+
+
+@pytest.mark.parametrize("fault", LOST, ids=by_kind)
+@pytest.mark.parametrize("preserved", [True, False], ids=["with the old state kept", "without"])
+def test_a_restore_is_done_once_though_its_answer_was_lost(
+    emulator: Emulator, client: NeonClient, root: Json, project_id: str, main_id: str, fault: Json, preserved: bool
+) -> None:
+    branch = client.create_branch(project_id, name(), compute=Compute(0.25, 1)).branch
+    emulator.fault(route="POST /projects/*/branches/*/restore", **fault)
+    kept = name() if preserved else None
+    restored = client.restore_branch(
+        project_id, branch.id, source_id=main_id, moment=Moment(lsn=root["lsn"]), preserve_as=kept
+    )
+    assert (restored.id, items(client, restored)) == (branch.id, [1])
+    begun = [each for each in client.operations(project_id) if each.branch_id == branch.id]
+    assert len([each for each in begun if each.action == "create_branch"]) == 2, "its making, and one restore"
+    assert items(client, client.reset_branch(project_id, branch.id)) == [1, 2]
+    for each in client.branches(project_id):
+        if each.name in {branch.name, kept}:
+            client.delete_branch(project_id, each.id)
+
+
+@pytest.mark.parametrize("fault", LOST, ids=by_kind)
+def test_a_snapshot_is_taken_once_and_restored_once_though_answers_were_lost(
+    emulator: Emulator, client: NeonClient, own_root: Json, fault: Json
+) -> None:
+    project_id, main_id, lsn = own_root["project"]["id"], own_root["branch"]["id"], own_root["lsn"]
+    emulator.fault(route="POST /projects/*/branches/*/snapshot", **fault)
+    tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    called = name()
+    taken = client.create_snapshot(project_id, main_id, called, moment=Moment(lsn=lsn), expires_at=tomorrow)
+    assert (taken.name, taken.lsn, taken.expires_at) == (called, lsn, tomorrow)
+    assert taken.full_size
+    assert [each.id for each in client.snapshots(project_id) if each.name == called] == [taken.id]
+    with pytest.raises(ApiError, match="already has a snapshot"):
+        client.create_snapshot(project_id, main_id, called)
+
+    emulator.fault(route="POST /projects/*/snapshots/*/restore", **fault)
+    looked_at = client.restore_snapshot(project_id, taken.id, name(), target_id=main_id)
+    assert (looked_at.restored_from, looked_at.restored_as) == (taken.id, main_id)
+    assert [each.id for each in client.branches(project_id) if each.restored_from == taken.id] == [looked_at.id]
+
+    emulator.fault(route="POST /projects/*/branches/*/finalize_restore", **fault)
+    old = name()
+    in_place = client.finalize_restore(project_id, looked_at.id, old_name=old)
+    assert (in_place.name, in_place.default, items(client, in_place)) == ("main", True, [1])
+    replaced = client.find_branch(project_id, old)
+    assert replaced is not None
+    assert {replaced.id, in_place.id} == {main_id, looked_at.id}
+
+    assert client.rename_snapshot(project_id, taken.id, f"{called} again").name == f"{called} again"
+    assert client.delete_snapshot(project_id, taken.id)
+    assert not client.delete_snapshot(project_id, taken.id)
+
+
+def test_a_snapshot_that_fails_is_told_and_not_there(
+    emulator: Emulator, client: NeonClient, project_id: str, main_id: str
+) -> None:
+    emulator.fault(operation="create_branch", message="storage is full")
+    with pytest.raises(OperationFailed, match="storage is full"):
+        client.create_snapshot(project_id, main_id, "half")
+
+
+def test_what_is_no_moment_is_refused_before_neon_is_asked(client: NeonClient, project_id: str, main_id: str) -> None:
+    with pytest.raises(UsageError, match="not both"):
+        Moment(lsn="0/1", instant=datetime.now(UTC))
+    with pytest.raises(UsageError, match="time zone"):
+        client.restore_branch(project_id, main_id, moment=Moment(instant=datetime(2026, 11, 1)))  # noqa: DTZ001
+    with pytest.raises(ApiError, match="root branch"):
+        client.reset_branch(project_id, main_id)
+    with pytest.raises(ApiError, match="waits for no restore"):
+        client.finalize_restore(project_id, main_id, old_name=name())
+    with pytest.raises(ApiError, match="not there yet"):
+        client.create_branch(project_id, name(), moment=Moment(lsn="FFFF/0"))
