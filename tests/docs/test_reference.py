@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from pipeline.check.checking import Checked
+from pipeline.console.document_types import DOCUMENTS
 from pipeline.console.documents import (
-    DOCUMENTS,
     branches_document,
     check_document,
     deploy_document,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatdb.url import DatabaseURL
-    from pipeline.console.documents import Document
+    from pipeline.console.document_types import Document
     from tests.support.folders import FolderBuilder
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from invoke.collection import Collection
 from invoke.loader import FilesystemLoader
 
-from pipeline.console.documents import DOCUMENTS
+from pipeline.console.document_types import DOCUMENTS
 from pipeline.errors import Interrupted, PipelineError
 from verbs import KINDS, VERBS
 from verbs.reference.environment_variables import VARIABLES
