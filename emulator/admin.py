@@ -15,6 +15,8 @@ from starlette.routing import Route
 
 from emulator.errors import ApiError, bad_request
 from emulator.faults import WrongFault
+from emulator.fields import Fields
+from emulator.json_body import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from emulator.control import Control
     from emulator.faults import Switchboard
+
+_LONGEST_JUMP = 366 * 24 * 3600
 
 
 def routes(
@@ -35,7 +39,7 @@ def routes(
 
     async def add_fault(request: Request) -> Response:
         try:
-            faults.add(await request.json())
+            faults.add(await read_json(request))
         except WrongFault as wrong:
             raise bad_request(str(wrong)) from None
         return JSONResponse(_shape(faults), 201)
@@ -45,7 +49,10 @@ def routes(
         return JSONResponse(_shape(faults))
 
     async def advance_clock(request: Request) -> Response:
-        control.clock.advance(float((await request.json())["advance_seconds"]))
+        seconds = Fields(await read_json(request)).number("advance_seconds", -1)
+        if not 0 <= seconds <= _LONGEST_JUMP:
+            raise bad_request(f"advance_seconds must be between 0 and {_LONGEST_JUMP}")
+        control.clock.advance(seconds)
         return JSONResponse({"now": control.clock.stamp()})
 
     async def show_calls(_: Request) -> Response:

@@ -60,4 +60,7 @@ def read(stamp: str) -> datetime:
     instant = datetime.fromisoformat(stamp)
     if instant.tzinfo is None:
         raise ValueError("no time zone")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:  # of the first or the last day that there is
+        raise ValueError("no time in UTC") from None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
-from emulator.errors import ApiError, bad_request, busy, not_found, unprocessable
+from emulator.errors import ApiError, busy, not_found, unprocessable
 from emulator.fields import Fields
+from emulator.json_body import check_text, read_json
 from emulator.shapes import Json, operation_shape
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from emulator.state import Branch, Database, Endpoint, Operation, Project, Role, Store
 
     Route = Callable[["Call"], Awaitable[Json]]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -113,21 +116,20 @@ def serve(control: Control, route: Route, status: int) -> Callable[[Request], Aw
     """A route as the web framework wants it. What a request changed is saved before it is answered."""
 
     async def answer(request: Request) -> Response:
-        call = Call(control, request.path_params, request.query_params, await _body(request))
-        shape = await route(call)
+        body = Fields(await read_json(request))
+        for name, value in (*request.query_params.multi_items(), *request.path_params.items()):
+            check_text(value, name)
+        call = Call(control, request.path_params, request.query_params, body)
+        try:
+            shape = await route(call)
+        except ApiError:
+            raise
+        except Exception:
+            # Answered here, not by the framework: that would end the connection, and the call that comes next on it.
+            log.exception("%s %s", request.method, request.url.path)
+            raise ApiError(500, "internal server error") from None
         if request.method != "GET":
             control.store.save()
         return JSONResponse(shape, status)
 
     return answer
-
-
-async def _body(request: Request) -> Fields:
-    content = await request.body()
-    if not content:
-        return Fields({})
-    try:
-        parsed: Any = json.loads(content)
-    except ValueError:
-        raise bad_request("the request body is not JSON") from None
-    return Fields(parsed)

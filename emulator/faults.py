@@ -10,6 +10,17 @@ from typing import Any, Literal, get_args
 Kind = Literal["answer", "hang", "lost"]
 _KINDS: tuple[str, ...] = get_args(Kind)
 MOMENTS = ("not-yet",)
+# What a fault's values may be: types, the least, the most.
+_VALUES: dict[str, tuple[tuple[type, ...], Any, Any]] = {
+    "route": ((str,), None, None),
+    "operation": ((str,), None, None),
+    "message": ((str,), None, None),
+    "after_effect": ((bool,), None, None),
+    "times": ((int,), 1, 1_000_000),
+    "status": ((int,), 400, 599),
+    "retry_after": ((int,), 0, 86_400),
+    "seconds": ((int, float), 0, 86_400),
+}
 
 
 class WrongFault(Exception):
@@ -89,9 +100,12 @@ class Switchboard:
         """Wait until everything is switched off."""
         await self._cleared.wait()
 
-    def add(self, item: dict[str, Any]) -> CallFault | OperationFault | MomentFault:
+    def add(self, item: object) -> CallFault | OperationFault | MomentFault:
         """Switch on a fault given as JSON: with `route` it is for calls, with `operation` for operations."""
+        if not isinstance(item, dict):
+            raise WrongFault("a fault is an object")
         fields = dict(item)
+        _require_values(fields)
         try:
             if "operation" in fields:
                 operation = OperationFault(fields.pop("operation"), **fields)
@@ -137,6 +151,14 @@ class Switchboard:
                 self.operations[index : index + 1] = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
                 return fault
         return None
+
+
+def _require_values(fields: dict[str, Any]) -> None:
+    for name, (kinds, low, high) in _VALUES.items():
+        value = fields.get(name)
+        if value is not None and (type(value) not in kinds or (low is not None and not low <= value <= high)):
+            span = "" if low is None else f" between {low} and {high}"
+            raise WrongFault(f"{name} must be of type {kinds[-1].__name__}{span}")
 
 
 def _segment_matches(wanted: str, given: str) -> bool:

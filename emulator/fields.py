@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from emulator.errors import bad_request
+
+Item = TypeVar("Item")
+_LONGEST_TEXT = 256  # characters; what Neon's specification allows a branch's name
 
 
 class Fields:
@@ -21,7 +24,8 @@ class Fields:
 
     def inner(self, name: str) -> Fields:
         """The object of that name; an empty one when absent."""
-        return Fields(self.content.get(name) or {}, f"{self._where}.{name}")
+        value = self.content.get(name)
+        return Fields({} if value is None else value, f"{self._where}.{name}")
 
     def required(self, name: str) -> Fields:
         """The object of that name; 400 when absent."""
@@ -31,7 +35,8 @@ class Fields:
 
     def objects(self, name: str) -> list[Fields]:
         """A list of objects."""
-        items = self.content.get(name) or []
+        value = self.content.get(name)
+        items = [] if value is None else value
         if not isinstance(items, list):
             raise bad_request(f"{self._where}.{name} must be a list")
         return [Fields(item, f"{self._where}.{name}[{index}]") for index, item in enumerate(items)]
@@ -40,9 +45,38 @@ class Fields:
         """An object as it is, without what is null in it."""
         return {key: value for key, value in self.inner(name).content.items() if value is not None}
 
+    def mapping_keys(self) -> list[str]:
+        """The names of what is there and not null."""
+        return [key for key, value in self.content.items() if value is not None]
+
+    def texts(self, name: str) -> list[str]:
+        """A list of text; an empty one when absent."""
+        return self._list(name, str, "strings")
+
+    def wholes(self, name: str) -> list[int]:
+        """A list of integers; an empty one when absent."""
+        return self._list(name, int, "integers")
+
+    def _list(self, name: str, kind: type[Item], wanted: str) -> list[Item]:
+        value = self.content.get(name)
+        items = [] if value is None else value
+        if not isinstance(items, list) or not all(type(item) is kind for item in items):
+            raise bad_request(f"{self._where}.{name} must be a list of {wanted}")
+        return items
+
     def text(self, name: str, default: str = "") -> str:
-        """Text, or the default."""
-        return str(self._typed(name, (str,), default, "a string"))
+        """Text of at most 256 characters, or the default."""
+        text = str(self._typed(name, (str,), default, "a string"))
+        if len(text) > _LONGEST_TEXT:
+            raise bad_request(f"{self._where}.{name} must have at most {_LONGEST_TEXT} characters")
+        return text
+
+    def name(self, present: str) -> str:
+        """The field `name` of something that has one: what it is, if absent; never empty."""
+        name = self.text("name", present)
+        if not name.strip():
+            raise bad_request(f"{self._where}.name must not be empty")
+        return name
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         """A boolean, or the default."""

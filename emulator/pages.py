@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Item = TypeVar("Item")
+_MOST = 10_000
 
 
 def cut(
@@ -20,8 +21,8 @@ def cut(
         limit = int(query.get("limit") or default)
     except ValueError:
         raise bad_request("limit must be an integer") from None
-    if limit < 1:
-        raise bad_request("limit must be at least 1")
+    if not 1 <= limit <= _MOST:
+        raise bad_request(f"limit must be between 1 and {_MOST}")
     cursor, begin = query.get("cursor"), 0
     if cursor:
         keys = [key(item) for item in items]

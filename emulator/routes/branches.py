@@ -115,7 +115,7 @@ async def update(call: Call) -> Json:
     """PATCH /projects/P/branches/B: name, protection, expiry (null takes it away)."""
     project = call.project(exclusive=True)
     branch, asked = call.branch(project), call.body.required("branch")
-    name, protected = asked.text("name", branch.name), asked.flag("protected", default=branch.protected)
+    name, protected = asked.name(branch.name), asked.flag("protected", default=branch.protected)
     if name != branch.name:
         require_free_name(project, name)
     if protected and not branch.protected:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.errors import ApiError, bad_request, conflict
+from emulator.identifiers import database_name
 from emulator.routes.roles import compute_of
 from emulator.shapes import Json, connection_uri, database_shape
 from emulator.state import Database
 
 if TYPE_CHECKING:
     from emulator.control import Call
-
-_RESERVED = {"postgres", "template0", "template1"}
 
 
 async def create(call: Call) -> Json:
@@ -96,7 +95,5 @@ async def uri(call: Call) -> Json:
 
 
 def _require_free_name(taken: list[str], name: str) -> None:
-    if not name or len(name.encode()) > 63 or name in _RESERVED:
-        raise bad_request(f'invalid database name; database_name:"{name}"')
-    if name in taken:
+    if database_name(name) in taken:
         raise conflict(f'database already exists; database_name:"{name}"')

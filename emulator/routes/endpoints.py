@@ -8,12 +8,14 @@ from emulator import names
 from emulator.errors import ApiError, bad_request, conflict, not_emulated, unprocessable
 from emulator.shapes import Json, endpoint_shape
 from emulator.state import Branch, Endpoint, Project
+from emulator.typed_settings import endpoint_settings
 
 if TYPE_CHECKING:
     from emulator.control import Call
     from emulator.fields import Fields
 
 _SUSPEND_MAXIMUM = 604_800
+_FLAGS = ("pooler_enabled", "disabled", "passwordless_access")
 
 
 def new_endpoint(call: Call, project: Project, branch: Branch, asked: Fields) -> Endpoint:
@@ -143,9 +145,12 @@ def _change(call: Call, endpoint: Endpoint, asked: Fields) -> None:
         raise bad_request(f"suspend_timeout_seconds must be between -1 and {_SUSPEND_MAXIMUM}")
     if seconds not in {0, 300} and not plan.may_change_suspend:
         raise unprocessable("suspend interval changing is not allowed for your account")
+    settings = endpoint_settings(asked)
+    flags = {name: asked.flag(name, default=getattr(endpoint, name)) for name in _FLAGS}
+    name = asked.text("name", endpoint.name or "") or None
+    # Nothing is refused from here on: a call that is refused has changed nothing.
     endpoint.min_cu, endpoint.max_cu, endpoint.suspend_timeout_seconds = low, high, seconds
-    endpoint.settings |= asked.mapping("settings")
-    endpoint.pooler_enabled = asked.flag("pooler_enabled", default=endpoint.pooler_enabled)
-    endpoint.disabled = asked.flag("disabled", default=endpoint.disabled)
-    endpoint.passwordless_access = asked.flag("passwordless_access", default=endpoint.passwordless_access)
-    endpoint.name = asked.text("name", endpoint.name or "") or None
+    endpoint.settings |= settings
+    for flag, value in flags.items():
+        setattr(endpoint, flag, value)
+    endpoint.name = name

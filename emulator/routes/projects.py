@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import names
 from emulator.errors import ApiError, bad_request, not_emulated
+from emulator.identifiers import database_name, role_name
 from emulator.pages import cut
 from emulator.routes.account import ORGANIZATION
 from emulator.routes.endpoints import new_endpoint
@@ -20,6 +21,7 @@ from emulator.shapes import (
     role_shape,
 )
 from emulator.state import Branch, Database, Project, Role
+from emulator.typed_settings import endpoint_defaults, project_settings
 
 if TYPE_CHECKING:
     from emulator.control import Call
@@ -55,16 +57,16 @@ async def create(call: Call) -> Json:
         store_passwords=asked.flag("store_passwords", default=True),
         history_retention_seconds=_history(call, asked, min(86_400, plan.history_seconds)),
         default_endpoint_settings=_endpoint_defaults(call, asked, {}),
-        settings=_SETTINGS | asked.mapping("settings"),
+        settings=_SETTINGS | project_settings(asked),
         created_at=now,
         updated_at=now,
         provisioner=asked.text("provisioner") or "k8s-neonvm",
         last_database_id=1,
     )
     branch = Branch(names.branch_id(), wanted.text("name") or "main", now, now, now, default=True)
-    role = Role(wanted.text("role_name") or "neondb_owner", now, now, password=names.password())
+    role = Role(role_name(wanted.text("role_name") or "neondb_owner"), now, now, password=names.password())
     branch.roles = [role]
-    branch.databases = [Database(1, wanted.text("database_name") or "neondb", role.name, now, now)]
+    branch.databases = [Database(1, database_name(wanted.text("database_name") or "neondb"), role.name, now, now)]
     endpoint = new_endpoint(call, project, branch, asked.inner("default_endpoint_settings"))
     project.branches[branch.id], project.endpoints[endpoint.id] = branch, endpoint
     await call.control.doors.open(project, endpoint)
@@ -121,9 +123,10 @@ async def update(call: Call) -> Json:
     asked = call.body.required("project")
     history = _history(call, asked, project.history_retention_seconds)
     defaults = _endpoint_defaults(call, asked, project.default_endpoint_settings)
-    project.name = asked.text("name", project.name)
+    name, settings = asked.name(project.name), project_settings(asked)
+    project.name = name
     project.history_retention_seconds, project.default_endpoint_settings = history, defaults
-    project.settings |= asked.mapping("settings")
+    project.settings |= settings
     project.updated_at = call.control.clock.stamp()
     return {"project": project_shape(project, call.control.settings.plan), "operations": []}
 
@@ -150,6 +153,8 @@ def _require_organization(call: Call, given: str) -> None:
 
 def _history(call: Call, asked: Fields, default: int) -> int:
     seconds, limit = asked.whole("history_retention_seconds", default), call.control.settings.plan.history_seconds
+    if seconds < 0:
+        raise bad_request("history_retention_seconds must not be negative")
     if seconds > limit:
         raise bad_request(
             "requested history retention seconds exceeds allowed maximum; "
@@ -163,4 +168,4 @@ def _endpoint_defaults(call: Call, asked: Fields, present: dict[str, Any]) -> di
     limits = ("autoscaling_limit_min_cu", "autoscaling_limit_max_cu")
     outer = {name: asked.number(name) for name in limits if name in asked}
     base = {"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": min(2.0, call.control.settings.plan.max_cu)}
-    return base | {"suspend_timeout_seconds": 0} | present | outer | asked.mapping("default_endpoint_settings")
+    return base | {"suspend_timeout_seconds": 0} | present | outer | endpoint_defaults(asked)

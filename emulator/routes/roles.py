@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator import names
-from emulator.errors import ApiError, bad_request, conflict, unprocessable
+from emulator.errors import ApiError, conflict, unprocessable
+from emulator.identifiers import role_name
 from emulator.shapes import Json, role_shape
 from emulator.state import Branch, Endpoint, Project, Role
 
 if TYPE_CHECKING:
     from emulator.control import Call
-
-_RESERVED = {"cloud_admin", "neon_superuser", "zenith_admin", "public", "none"}
 
 
 def compute_of(project: Project, branch: Branch) -> Endpoint:
@@ -26,14 +25,11 @@ async def create(call: Call) -> Json:
     """POST …/roles: the password is in the answer."""
     project = call.project(exclusive=True)
     branch, asked = call.branch(project, ready=True), call.body.required("role")
-    name = asked.text("name")
-    if not name or len(name.encode()) > 63 or name.startswith("pg_") or name in _RESERVED:
-        raise bad_request(f'invalid role name; role_name:"{name}"')
+    name, login = role_name(asked.text("name")), not asked.flag("no_login")
     await call.control.mirror.refresh(project, branch)
     if any(role.name == name for role in branch.roles):
         raise conflict(f'role already exists; role_name:"{name}"')
     endpoint, now = compute_of(project, branch), call.control.clock.stamp()
-    login = not asked.flag("no_login")
     role = Role(name, now, now, password=names.password() if login else None, login=login)
     branch.roles.append(role)
     work = {"do": "put_role", "branch": branch.id, "role": name}
