@@ -49,7 +49,9 @@ def test_every_action_of_others_is_pinned_by_commit(path: Path) -> None:
 def test_no_job_may_write_to_the_repository(path: Path) -> None:
     workflow = read(path.name)
     assert workflow["permissions"] == {}
-    assert all(job["permissions"] == {"contents": "read"} for job in workflow["jobs"].values())
+    for name, job in workflow["jobs"].items():
+        comments = {"pull-requests": "write"} if (path.name, name) == ("infrastructure.yml", "preview") else {}
+        assert job["permissions"] == {"contents": "read"} | comments
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
@@ -90,6 +92,40 @@ def test_the_url_reaches_a_command_through_its_environment_alone() -> None:
             assert "secrets" not in step.get("run", "")
             secret = {name: value for name, value in step.get("env", {}).items() if "secrets" in value}
             assert secret in ({}, {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"})
+
+
+def pulumi_step(job: str) -> dict[str, Any]:
+    [step] = [s for s in read("infrastructure.yml")["jobs"][job]["steps"] if "pulumi/actions" in s.get("uses", "")]
+    asked: dict[str, Any] = step["with"]
+    return asked
+
+
+def test_a_pull_request_gets_a_preview_as_a_comment_and_a_fork_none() -> None:
+    asked = pulumi_step("preview")
+    assert (asked["command"], asked["comment-on-pr"], asked["suppress-outputs"]) == ("preview", True, True)
+    condition = read("infrastructure.yml")["jobs"]["preview"]["if"]
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in condition
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_what_is_merged_is_made_in_an_environment_that_asks_for_approval_one_run_at_a_time(stack: str) -> None:
+    job = read("infrastructure.yml")["jobs"][stack]
+    assert job["environment"] == f"infra-{stack}"
+    assert job["concurrency"] == {"group": f"infrastructure-{stack}", "cancel-in-progress": False}
+    assert pulumi_step(stack)["command"] == "up"
+    assert pulumi_step(stack)["stack-name"] == "${{ github.job }}"
+
+
+def test_drift_is_looked_for_every_night_without_changing_anything() -> None:
+    assert read("infrastructure.yml")["on"]["schedule"]
+    asked = pulumi_step("drift")
+    assert (asked["command"], asked["refresh"], asked["expect-no-changes"]) == ("preview", True, True)
+
+
+def test_the_infrastructures_workflow_runs_the_pulumi_that_the_project_asks_for() -> None:
+    required = YAML(typ="safe").load(ROOT / "Pulumi.yaml")["requiredPulumiVersion"]
+    for job in read("infrastructure.yml")["jobs"]:
+        assert f">={pulumi_step(job)['pulumi-version']}" == required
 
 
 def test_dependabot_watches_actions_pip_and_every_lock_of_npm() -> None:
