@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True, scope="session")
 def _programs() -> None:
     if missing := missing_programs():
-        pytest.skip(f"not on PATH: {', '.join(missing)} (docs/infrastructure.md says where they come from)")
+        pytest.skip(
+            f"not on PATH: {', '.join(missing)} (docs/infrastructure.md, Programs of the engine tests, says where they come from)"
+        )
 
 
 @pytest.fixture
