@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests.emulator.moments import server_time
 from tests.emulator.urls import uri
 
 if TYPE_CHECKING:
@@ -98,16 +99,23 @@ def test_branches_are_made_named_given_an_end_and_deleted(neon_cli: NeonCli, emu
     assert neon_cli.ok("branches", "delete", "bare", *of)["id"] == bare["id"]
 
 
-def test_a_branch_is_made_at_a_moment_of_its_parent(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
+def test_a_branch_is_made_at_a_moment_of_its_parent_or_of_its_schema(
+    neon_cli: NeonCli, emulator: Emulator, project: Json
+) -> None:
     of = number(project)
     with psycopg.connect(uri(project), autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1")
-        moment = lsn(project)
+        position = lsn(project)
+        moment = datetime.fromisoformat(server_time(uri(project))).isoformat(timespec="milliseconds")
         connection.execute("CREATE TABLE later AS SELECT 1")
-    made = neon_cli.ok("branches", "create", *of, "--name", "past", "--parent", moment)
-    settle(emulator, project["project"]["id"])
+    made: list[Json] = []
+    for options in (("--parent", position), ("--parent", moment), ("--schema-only",)):
+        made.append(neon_cli.ok("branches", "create", *of, "--name", f"b{len(made)}", *options))
+        settle(emulator, project["project"]["id"])
+    at_position, at_moment, empty = (answer["connection_uris"][0]["connection_uri"] for answer in made)
 
-    assert sql(made["connection_uris"][0]["connection_uri"], TABLES) == "kept"
+    assert (sql(at_position, TABLES), sql(at_moment, TABLES)) == ("kept", "kept")
+    assert (sql(empty, TABLES), sql(empty, "SELECT count(*) FROM kept")) == ("kept later", "0")
 
 
 def test_snapshots_are_taken_changed_looked_at_and_put_in_the_place_of_a_branch(
