@@ -9,21 +9,27 @@ from typing import TYPE_CHECKING, NoReturn
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from infra import recall
+from infra.adoption import Standing, standing
 from infra.api import require_key
 from infra.neon_database import NeonDatabase, ParentBranch
 from infra.settings import BranchSettings, load
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 
-def main() -> None:
-    """Run the program for the selected stack."""
+def main(remember: Callable[[str], recall.Recalled] = recall.recall) -> None:
+    """Run the program for the selected stack. `remember` reads what the state of a stack, by its full name, has."""
     stack = pulumi.get_stack()
     settings = load(stack, _configuration())
-    parent = _parent(settings) if isinstance(settings, BranchSettings) else None
-    database = NeonDatabase("chat", settings, parent=parent)
+    parent, there = None, Standing()
+    if isinstance(settings, BranchSettings):
+        there = _standing(stack, settings, remember)
+        parent = _parent(settings)
+    database = NeonDatabase("chat", settings, parent=parent, standing=there)
     for name, value in database.outputs().items():
         pulumi.export(name, value)
 
@@ -39,9 +45,7 @@ def _parent(settings: BranchSettings) -> ParentBranch:
     if settings.parent_stack is None:
         ids = (settings.project_id or "", settings.parent_branch_id or "")
         return ParentBranch(*(pulumi.Output.from_input(text) for text in ids))
-    parts = settings.parent_stack.split("/")
-    around = (pulumi.get_organization(), pulumi.get_project())
-    reference = pulumi.StackReference("/".join([*around[: 3 - len(parts)], *parts]))
+    reference = pulumi.StackReference(_full_name(settings.parent_stack))
     return ParentBranch(reference.get_output("project_id"), reference.get_output("branch_id"))
 
 
@@ -51,6 +55,21 @@ def _check_key() -> None:
         require_key()
     except PipelineError as error:
         raise pulumi.RunError(str(error)) from error
+
+
+def _standing(stack: str, settings: BranchSettings, remember: Callable[[str], recall.Recalled]) -> Standing:
+    def owner() -> str:
+        return recall.stack_output(_full_name(settings.parent_stack), "project_id") if settings.parent_stack else ""
+
+    full_name = _full_name(stack)
+    return standing(stack, settings, remember(full_name), owner, full_name=full_name)
+
+
+def _full_name(stack: str) -> str:
+    """ORGANIZATION/PROJECT/STACK for a stack that may be named by its last parts only."""
+    parts = stack.split("/")
+    around = (pulumi.get_organization(), pulumi.get_project())
+    return "/".join([*around[: 3 - len(parts)], *parts])
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -4,6 +4,9 @@ Trap: the provider takes a failed operation for a finished one, so a branch or a
 made; here the operations are asked again, and a failed one fails the run. Trap: a project's `default_endpoint_settings`
 only seed the first compute and later edits never reach it; here a change of size is sent to the compute itself. Trap:
 the provider composes the pooled host by itself; here Neon says what it is.
+
+The state of every stack names this module and its class: `_Provider` in `infra.compute` has to be found by that name for as
+long as a stack that was made with it exists. tests/infra/test_pinned.py holds the names.
 """
 
 from __future__ import annotations

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
     from pulumi import ResourceHookArgs
 
+    from pipeline.neon import Branch, NeonClient
+
+# The operations that make a branch, by Neon's names.
+_MAKING = frozenset({"create_branch", "create_timeline"})
+
 
 def before_project(args: ResourceHookArgs) -> None:
     """Refuse to make a second project of the same name.
@@ -39,11 +44,11 @@ def before_project(args: ResourceHookArgs) -> None:
         )
 
 
-def before_branch(args: ResourceHookArgs, not_ours: str) -> None:
+def before_branch(args: ResourceHookArgs, not_ours: str, stack: str) -> None:
     """Clear away a branch that an earlier run made without hearing of it; refuse any other of that name.
 
     A leftover came after this stack first looked (`not_ours` is the id of the branch that was there then, or ""), and
-    has no compute, so nobody can have written to it. Neon keeps it for recovery for seven days.
+    nobody can have written to it: it never had a compute. Neon keeps it for recovery for seven days.
     """
     inputs = _inputs(args)
     project, name = inputs["projectId"], inputs["name"]
@@ -51,14 +56,38 @@ def before_branch(args: ResourceHookArgs, not_ours: str) -> None:
         found = client.find_branch(project, name)
         if found is None:
             return
-        if found.id == not_ours or found.default or found.protected or client.endpoints(project, found.id):
+        reason = "which this stack did not make" if found.id == not_ours else _worth_keeping(client, found)
+        if reason:
             raise Refused(
-                f"the project {project} already has a branch {name} ({found.id}), which this stack did not make",
-                remedy=f"Choose another branchName, or delete it: neonctl branches delete {found.id} "
-                f"--project-id {project}. Its data goes with it.",
+                f"the project {project} already has a branch {name} ({found.id}), {reason}; nothing was changed",
+                remedy=f"Take it in, with its rows: pulumi config set --stack {stack} branchId {found.id}, then pulumi up "
+                f"--stack {stack}. Or delete it, with its rows: neonctl branches delete {found.id} "
+                f"--project-id {project}. Or choose another branchName.",
             )
         client.delete_branch(project, found.id)
-    pulumi.log.warn(f"deleted {found.id}, a branch {name} without a compute that an earlier run had left behind")
+    pulumi.log.warn(
+        f"deleted {found.id}, a branch {name} that never had a compute, which an earlier run had left behind"
+    )
+
+
+def _worth_keeping(client: NeonClient, branch: Branch) -> str:
+    """Say why a branch may not be cleared away, or "".
+
+    Neon's operations tell whether it ever had a compute. They have to reach back to its making: what is older than them
+    may have been written to.
+    """
+    if branch.default:
+        return "which is the project's default branch"
+    if branch.protected:
+        return "which is protected"
+    children = [other.name for other in client.branches(branch.project_id) if other.parent_id == branch.id]
+    if children:
+        return f"which has children ({', '.join(children)})"
+    operations = [item for item in client.operations(branch.project_id) if item.branch_id == branch.id]
+    ran = any(item.endpoint_id or item.action.endswith("_compute") for item in operations)
+    if ran or client.endpoints(branch.project_id, branch.id) or not {item.action for item in operations} & _MAKING:
+        return "which may have been written to"
+    return ""
 
 
 def before_endpoint(args: ResourceHookArgs) -> None:

@@ -15,6 +15,9 @@ import pulumi_random as random
 from pulumi import Output, ResourceHookBinding, ResourceOptions
 
 from infra import connection_strings, fixed_names, leftovers
+from infra.adoption import Standing, refuse_to_move
+from infra.branch_expiry import BranchExpiry
+from infra.branch_guard import BranchGuard
 from infra.branch_removal import BranchRemoval
 from infra.compute import Compute
 from infra.owner_password import OwnerPassword
@@ -46,7 +49,12 @@ class _Branch:
     id: Output[str]
     endpoint_id: Output[str]
     made: list[pulumi.Resource]
-    is_a_copy: bool  # of its parent's data and passwords; such a one can be made again
+    parent_id: Output[str] | None  # of a copy of its parent's data and passwords; such a one can be made again
+    protect: bool  # in Pulumi
+
+    @property
+    def is_a_copy(self) -> bool:
+        return self.parent_id is not None
 
 
 class NeonDatabase(pulumi.ComponentResource):
@@ -75,6 +83,7 @@ class NeonDatabase(pulumi.ComponentResource):
         settings: ProjectSettings | BranchSettings,
         *,
         parent: ParentBranch | None = None,
+        standing: Standing | None = None,
         opts: ResourceOptions | None = None,
     ) -> None:
         super().__init__("chat:neon:Database", name, {}, opts)
@@ -83,11 +92,14 @@ class NeonDatabase(pulumi.ComponentResource):
         if isinstance(settings, ProjectSettings):
             branch = self._make_project(name, settings, passwords=[server_password, ai_service_password])
         elif parent is not None:
-            branch = self._make_branch(name, settings, parent)
+            branch = self._make_branch(name, settings, parent, standing or Standing())
         else:
             raise ValueError("a stack that owns a branch needs the branch that it is cut from")
         compute = self._settle(name, settings, branch)
-        owner_password = self._own_password(name, settings, branch, compute)
+        owner = self._own_password(name, settings, branch, compute)
+        if isinstance(settings, BranchSettings):
+            self._guard(name, settings, branch, [*branch.made, compute, owner, server_password, ai_service_password])
+        owner_password = owner.password
 
         def url(
             render: Callable[[str, str, str, str], str], host: Output[str], user: str, password: Output[str], what: str
@@ -97,8 +109,10 @@ class NeonDatabase(pulumi.ComponentResource):
             # Trap: not every password of this provider is marked secret by itself; what holds one is wrapped here.
             return Output.secret(composed)
 
-        owner, strings = settings.owner_name, connection_strings
-        self.database_url = url(strings.for_deploy, compute.host, owner, owner_password, "password of the owner")
+        strings = connection_strings
+        self.database_url = url(
+            strings.for_deploy, compute.host, settings.owner_name, owner_password, "password of the owner"
+        )
         self.server_database_url = url(
             strings.for_server, compute.pooled_host, SERVER, server_password.result, "password of server"
         )
@@ -175,20 +189,31 @@ class NeonDatabase(pulumi.ComponentResource):
             ),
         )
         # Trap: a neon.Endpoint for the default branch is refused (409), since the project brings one.
-        return _Branch(project.id, project.default_branch_id, project.default_endpoint_id, [project], is_a_copy=False)
+        ids = project.id, project.default_branch_id, project.default_endpoint_id
+        return _Branch(*ids, [project], parent_id=None, protect=True)
 
-    def _make_branch(self, name: str, settings: BranchSettings, parent: ParentBranch) -> _Branch:
+    def _make_branch(self, name: str, settings: BranchSettings, parent: ParentBranch, standing: Standing) -> _Branch:
         first = f"the stack {settings.parent_stack} is not made yet. Make it first: pulumi up --stack {settings.parent_stack}"
         project_id, parent_id = _filled(parent.project_id, first), _filled(parent.branch_id, first)
+        stack = pulumi.get_stack()
+        if (kept := standing.kept) is not None:
+
+            def checked(ids: list[str]) -> str:
+                refuse_to_move(stack, kept, *ids)
+                return ids[0]
+
+            project_id = Output.all(project_id, parent_id).apply(checked)
         removal = BranchRemoval(
             f"{name}-removal",
             project_id=project_id,
             branch_name=settings.branch_name,
+            taken_in=(standing.import_id or "").rpartition("/")[2],
+            stack=stack,
             opts=ResourceOptions(parent=self),
         )
 
         async def before_branch(args: pulumi.ResourceHookArgs) -> None:
-            leftovers.before_branch(args, await removal.not_ours.future() or "")
+            leftovers.before_branch(args, await removal.not_ours.future() or "", stack)
 
         branch = neon.Branch(
             name,
@@ -203,6 +228,10 @@ class NeonDatabase(pulumi.ComponentResource):
                 # and the old one goes first, since two cannot bear one name.
                 replace_on_changes=["projectId", "parentId"],
                 delete_before_replace=True,
+                # A restore of the parent moves this branch below the backup: that is no reason to make it anew.
+                ignore_changes=["parentId"] if standing.kept or standing.import_id else None,
+                import_=standing.import_id,
+                protect=settings.protected,
                 hooks=ResourceHookBinding(before_create=[before_branch]),
             ),
         )
@@ -222,10 +251,32 @@ class NeonDatabase(pulumi.ComponentResource):
                 # Trap: none of these is a change that replaces, and project_id and type are not even sent.
                 replace_on_changes=["projectId", "branchId", "type"],
                 delete_before_replace=True,
+                protect=settings.protected,
                 hooks=ResourceHookBinding(before_create=[leftovers.before_endpoint]),
             ),
         )
-        return _Branch(project_id, branch.id, endpoint.id, [branch, endpoint], is_a_copy=True)
+        made: list[pulumi.Resource] = [branch, endpoint]
+        if settings.expires_at is not None:
+            expiry = BranchExpiry(
+                f"{name}-expiry",
+                project_id=project_id,
+                branch_id=branch.id,
+                expires_at=settings.expires_at,
+                opts=ResourceOptions(parent=self),
+            )
+            made.append(expiry)
+        return _Branch(project_id, branch.id, endpoint.id, made, parent_id=parent_id, protect=settings.protected)
+
+    def _guard(self, name: str, settings: BranchSettings, branch: _Branch, everything: list[pulumi.Resource]) -> None:
+        BranchGuard(
+            f"{name}-guard",
+            project_id=branch.project_id,
+            branch_id=branch.id,
+            parent_id=branch.parent_id or "",
+            stack=pulumi.get_stack(),
+            # What depends on everything is deleted before everything.
+            opts=ResourceOptions(parent=self, depends_on=everything, protect=settings.protected),
+        )
 
     def _settle(self, name: str, settings: Settings, branch: _Branch) -> Compute:
         check = fixed_names.hook(name)
@@ -240,12 +291,12 @@ class NeonDatabase(pulumi.ComponentResource):
             opts=ResourceOptions(
                 parent=self,
                 depends_on=branch.made,
-                protect=not branch.is_a_copy,
+                protect=branch.protect,
                 hooks=ResourceHookBinding(before_create=[check], before_update=[check]),
             ),
         )
 
-    def _own_password(self, name: str, settings: Settings, branch: _Branch, compute: Compute) -> Output[str]:
+    def _own_password(self, name: str, settings: Settings, branch: _Branch, compute: Compute) -> OwnerPassword:
         return OwnerPassword(
             f"{name}-owner",
             project_id=branch.project_id,
@@ -254,8 +305,8 @@ class NeonDatabase(pulumi.ComponentResource):
             version=settings.owner_password_version,
             # Trap: a copy has its parent's passwords, unless the parent is protected. Version 0 leaves them.
             reset_when_made=branch.is_a_copy and settings.owner_password_version > 0,
-            opts=ResourceOptions(parent=self, depends_on=[*branch.made, compute], protect=not branch.is_a_copy),
-        ).password
+            opts=ResourceOptions(parent=self, depends_on=[*branch.made, compute], protect=branch.protect),
+        )
 
     def _password(self, role: str, version: int) -> random.RandomPassword:
         return random.RandomPassword(

@@ -5,6 +5,9 @@ get one of its own before anything is published. Trap: the provider's data sourc
 not read, and marks none of them secret; its project resource shows one only for the oldest database. Trap: a password
 that was rotated in the console stays stale. Here it is asked of the API by name, is never empty, is a secret from the
 start, and is rotated by a setting.
+
+The state of every stack names this module and its class: `_Provider` in `infra.owner_password` has to be found by that
+name for as long as a stack that was made with it exists. tests/infra/test_pinned.py holds the names.
 """
 
 from __future__ import annotations

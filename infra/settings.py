@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -69,11 +70,14 @@ class BranchSettings(Settings):
     """A stack that owns a branch of a project that another one owns.
 
     The parent is another stack's branch (`parent_stack`), or a branch by its ids, for those who may not read that stack.
+    `branch_id` is the existing branch to take in. `expires_at` is when Neon deletes it: ISO 8601 with a zone.
     """
 
     parent_stack: str | None
     project_id: str | None
     parent_branch_id: str | None
+    branch_id: str | None
+    expires_at: str | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ def load(stack: str, config: Mapping[str, str]) -> ProjectSettings | BranchSetti
     settings = ProjectSettings(**values) if owns == "project" else BranchSettings(**values)
     if isinstance(settings, BranchSettings):
         _check_parent(stack, settings)
+        if settings.expires_at is not None and settings.protected:
+            raise _error(stack, "protected", "is true beside expiresAt", "a protected branch does not expire", "false")
     if settings.min_cu > settings.max_cu:
         allowed = f"a number from 0.25 to maxCu ({settings.max_cu:g})"
         raise _error(stack, "minCu", f"is {settings.min_cu:g}, above maxCu", allowed, "0.25")
@@ -195,6 +201,14 @@ def _number(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
+def _instant(text: str) -> str:
+    """Normalise to whole seconds in UTC, so that one moment is written in one way."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or moment.microsecond:
+        raise ValueError(text)
+    return moment.astimezone(UTC).isoformat()
+
+
 def _flag(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError(text)
@@ -268,4 +282,8 @@ _BRANCH: dict[str, _Key] = {
     ),
     "projectId": _Key(_text(r"[a-z0-9-]+"), "the id of the project to branch in", "quiet-sea-123456"),
     "parentBranchId": _Key(_text(r"br-[a-z0-9-]+"), "the id of the branch to branch from, br-...", "br-..."),
+    "branchId": _Key(_text(r"br-[a-z0-9-]+"), "the id of an existing branch to take in, br-...", "br-..."),
+    "expiresAt": _Key(
+        _instant, "a moment with a time zone, in whole seconds, at most 30 days ahead", "2026-12-31T18:00:00Z"
+    ),
 }

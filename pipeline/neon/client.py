@@ -133,6 +133,17 @@ class NeonClient(StateCalls):
         self.wait(read_operations(answer))
         return bool(answer)  # 204, an empty answer, is Neon's other way to say that it was gone
 
+    def expire_branch(self, project_id: str, branch_id: str, expires_at: datetime | None) -> Branch:
+        """Say when Neon deletes a branch by itself (None: never), and return the branch.
+
+        The moment has a time zone and is at most 30 days ahead.
+        """
+        moment = None if expires_at is None else with_zone(expires_at)
+        path = f"/projects/{project_id}/branches/{branch_id}"
+        answer = self._transport.call("PATCH", path, json={"branch": {"expires_at": moment}})
+        self.wait(read_operations(answer))
+        return read(Branch.from_json, answer, "branch")
+
     # Endpoints
 
     def endpoint(self, project_id: str, endpoint_id: str) -> Endpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -78,17 +79,20 @@ def test_a_renamed_branch_stays_the_same_branch(both: Workspace) -> None:
     assert both.branches(before["project_id"]) == ["development", "main"]
 
 
-def test_a_branch_with_another_parent_is_made_anew(both: Workspace) -> None:
-    before = both.outputs("dev")
-    project = before["project_id"]
-    other = both.neon.create_branch(project, "other").branch
-    both.unset("dev", "parentStack")
-    both.set("dev", projectId=project, parentBranchId=other.id)
+def test_a_branch_expires_when_the_setting_says_and_stays_when_it_is_taken_away(both: Workspace) -> None:
+    outputs = both.outputs("dev")
+    ids = outputs["project_id"], outputs["branch_id"]
+    moment = (datetime.now(UTC) + timedelta(days=7)).replace(microsecond=0)
+    both.set("dev", expiresAt=moment.isoformat())
     both.up("dev")
-    after = both.outputs("dev")
-    assert after["branch_id"] != before["branch_id"]
-    assert both.neon.branch(project, after["branch_id"]).parent_id == other.id
-    assert both.branches(project) == ["dev", "main", "other"]
+    assert both.neon.branch(*ids).expires_at == moment
+    assert set(both.summary("dev", "--refresh")) == {"same"}
+    both.neon.expire_branch(*ids, moment + timedelta(days=1))
+    both.up("dev", "--refresh")
+    assert both.neon.branch(*ids).expires_at == moment, "what was changed in the console is put back"
+    both.unset("dev", "expiresAt")
+    both.up("dev")
+    assert both.neon.branch(*ids).expires_at is None
 
 
 def test_a_stack_of_its_own_needs_a_file_of_settings_and_no_code(prod: Workspace) -> None:

@@ -20,6 +20,7 @@ from pulumi.runtime.proto.resource_pb2_grpc import ResourceMonitorStub
 from pulumi.runtime.stack import run_pulumi_func
 
 from infra import __main__ as program
+from infra.recall import Recalled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,8 @@ PROJECT, BRANCH, ENDPOINT = "neon:index/project:Project", "neon:index/branch:Bra
 COMPUTE = "pulumi-python:dynamic/neon:Compute"
 OWNER = "pulumi-python:dynamic/neon:OwnerPassword"
 REMOVAL = "pulumi-python:dynamic/neon:BranchRemoval"
+GUARD = "pulumi-python:dynamic/neon:BranchGuard"
+EXPIRY = "pulumi-python:dynamic/neon:BranchExpiry"
 PASSWORD = "random:index/randomPassword:RandomPassword"
 REFERENCE = "pulumi:pulumi:StackReference"
 
@@ -50,6 +53,8 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     OWNER: ("br/chat_owner", {"password": "ow/n@er%"}),
     PASSWORD: ("none", {"result": "run time"}),
     REMOVAL: ("quiet-sea-1/dev", {}),
+    GUARD: ("br-dev-1", {}),
+    EXPIRY: ("br-dev-1", {}),
     REFERENCE: ("organization/chat-database/prod", {}),
 }
 PARENT = {"project_id": "quiet-sea-1", "branch_id": "br-main-1"}
@@ -184,7 +189,7 @@ def _program(noted: Run) -> None:
     original = pulumi.export
     pulumi.export = exported.__setitem__  # type: ignore[assignment]
     try:
-        program.main()
+        program.main(remember=lambda _stack: Recalled())
     finally:
         pulumi.export = original
 

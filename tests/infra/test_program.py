@@ -12,6 +12,8 @@ from tests.infra.program import (
     BRANCH,
     COMPUTE,
     ENDPOINT,
+    EXPIRY,
+    GUARD,
     OWNER,
     PASSWORD,
     PROJECT,
@@ -168,6 +170,27 @@ def test_dev_can_be_destroyed() -> None:
     for _, resource in run("dev", DEV).resources:
         assert not getattr(resource.request, "protect", False)
         assert not getattr(resource.request, "retainOnDelete", False)
+
+
+def test_what_may_stand_in_the_way_of_a_destroy_is_asked_first() -> None:
+    dev = run("dev", {**DEV, "expiresAt": "2026-12-31T18:00:00Z"})
+    before = {urn.rpartition("::")[2] for urn in dev.one(GUARD).request.dependencies}
+    everything = {item.name for kind, item in dev.resources if kind not in {GUARD, REFERENCE, REMOVAL}}
+    # the removal is behind the branch, and the component and the stack are behind all that is in them
+    assert before >= everything - {"chat-database-dev"}
+
+
+def test_a_protected_branch_is_protected_in_pulumi_and_its_destroy_meets_that_first() -> None:
+    dev = run("dev", {**DEV, "protected": "true"})
+    for kind in (BRANCH, ENDPOINT, COMPUTE, OWNER, GUARD):
+        assert dev.one(kind).request.protect
+    assert dev.one(BRANCH).inputs["protected"] == "yes"
+
+
+def test_a_branch_expires_only_when_that_is_set() -> None:
+    assert run("dev", DEV).all(EXPIRY) == []
+    expiry = run("dev", {**DEV, "expiresAt": "2026-12-31T19:00:00+01:00"}).one(EXPIRY)
+    assert expiry.inputs["expires_at"] == "2026-12-31T18:00:00+00:00"
 
 
 def test_every_setting_of_a_project_arrives() -> None:
