@@ -13,14 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra.api import neon
+from pipeline.errors import NeonFailed
 from pipeline.neon import Compute as Size
 from pipeline.neon import NotFound, OperationFailed
 
 if TYPE_CHECKING:
-    import pulumi
+    from pipeline.neon import NeonClient
 
 _SIZE = ("min_cu", "max_cu", "suspend_timeout_seconds")
 _TOLD = ("host", "pooled_host", "region", "pg_version")
@@ -66,7 +68,7 @@ def _bring_to(props: dict[str, Any]) -> dict[str, Any]:
             client.settle(project, branch)
         except OperationFailed as failure:
             if failure.operation.endpoint_id != endpoint:
-                raise  # a branch that was not made well cannot be mended: pulumi destroy, pulumi up
+                raise _not_made_well(client, project, branch, str(props.get("stack") or "NAME"), failure) from failure
             client.start_endpoint(project, endpoint)
         found, whole = client.endpoint(project, endpoint), client.project(project)
         if found.compute != _size(props):
@@ -82,6 +84,20 @@ def _bring_to(props: dict[str, Any]) -> dict[str, Any]:
     pooled_host = f"{pooled.host}:{pooled.port}" if pooled.port else pooled.host
     told = (found.host, pooled_host, whole.region_id, whole.pg_version)
     return {**props, **dict(zip(_TOLD, told, strict=True))}
+
+
+def _not_made_well(client: NeonClient, project: str, branch: str, stack: str, failure: OperationFailed) -> NeonFailed:
+    """A branch of which the first operation failed. It cannot be mended, only made anew."""
+    what = f"the branch {branch} was not made well: {failure.message}"
+    if not client.branch(project, branch).default:
+        remedy = f"Remove it and make it again: pulumi destroy --stack {stack}, then pulumi up --stack {stack}."
+        return NeonFailed(what, remedy=remedy)
+    return NeonFailed(
+        what,
+        remedy=f"The project cannot be mended. In this order: pulumi state unprotect --all --stack {stack}; pulumi destroy "
+        f"--stack {stack} (forgets it); neonctl projects delete {project}; pulumi config rm --stack {stack} projectId; "
+        f"pulumi up --stack {stack}. See docs/infrastructure.md, A project that was not made well.",
+    )
 
 
 def _size(props: dict[str, Any]) -> Size:
@@ -122,6 +138,7 @@ class Compute(Resource, module="neon", name="Compute"):
                 "endpoint_id": endpoint_id,
                 "database": database,
                 "role": role,
+                "stack": pulumi.get_stack(),  # for a remedy
                 **dict(zip(_SIZE, _fields(size), strict=True)),
                 **dict.fromkeys(_TOLD),
             },

@@ -187,6 +187,28 @@ def test_prod_converges_after_a_password_that_could_not_be_read(workspace: Works
     query(workspace.url("prod"), "SELECT 1")
 
 
+def test_a_project_that_was_not_made_well_names_the_first_failure_each_time_and_the_way_out_works(
+    workspace: Workspace, query: Query
+) -> None:
+    workspace.init("prod")
+    workspace.emulator.fault(operation="create_timeline", message="storage is full")
+    for _ in range(2):
+        said = workspace.failed_up("prod")
+        assert "create_timeline of br-" in said
+        assert "ended as failed: storage is full" in said
+        assert "Traceback" not in said
+    [broken] = workspace.projects()
+    assert f"neonctl projects delete {broken}" in said
+    workspace.set("prod", projectId=broken)
+    workspace.pulumi("state", "unprotect", "--all", "--yes", "--stack", "prod")
+    workspace.destroy("prod")
+    workspace.emulator.delete_project(broken)
+    workspace.unset("prod", "projectId")
+    workspace.up("prod")
+    assert workspace.projects() == [workspace.outputs("prod")["project_id"]] != [broken]
+    query(workspace.url("prod"), "SELECT 1")
+
+
 def test_a_project_that_fell_out_of_the_state_is_not_made_twice(prod: Workspace) -> None:
     project = prod.outputs("prod")["project_id"]
     # the provider takes any 404 of a refresh for "the project is gone"; another resource, refreshed beside it, asks the same
