@@ -3,7 +3,7 @@
 Trap: the provider takes the answer 422 to a delete for "already deleted", though Neon also says 422 when it refuses
 ("branch not ready yet"): the branch would live on, unknown and billed. The branch depends on this resource, so this one
 is deleted after it, looks whether the branch is really gone, and else deletes it or fails the run. The stack's own branch
-has lost its compute by then: one that still has it is another's, or was forgotten on purpose (`pulumi state delete`).
+has lost its compute by then: one that still has it is another's, or was removed from the state on purpose.
 
 The state of every stack names this module and its class: `_Provider` in `infra.branch_removal` has to be found by that
 name for as long as a stack that was made with it exists. tests/infra/test_pinned.py holds the names.

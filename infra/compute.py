@@ -94,7 +94,7 @@ def _not_made_well(client: NeonClient, project: str, branch: str, stack: str, fa
         return NeonFailed(what, remedy=remedy)
     return NeonFailed(
         what,
-        remedy=f"The project cannot be mended. In this order: pulumi state unprotect --all --stack {stack}; pulumi destroy "
+        remedy=f"The project cannot be mended. In this order: pulumi state unprotect --stack {stack} --all; pulumi destroy "
         f"--stack {stack} (forgets it); neonctl projects delete {project}; pulumi config rm --stack {stack} projectId; "
         f"pulumi up --stack {stack}. See docs/infrastructure.md, A project that was not made well.",
     )
