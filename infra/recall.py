@@ -1,9 +1,9 @@
 """What the stack's state remembers of its branch, read before the program registers anything.
 
 A branch can fall out of the state while it lives on Neon: a destroy that was refused half-way, a removal from the state
-by hand, a refresh that met a 404. The rest of the state still names it then, so the next `pulumi up` takes it back in with its rows,
-instead of making another. A program cannot ask the engine what it knows, so the CLI is asked, which needs no lock to
-answer.
+by hand, a refresh that met a 404. The rest of the state still names it then, so the next `pulumi up` takes it back in with
+its rows, instead of making another. A program cannot ask the engine what it knows, so the CLI is asked, which needs no lock
+to answer.
 """
 
 from __future__ import annotations
