@@ -12,12 +12,14 @@ name for as long as a stack that was made with it exists. tests/infra/test_pinne
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from infra.api import neon, require_key
+from infra.branch_guard import refuse_what_may_not_go
 from pipeline.neon import NotFound
 
 
@@ -44,12 +46,17 @@ class _Provider(ResourceProvider):
         except NotFound:
             return ReadResult("", {})
 
-    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Delete nothing, since the role lives and dies with the branch, but stop a destroy that has no valid key.
 
-        Nothing depends on this resource, so it is the first to go: whatever stops here has taken nothing apart.
+        In the state of an earlier version nothing depends on this resource, so it is the first to go: it asks what the
+        guard asks (infra/branch_guard.py). A project's own branch is not deleted by a destroy.
         """
         require_key()
+        project, branch = str(props["project_id"]), str(props["branch_id"])
+        with neon() as client, suppress(NotFound):
+            if not client.branch(project, branch).default:
+                refuse_what_may_not_go(client, project, branch, "NAME")
 
 
 def _password(props: dict[str, Any], reset: bool) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Query = Callable[[DatabaseURL, str], list[tuple[object, ...]]]
 
+GUARD = "pulumi-python:dynamic/neon:BranchGuard"
 BRANCH = "neon:index/branch:Branch"
 
 
@@ -35,13 +36,19 @@ def test_a_destroy_of_a_branch_with_a_stack_below_it_is_refused_and_changes_noth
     owner.set(below, owns="branch", parentStack=written)
     owner.up(below)
     url = owner.url(written)
-    for flags in ((), ("--continue-on-error",)):
+    part = owner.resources(written)[BRANCH]["urn"]
+    for flags in ((), ("--continue-on-error",), ("--target", part, "--target-dependents")):
         said = _refused(owner, written, *flags)
         assert f"has children: {below} (br-" in said
         assert "nothing was changed" in said
         assert "pulumi destroy --stack NAME" in said
         assert _has_its_row(owner, written, query, url)
     owner.up(written, "--expect-no-changes")
+    # a stack that an earlier version made has no guard yet
+    owner.pulumi("state", "delete", owner.resources(written)[GUARD]["urn"], "--yes", "--stack", written)
+    assert "has children" in _refused(owner, written)
+    assert _has_its_row(owner, written, query, url)
+    owner.up(written)
     owner.destroy(below)
     owner.destroy(written)
     assert written not in owner.branches(owner.outputs("prod")["project_id"])
@@ -79,6 +86,19 @@ def test_a_branch_that_was_forgotten_is_not_deleted_and_taken_back_in_with_its_r
     assert owner.outputs(written)["branch_id"] == outputs["branch_id"]
     assert query(owner.url(written), "SELECT what FROM kept") == [("a row",)]
     owner.up(written, "--expect-no-changes")
+
+
+def test_a_branch_that_a_refresh_lost_is_taken_back_in_with_its_rows(
+    owner: Workspace, written: str, query: Query
+) -> None:
+    outputs = owner.outputs(written)
+    urn = owner.resources(written)[BRANCH]["urn"]
+    owner.emulator.fault(route="GET /projects/*/branches/*", status=404)
+    owner.pulumi("refresh", "--yes", "--skip-preview", "--stack", written, "--target", urn)
+    assert BRANCH not in owner.resources(written)
+    assert "taken back in, with its rows" in owner.up(written)
+    assert owner.outputs(written)["branch_id"] == outputs["branch_id"]
+    assert query(owner.url(written), "SELECT what FROM kept") == [("a row",)]
 
 
 def test_a_stack_takes_a_branch_in_by_its_id_and_lets_it_go_again(owner: Workspace, branch: str, query: Query) -> None:
