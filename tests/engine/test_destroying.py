@@ -41,3 +41,16 @@ def test_a_prod_that_was_unprotected_on_purpose_leaves_its_project_on_neon(prod:
     prod.destroy("prod")
     assert prod.projects() == [project]
     query(url, "SELECT 1")
+
+
+def test_a_project_that_the_state_forgot_on_purpose_is_taken_over_with_every_password_and_url(prod: Workspace) -> None:
+    """The steps of docs/infrastructure.md, Moving to the official provider, with the provider that is here."""
+    before = prod.outputs("prod")
+    urn = prod.resources("prod")["neon:index/project:Project"]["urn"]
+    prod.pulumi("state", "unprotect", "--all", "--yes", "--stack", "prod")
+    with pytest.raises(Failed, match="target-dependents"):
+        prod.pulumi("state", "delete", urn, "--yes", "--stack", "prod")
+    prod.pulumi("state", "delete", urn, "--target-dependents", "--yes", "--stack", "prod")
+    prod.set("prod", projectId=before["project_id"])
+    prod.up("prod")
+    assert prod.outputs("prod") == before
