@@ -159,11 +159,6 @@ class NeonDatabase(pulumi.ComponentResource):
                 database_name=settings.database_name,
             ),
             default_branch_protected=settings.protected,
-            default_endpoint_settings=neon.ProjectDefaultEndpointSettingsArgs(
-                autoscaling_limit_min_cu=settings.min_cu,
-                autoscaling_limit_max_cu=settings.max_cu,
-                suspend_timeout_seconds=settings.suspend_timeout_seconds,
-            ),
             # Trap: an empty list is refused.
             allowed_ips=list(settings.allowed_ips) or None,
             allowed_ips_protected_branches_only="yes" if settings.allowed_ips_protected_branches_only else None,
@@ -244,8 +239,7 @@ class NeonDatabase(pulumi.ComponentResource):
             autoscaling_limit_min_cu=settings.min_cu,
             autoscaling_limit_max_cu=settings.max_cu,
             suspend_timeout_seconds=settings.suspend_timeout_seconds,
-            # Trap: with pooler_enabled the host becomes the pooled one, where migrations cannot run.
-            pooler_enabled=False,
+            # Trap: with pooler_enabled the host becomes the pooled one, where migrations cannot run. Left out, it is off.
             opts=ResourceOptions(
                 parent=self,
                 # Trap: none of these is a change that replaces, and project_id and type are not even sent.

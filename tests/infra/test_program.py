@@ -156,7 +156,12 @@ def test_the_history_fits_the_free_plan_unless_it_is_set() -> None:
 
 
 def test_the_host_stays_the_direct_one() -> None:
-    assert run("dev", DEV).one(ENDPOINT).inputs["poolerEnabled"] is False
+    assert "poolerEnabled" not in run("dev", DEV).one(ENDPOINT).inputs
+
+
+def test_nothing_is_asked_by_an_attribute_that_a_later_provider_took_away() -> None:
+    asked = run("prod", PROD).one(PROJECT).inputs.keys() | run("dev", DEV).one(ENDPOINT).inputs.keys()
+    assert not asked & {"defaultEndpointSettings", "poolerEnabled"}
 
 
 def test_a_refused_destroy_of_prod_takes_nothing_along() -> None:
