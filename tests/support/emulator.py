@@ -53,7 +53,11 @@ class Emulator:
         self.environment = {}
         while "NEON_EMULATOR_DATA" not in self.environment:  # the last of them
             line = self._process.stdout.readline()
-            assert line, (self.data / "errors").read_text()
+            if not line:  # it has ended
+                self._process.wait(60)
+                self._process.stdout.close()
+                self._process = None
+                raise AssertionError((self.data / "errors").read_text())
             first, *rest = shlex.split(line)
             if first == "export":
                 name, _, value = rest[0].partition("=")
