@@ -2,12 +2,12 @@
 
 # What the server itself brought along has oids below 16384 (FirstNormalObjectId): asking for those above it lets most
 # catalogs be read through their indexes, without the thousands of rows that are PostgreSQL's own.
-# `asked` says whether the rights of an object's owner count. `comes_along` is what an extension brought, and the
+# `asked` says whether the rights of an object's owner count. `implied_object` is what an extension brought, and the
 # constructors that a range type made.
 # Neon's own roles: their rights and default privileges come with the platform, not with a migration. They are the ones
 # that neondatabase/neon compute_tools grants to (src/spec_apply.rs).
 QUERY = """
-comes_along AS (
+implied_object AS (
     SELECT classid, objid FROM pg_depend
     WHERE objid >= 16384
       AND (deptype = 'e' OR (deptype = 'i' AND classid = 'pg_proc'::regclass AND refclassid = 'pg_type'::regclass))
@@ -30,7 +30,7 @@ user_schema AS (
     SELECT oid, nspname AS name, nspowner AS owner
     FROM pg_namespace AS n
     WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'neon') AND nspname <> ALL ({ignored_schemas})
-      AND NOT EXISTS (SELECT FROM comes_along WHERE classid = 'pg_namespace'::regclass AND objid = n.oid)
+      AND NOT EXISTS (SELECT FROM implied_object WHERE classid = 'pg_namespace'::regclass AND objid = n.oid)
 ),
 ignored_table AS (
     SELECT c.oid
@@ -45,6 +45,6 @@ relation AS (
       AND c.oid NOT IN (SELECT objid FROM pg_depend
                         WHERE classid = 'pg_class'::regclass AND deptype IN ('a', 'i')
                           AND refclassid = 'pg_class'::regclass AND refobjid IN (SELECT oid FROM ignored_table))
-      AND c.oid NOT IN (SELECT objid FROM comes_along WHERE classid = 'pg_class'::regclass)
+      AND c.oid NOT IN (SELECT objid FROM implied_object WHERE classid = 'pg_class'::regclass)
 )
 """
