@@ -50,7 +50,7 @@ def status(root: Path, env: str = "", json: bool = False) -> None:
 def show_plan(survey: Survey) -> None:
     """Each pending file with its SQL, in the order in which a deploy would run them."""
     from pipeline.console.text import counted, say, server_text
-    from pipeline.lint.planned import planned_locks
+    from pipeline.lint.following import planned_locks
 
     say(f"{server_text(survey.server, survey.identity)}: {counted(len(survey.plan.pending))} to apply")
     locks = planned_locks(survey.plan.pending)

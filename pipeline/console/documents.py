@@ -161,7 +161,7 @@ def _server(address: str, identity: Identity) -> Server:
 
 
 def _pending(files: Sequence[MigrationFile]) -> list[PendingFile]:
-    from pipeline.lint.planned import planned_locks
+    from pipeline.lint.following import planned_locks
 
     locks = planned_locks(files)
     return [

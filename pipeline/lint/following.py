@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.bodies import body_of
 from pipeline.lint.definitions import Column, named, read_column, read_constraint, type_text
+from pipeline.lint.locks import lock_of
 from pipeline.lint.model import Index, Relation, Routine, Schema, Type
 from pipeline.migrations.phrase import Phrase, altered_table, contains
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pipeline.lint.definitions import Constraint
+    from pipeline.migrations import MigrationFile
     from pipeline.migrations.sql_text import Statement
+
 
 _VOLATILITIES = {"IMMUTABLE": "i", "STABLE": "s", "VOLATILE": "v"}
 _MARKS = ("CONSTRAINT", "CHECK", "FOREIGN", "PRIMARY", "UNIQUE", "EXCLUDE")
@@ -320,3 +323,18 @@ def _new_type(clause: Phrase) -> str:
         if token.kind == "word" and token.upper in {"USING", "COLLATE"}:
             return type_text(found[:number])
     return type_text(found)
+
+
+def planned_locks(files: Iterable[MigrationFile]) -> dict[str, list[tuple[Statement, str | None]]]:
+    """Give, by a migration's id, its statements with the strongest lock that each takes, as `lock_of` says it.
+
+    A function that one of the files makes is looked into where another statement calls it; one that the database has is not.
+    """
+    schema = Schema()
+    planned: dict[str, list[tuple[Statement, str | None]]] = {}
+    for file in files:
+        planned[file.id] = []
+        for statement in file.forward.statements:
+            planned[file.id].append((statement, lock_of(statement, schema)))
+            schema = after(schema, statement)
+    return planned

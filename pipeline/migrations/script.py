@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import MigrationFileError
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
-from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, out_of_place
+from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, SELECT_INTO, out_of_place, selects_into
 from pipeline.migrations.pieces import cut
-from pipeline.migrations.select_into import FAULT as SELECT_INTO
-from pipeline.migrations.select_into import selects_into
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:

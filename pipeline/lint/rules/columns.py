@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.column_types import rewrites
 from pipeline.lint.definitions import named, read_added, read_column, read_constraint, type_text
-from pipeline.lint.effect import EXPAND, NOT_TRANSACTIONAL, holds, while_reading
 from pipeline.lint.expressions import proves_not_null, volatile_call
+from pipeline.lint.finding import EXPAND, NOT_TRANSACTIONAL, holds, while_reading
 from pipeline.migrations.phrase import Phrase, altered_columns, altered_table, contains, quoted
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.lint.definitions import named, read_added
-from pipeline.lint.effect import NOT_TRANSACTIONAL, TO_THE_END, holds, while_reading
 from pipeline.lint.expressions import proves_not_null
+from pipeline.lint.finding import NOT_TRANSACTIONAL, TO_THE_END, holds, while_reading
 from pipeline.lint.locks import LOCKS, SHARE_ROW_EXCLUSIVE, locked_by
 from pipeline.migrations.phrase import altered_table, quoted
 

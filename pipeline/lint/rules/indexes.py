@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.lint.effect import NOT_TRANSACTIONAL, TO_THE_END, holds, while_reading
 from pipeline.lint.expressions import conjuncts, proves_not_null
+from pipeline.lint.finding import NOT_TRANSACTIONAL, TO_THE_END, holds, while_reading
 from pipeline.lint.locks import ACCESS_EXCLUSIVE, locked_by
 from pipeline.migrations.phrase import Phrase, altered_table, names_in, quoted
 from pipeline.migrations.sql_text import tokens

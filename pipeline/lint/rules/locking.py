@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pipeline.lint.effect import TO_THE_END, holds
-from pipeline.lint.finding import about_file
+from pipeline.lint.finding import TO_THE_END, about_file, holds
 from pipeline.lint.locks import ACCESS_EXCLUSIVE, LOCKS, SHARE, lock_of, locked_by
 from pipeline.migrations.phrase import Phrase, altered_table, contains, quoted
 from pipeline.migrations.sql_text import line_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.lint.effect import TO_THE_END, holds
+from pipeline.lint.finding import TO_THE_END, holds
 from pipeline.lint.locks import LOCKS, SHARE, locked_by
 from pipeline.lint.row_changes import row_changes
 from pipeline.migrations.phrase import Phrase, quoted
