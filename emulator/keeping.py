@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from emulator.servers.catalog import read_databases
 from emulator.servers.copying import copy_branch
 from emulator.servers.log_position import SEGMENT_BYTES, Segment
 from emulator.state import Base
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from emulator.state import Branch, Project, Store, Timeline
 
 _LEAST = 128 << 20  # bytes of log
+_LOOK_AGAIN_SECONDS = 2.0  # the data may have shrunk
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +40,9 @@ class Keeping:
         self._history = history
         self._store = store
         self._account = computes.account
-        self._seen: dict[str, int] = {}  # when the log folder of a timeline last changed
+        self._seen: dict[
+            str, tuple[int, float]
+        ] = {}  # when the log folder of a timeline last changed, and was looked at
         self._kept: dict[str, dict[str, Needed]] = {}  # what was needed of a project when it was last looked at
         self._copying: dict[str, asyncio.Task[None]] = {}
 
@@ -60,26 +65,31 @@ class Keeping:
         folder = self._history.log_folder(branch.timeline)
         with self._account.acting():
             changed = folder.stat().st_mtime_ns
-        if self._seen.get(branch.timeline) == changed:
+        seen, now = self._seen.get(branch.timeline), time.monotonic()
+        if seen is not None and seen[0] == changed and now - seen[1] < _LOOK_AGAIN_SECONDS:
             return
-        self._seen[branch.timeline] = changed
+        self._seen[branch.timeline] = (changed, now)
         timeline = self._history.timeline(project, branch)
         newest = max(self._history.segments(branch.timeline), default=Segment(0, 1))
-        if self._wants_base(project, branch, timeline, newest):
-            self._copying[timeline.id] = asyncio.create_task(self._take_base(branch, timeline))
+        if self._wants_base(project, timeline, newest, _LEAST):
+            self._copying[timeline.id] = asyncio.create_task(self._take_base(project, branch, timeline, newest))
 
-    def _wants_base(self, project: Project, branch: Branch, timeline: Timeline, newest: Segment) -> bool:
+    def _wants_base(self, project: Project, timeline: Timeline, newest: Segment, most: int) -> bool:
         way = plan_replay(project.timelines, timeline, newest.begin)
         if way is None:
             return True
-        limit = max(_LEAST, branch.logical_size) // SEGMENT_BYTES
+        limit = most // SEGMENT_BYTES
         own = newest.number - max([timeline.begin, *(base.first for base in timeline.bases)])
         return own * 2 >= limit and sum(part.last - part.first for part in way.stretches) >= limit
 
-    async def _take_base(self, branch: Branch, timeline: Timeline) -> None:
+    async def _take_base(self, project: Project, branch: Branch, timeline: Timeline, newest: Segment) -> None:
         server, folder = self._computes.cluster(branch), self._computes.folder(timeline.id) / "bases"
         making = folder / "making"
         try:
+            async with await server.connect() as connection:
+                _, size = await read_databases(connection)
+            if not self._wants_base(project, timeline, newest, max(_LEAST, size)):
+                return  # the data has grown with the log
             self._account.make_folder(folder)
             copy = await copy_branch(server, making, self._account)
             place = folder / f"{copy.position:X}"

@@ -187,3 +187,14 @@ def test_a_branch_of_the_schema_only_is_a_root_without_rows(emulator: Emulator, 
     wrong = emulator.api.post(f"{project_path(project)}/branches", json={"branch": {"init_source": "air"}})
     assert wrong.status_code == 400
     emulator.ok("DELETE", branch_path(bare))
+
+
+def test_a_position_at_the_begin_of_a_file_of_the_log_is_as_good_as_any(emulator: Emulator, project: Json) -> None:
+    (first,) = write(uri(project), "CREATE TABLE item AS SELECT 1 AS id")
+    emulator.create_branch(project, parent_lsn=first)  # the parent goes on in the next file
+    after_its_header, _ = write(uri(project), "SELECT 1", "INSERT INTO item VALUES (2)")
+    high, low = after_its_header.split("/")
+    begin = f"{high}/{int(low, 16) & ~0xFFFFF:X}"
+    branches = [emulator.create_branch(project, parent_lsn=lsn) for lsn in (begin, after_its_header)]
+
+    assert [items(uri(branch)) for branch in branches] == [[1], [1]]
