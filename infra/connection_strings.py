@@ -6,6 +6,7 @@ are put together by `chatdb.url`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatdb.url import DatabaseURL
@@ -24,14 +25,14 @@ def for_deploy(host: str, user: str, password: str, database: str) -> str:
     return _render(DatabaseURL.for_psycopg, host, user, password, database)
 
 
-def for_server(host: str, user: str, password: str, database: str) -> str:
-    """For `server` (Prisma): through the pooler."""
-    return _render(DatabaseURL.for_prisma, host, user, password, database)
-
-
-def for_ai_service(host: str, user: str, password: str, database: str) -> str:
-    """For `ai_service` (asyncpg): through the pooler."""
-    return _render(DatabaseURL.for_asyncpg, host, user, password, database)
+def for_service(client: str) -> Callable[[str, str, str, str], str]:
+    """For a service whose client takes connection strings as asyncpg, prisma or psycopg do: through the pooler."""
+    renderings = {
+        "asyncpg": DatabaseURL.for_asyncpg,
+        "prisma": DatabaseURL.for_prisma,
+        "psycopg": DatabaseURL.for_psycopg,
+    }
+    return partial(_render, renderings[client])
 
 
 def _render(

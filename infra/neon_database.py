@@ -23,13 +23,11 @@ from infra.compute import Compute
 from infra.owner_password import OwnerPassword
 from infra.settings import BranchSettings, ProjectSettings, Settings
 from pipeline.neon import Compute as Size
+from services import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# In the database they are made by a migration, never by Neon's API: a role that the API makes is a member of
-# neon_superuser and bypasses row level security.
-SERVER, AI_SERVICE = "server", "ai_service"
 CONSOLE = "https://console.neon.tech/app"
 
 
@@ -61,12 +59,10 @@ class NeonDatabase(pulumi.ComponentResource):
     """One environment's database.
 
     With ProjectSettings it owns a Neon project and its default branch; with BranchSettings a branch of `parent`.
-    The three URLs are secrets.
+    The URLs are secrets; `service_urls` has those of the services, by the name of their output.
     """
 
     database_url: Output[str]
-    server_database_url: Output[str]
-    ai_service_database_url: Output[str]
     project_id: Output[str]
     branch_id: Output[str]
     branch_name: Output[str]
@@ -87,10 +83,11 @@ class NeonDatabase(pulumi.ComponentResource):
         opts: ResourceOptions | None = None,
     ) -> None:
         super().__init__("chat:neon:Database", name, {}, opts)
-        server_password = self._password(SERVER, settings.server_password_version)
-        ai_service_password = self._password(AI_SERVICE, settings.ai_service_password_version)
+        # In the database the roles are made by a migration, never by Neon's API: a role that the API makes is a member of
+        # neon_superuser and bypasses row level security.
+        passwords = {role: self._password(role, version) for role, version in settings.password_versions.items()}
         if isinstance(settings, ProjectSettings):
-            branch = self._make_project(name, settings, passwords=[server_password, ai_service_password])
+            branch = self._make_project(name, settings, passwords=list(passwords.values()))
         elif parent is not None:
             branch = self._make_branch(name, settings, parent, standing or Standing())
         else:
@@ -98,7 +95,7 @@ class NeonDatabase(pulumi.ComponentResource):
         compute = self._settle(name, settings, branch)
         owner = self._own_password(name, settings, branch, compute)
         if isinstance(settings, BranchSettings):
-            self._guard(name, settings, branch, [*branch.made, compute, owner, server_password, ai_service_password])
+            self._guard(name, settings, branch, [*branch.made, compute, owner, *passwords.values()])
         owner_password = owner.password
 
         def url(
@@ -113,16 +110,16 @@ class NeonDatabase(pulumi.ComponentResource):
         self.database_url = url(
             strings.for_deploy, compute.host, settings.owner_name, owner_password, "password of the owner"
         )
-        self.server_database_url = url(
-            strings.for_server, compute.pooled_host, SERVER, server_password.result, "password of server"
-        )
-        self.ai_service_database_url = url(
-            strings.for_ai_service,
-            compute.pooled_host,
-            AI_SERVICE,
-            ai_service_password.result,
-            "password of ai_service",
-        )
+        self.service_urls = {
+            service.url_output: url(
+                strings.for_service(service.client),
+                compute.pooled_host,
+                service.role,
+                passwords[service.role].result,
+                f"password of {service.role}",
+            )
+            for service in SERVICES
+        }
         self.project_id = _filled(branch.project_id, _empty("project_id"))
         self.branch_id = _filled(branch.id, _empty("branch_id"))
         self.branch_name = Output.from_input(settings.branch_name)
@@ -139,7 +136,7 @@ class NeonDatabase(pulumi.ComponentResource):
 
     def outputs(self) -> dict[str, Output[str]]:
         """Return what the stack exports, by name."""
-        return {name: getattr(self, name) for name in self.__class__.__annotations__}
+        return self.service_urls | {name: getattr(self, name) for name in self.__class__.__annotations__}
 
     def _make_project(self, name: str, settings: ProjectSettings, *, passwords: list[random.RandomPassword]) -> _Branch:
         project = neon.Project(

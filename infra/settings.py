@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
+from services import SERVICES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -36,7 +38,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class Settings:
-    """What both kinds of stack have."""
+    """What both kinds of stack have. `password_versions` are those of the services, by role."""
 
     branch_name: str
     database_name: str
@@ -46,8 +48,7 @@ class Settings:
     max_cu: float
     suspend_timeout_seconds: int
     owner_password_version: int
-    server_password_version: int
-    ai_service_password_version: int
+    password_versions: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def load(stack: str, config: Mapping[str, str]) -> ProjectSettings | BranchSetti
         if name != "owns" and name not in keys and not _is_default(others.get(name), text):
             raise _unknown(stack, name, owns, keys)
     values = {_snake(name): _value(stack, name, key, config.get(name)) for name, key in keys.items()}
+    values["password_versions"] = {service.role: values.pop(_snake(service.password_version)) for service in SERVICES}
     if values["branch_name"] is None:
         values["branch_name"] = "main" if owns == "project" else stack
     settings = ProjectSettings(**values) if owns == "project" else BranchSettings(**values)
@@ -249,8 +251,7 @@ _COMMON: dict[str, _Key] = {
     ),
     # 0 takes the password as it is; every other number, when it changes, resets it.
     "ownerPasswordVersion": _Key(_whole(0, 10**9), f"{_VERSION}; 0 leaves an existing one alone", "2", 1),
-    "serverPasswordVersion": _Key(_whole(1, 10**9), _VERSION, "2", 1),
-    "aiServicePasswordVersion": _Key(_whole(1, 10**9), _VERSION, "2", 1),
+    **{service.password_version: _Key(_whole(1, 10**9), _VERSION, "2", 1) for service in SERVICES},
 }
 
 _PROJECT: dict[str, _Key] = {

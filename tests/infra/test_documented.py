@@ -7,6 +7,7 @@ from pathlib import Path
 
 from infra import settings
 from infra.neon_database import NeonDatabase
+from services import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "infrastructure.md").read_text()
@@ -18,7 +19,8 @@ def test_every_setting_is_in_the_page() -> None:
 
 
 def test_every_output_is_in_the_page() -> None:
-    assert [name for name in NeonDatabase.__annotations__ if name != "endpoint_host" and f"`{name}`" not in PAGE] == []
+    outputs = {*NeonDatabase.__annotations__, *(service.url_output for service in SERVICES)} - {"endpoint_host"}
+    assert {name for name in outputs if f"`{name}`" not in PAGE} == set()
 
 
 def test_every_test_that_the_page_names_exists() -> None:
