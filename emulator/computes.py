@@ -44,7 +44,7 @@ class Computes:
         self.programs = _programs(account, folder / "postgresql")
         self._branches = self.root / "branches"
         self._branches.mkdir(mode=0o755, exist_ok=True)
-        self._password = password
+        self.password = password
         self._clock = clock
         self._template = Template(self.root / "template", self.programs, account, password)
         self._clusters: dict[str, Cluster] = {}
@@ -62,7 +62,7 @@ class Computes:
 
     def spare(self, folder: Path) -> Cluster:
         """The server of a folder that is no branch's (yet)."""
-        return Cluster(folder, self.programs, self.account, self._password)
+        return Cluster(folder, self.programs, self.account, self.password)
 
     def running(self, branch: Branch) -> bool:
         """Whether the server of a branch runs."""

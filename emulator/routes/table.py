@@ -8,7 +8,18 @@ from starlette.routing import Route
 
 from emulator.control import serve
 from emulator.errors import not_emulated
-from emulator.routes import account, branches, databases, endpoints, operations, projects, restoring, roles, snapshots
+from emulator.routes import (
+    account,
+    branches,
+    databases,
+    endpoints,
+    operations,
+    projects,
+    restoring,
+    roles,
+    schemas,
+    snapshots,
+)
 
 if TYPE_CHECKING:
     from emulator.control import Call, Control
@@ -50,6 +61,8 @@ _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
     ("DELETE", _SNAPSHOT, snapshots.delete, 202),
     ("POST", _SNAPSHOT + "/restore", snapshots.restore, 200),
     ("POST", _BRANCH + "/set_as_default", branches.set_as_default, 200),
+    ("GET", _BRANCH + "/schema", schemas.read, 200),
+    ("GET", _BRANCH + "/compare_schema", schemas.compare, 200),
     ("GET", _BRANCH + "/endpoints", endpoints.find, 200),
     ("GET", _PROJECT + "/endpoints", endpoints.find_all, 200),
     ("POST", _PROJECT + "/endpoints", endpoints.create, 201),
@@ -75,8 +88,6 @@ _ROUTES: tuple[tuple[str, str, Answer, int], ...] = (
 _NOT_EMULATED: tuple[tuple[str, str, str], ...] = (
     ("GET", _BRANCH + "/backup_schedule", "a snapshot schedule"),
     ("PUT", _BRANCH + "/backup_schedule", "a snapshot schedule"),
-    ("GET", _BRANCH + "/schema", "reading a schema"),
-    ("GET", _BRANCH + "/compare_schema", "comparing schemas"),
     ("POST", _PROJECT + "/branch_anonymized", "anonymising a branch"),
 )
 

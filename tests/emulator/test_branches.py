@@ -218,7 +218,7 @@ def test_the_free_plan_has_ten_branches_and_protects_none(another_emulator: Call
     ("method", "path"),
     [
         ("GET", "{branch}/backup_schedule"),
-        ("GET", "{branch}/compare_schema?db_name=app"),
+        ("PUT", "{branch}/backup_schedule"),
     ],
 )
 def test_what_is_not_emulated_says_so_in_neons_words(emulator: Emulator, shared: Json, method: str, path: str) -> None:

@@ -164,6 +164,18 @@ def test_a_branch_goes_back_to_a_moment_and_to_its_parent(neon_cli: NeonCli, emu
     assert sql(uri(child), TABLES) == "kept later"  # its parent is the backup now
 
 
+def test_schemas_are_compared(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
+    of = number(project)
+    dev = emulator.create_branch(project, name="dev")
+    with psycopg.connect(uri(dev), autocommit=True) as connection:
+        connection.execute("CREATE TABLE item (id int)")
+    compared = neon_cli.run("branches", "schema-diff", "main", "dev", *of, "--database", "app")
+    before = neon_cli.run("branches", "schema-diff", "dev", f"^self@{dev['branch']['parent_lsn']}", *of)
+
+    assert "+CREATE TABLE public.item (" in compared.out, compared.err
+    assert (before.code, "-CREATE TABLE public.item (" in before.out) == (0, True), before.err
+
+
 def test_roles_and_databases_come_and_go(neon_cli: NeonCli, emulator: Emulator, project: Json) -> None:
     of, identity = number(project), project["project"]["id"]
     assert neon_cli.ok("roles", "create", *of, "--name", "reader")["name"] == "reader"

@@ -153,3 +153,17 @@ def test_what_is_no_moment_is_refused_before_neon_is_asked(client: NeonClient, p
         client.finalize_restore(project_id, main_id, old_name=name())
     with pytest.raises(ApiError, match="not there yet"):
         client.create_branch(project_id, name(), moment=Moment(lsn="FFFF/0"))
+
+
+def test_a_schema_is_read_now_and_at_a_moment_and_compared(
+    client: NeonClient, root: Json, project_id: str, main_id: str
+) -> None:
+    dev = client.create_branch(project_id, name(), compute=Compute(0.25, 1)).branch
+    assert client.compare_schema(project_id, dev.id, "app") == ""
+    url = client.connection_uri(project_id, branch_id=dev.id, database="app", role="app_owner")
+    with psycopg.connect(url.for_psycopg().dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE added (id int)")
+    assert "CREATE TABLE public.added" in client.schema(project_id, dev.id, "app")
+    assert "added" not in client.schema(project_id, main_id, "app", moment=Moment(lsn=root["lsn"]))
+    assert "+CREATE TABLE public.added" in client.compare_schema(project_id, dev.id, "app", base_id=main_id)
+    client.delete_branch(project_id, dev.id)

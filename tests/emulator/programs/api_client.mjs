@@ -69,6 +69,9 @@ try {
   await done(api.setDefaultProjectBranch(project, main));
   const added = await done(api.createProjectEndpoint(project, { endpoint: { branch_id: child, type: "read_write" } }));
   await done(api.deleteProjectEndpoint(project, added.endpoint.id));
+  await api.getProjectBranchSchema({ projectId: project, branchId: child, db_name: "app" });
+  await api.getProjectBranchSchema({ projectId: project, branchId: child, db_name: "app", format: "json" });
+  await api.getProjectBranchSchemaComparison({ projectId: project, branchId: child, db_name: "app" });
   await done(api.deleteProjectBranch({ projectId: project, branchId: child }));
   await done(api.recoverProjectBranch(project, child));
 
