@@ -56,6 +56,7 @@ def show_plan(survey: Survey) -> None:
     locks = planned_locks(survey.plan.pending)
     for file in survey.plan.pending:
         _show_file(file, locks[file.id])
+    _show_passwords(survey)
     _show_warnings(survey)
 
 
@@ -80,9 +81,17 @@ def show_status(survey: Survey) -> None:
         say(f"  {'begun':9} {id_:42} its end is not recorded, and this checkout does not have it")
     for deviation in survey.roles:
         say(f"  {'role' if deviation.role else 'setting':9} {deviation}")
+    _show_passwords(survey)
     verdict = "not deployable" if survey.plan.faults else "deployable" if survey.plan.pending else "up to date"
     say(f"{len(survey.plan.applied)} applied, {len(survey.plan.pending)} pending: {verdict}")
     _show_warnings(survey)
+
+
+def _show_passwords(survey: Survey) -> None:
+    from pipeline.console.text import say
+
+    if survey.due_passwords:
+        say(f"a deploy gives {', '.join(survey.due_passwords)} LOGIN and the stack's password")
 
 
 def _show_warnings(survey: Survey) -> None:

@@ -97,6 +97,7 @@ class Plan:
     server: Annotated[Server, "who answered"]
     already_applied: Annotated[int, "how many migrations are applied"]
     pending: Annotated[list[PendingFile], "what a deploy would run, in order"]
+    due_passwords: Annotated[list[str], "the runtime roles to which a deploy gives LOGIN and the stack's password"]
     warnings: Annotated[list[str], WARNINGS]
     faults: Annotated[list[Fault], FAULTS]
 
@@ -129,6 +130,7 @@ class Status:
     edited: Annotated[list[str], "ids whose file is not the one that was applied"]
     missing: Annotated[list[str], "ids that are applied and have no file"]
     out_of_order: Annotated[list[str], "pending ids that sort before an applied one"]
+    due_passwords: Annotated[list[str], "as in plan"]
     unfinished: Annotated[list[str], "ids of non-transactional files that were started and whose end nobody recorded"]
     roles: Annotated[
         list[RoleDeviation], "what of the runtime roles is not as it is to be; a deploy with a stack puts it right"

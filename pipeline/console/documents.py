@@ -81,6 +81,7 @@ def plan_document(environment: str | None, survey: Survey) -> Plan:
         server=_server(survey.server, survey.identity),
         already_applied=len(survey.plan.applied),
         pending=_pending(survey.plan.pending),
+        due_passwords=list(survey.due_passwords),
         warnings=list(survey.warnings),
         faults=_faults(survey),
     )
@@ -98,6 +99,7 @@ def status_document(environment: str | None, survey: Survey) -> Status:
         edited=list(survey.plan.edited),
         missing=list(survey.plan.missing),
         out_of_order=list(survey.plan.out_of_order),
+        due_passwords=list(survey.due_passwords),
         unfinished=sorted(survey.history.unfinished),
         roles=_deviations(survey.roles),
         warnings=list(survey.warnings),

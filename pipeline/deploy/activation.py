@@ -50,12 +50,7 @@ def activate(
         DatabaseFailed: the server refused. The message has the error's code and never the statement. What else could be
             put right is.
     """
-    stored = {(each.role, each.branch_id): each for each in history.passwords}
-    new = []
-    for role, password in sorted(target.passwords.items()):
-        known = stored.get((role, target.branch_id))
-        if known is None or _fingerprint(known.salt, password) != known.fingerprint:
-            new.append(role)
+    new = due_passwords(target, history)
     for role in new:
         _set_password(session, target.branch_id, role, target.passwords[role])
     found = list(deviations(facts, activated=target.passwords))
@@ -70,6 +65,17 @@ def activate(
     if failures:
         raise _not_put_right(failures)
     return Activation(tuple(sorted({*new, *changed})), tuple(grave))
+
+
+def due_passwords(target: Target, history: History) -> list[str]:
+    """The roles whose password of the stack is not the one that the last deploy gave them here."""
+    stored = {(each.role, each.branch_id): each for each in history.passwords}
+    due = []
+    for role, password in sorted(target.passwords.items()):
+        known = stored.get((role, target.branch_id))
+        if known is None or _fingerprint(known.salt, password) != known.fingerprint:
+            due.append(role)
+    return due
 
 
 def read_again(session: Session, target: Target) -> tuple[Fact, ...]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
+    from pipeline.deploy.target import Target
     from pipeline.errors import PipelineError
     from pipeline.history import History
     from pipeline.migrations import Plan
+    from pipeline.postgres.identity import Identity
 
 _SHOWN = 3
 
@@ -35,6 +37,17 @@ def doubts(history: History, plan: Plan) -> tuple[str, ...]:
             "build, and keeps their checksums"
         )
     return tuple(found)
+
+
+def passwords_unseen(target: Target, history: History, identity: Identity) -> str:
+    """That nobody compared the roles' passwords with a stack's, where a deploy with the stack had set them; or nothing."""
+    roles = sorted(each.role for each in history.passwords if each.branch_id == identity.branch_id)
+    if target.passwords or not roles:
+        return ""
+    return (
+        f"DATABASE_URL is set, so no stack was asked for the passwords of {', '.join(roles)}. After a rotation, "
+        f"`env -u DATABASE_URL ./inv deploy --env {target.environment or '…'}` brings the new ones into force"
+    )
 
 
 def remedy_without_history(history: History, error: PipelineError) -> str:

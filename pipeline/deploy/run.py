@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
-from pipeline.deploy.doubts import doubts, remedy_without_history
+from pipeline.deploy.doubts import doubts, passwords_unseen, remedy_without_history
 from pipeline.deploy.locking import Deadlines, Opened, open_locked, open_reading
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import RERUN, SignalReceived, standing
@@ -106,7 +106,8 @@ def apply(
                     f"{id_} was begun here and its end is not recorded; this checkout does not have it, so nobody looks at what "
                     "it may have left: an INVALID index (\\d in psql shows it), or a partition that is half detached"
                 )
-            for doubt in doubts(opened.history, plan):
+            unseen = passwords_unseen(run.target, opened.history, opened.identity)
+            for doubt in filter(None, (*doubts(opened.history, plan), unseen)):
                 run.observer.note(doubt)
             written_by = run.author() if plan.pending else Author()
             _prepare(run, opened)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.activation import refused_passwords
-from pipeline.deploy.doubts import doubts
+from pipeline.deploy.activation import due_passwords, refused_passwords
+from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.deploy.run import look
 from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
@@ -33,6 +33,8 @@ class Survey:
     plan: Plan
     roles: tuple[Deviation, ...] = ()  # what takes limits of the runtime roles away
     uncommitted: str = ""  # why a deploy would not take the files for those of a commit, or empty
+    due_passwords: tuple[str, ...] = ()  # roles to which the next deploy gives the stack's password
+    passwords_unseen: str = ""  # why nobody looked at their passwords, or empty
 
     @property
     def begun_elsewhere(self) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ class Survey:
     def warnings(self) -> tuple[str, ...]:
         """What nobody can tell from this history, and what a deploy would not run as it is."""
         refused = f"a deploy would refuse this: {self.uncommitted}" if self.uncommitted else ""
-        return (*doubts(self.history, self.plan), *filter(None, [refused]))
+        return (*doubts(self.history, self.plan), *filter(None, [refused, self.passwords_unseen]))
 
     def raise_faults(self) -> None:
         """Raise InvalidPlan when a deploy would refuse to run."""
@@ -60,7 +62,15 @@ def survey(url: DatabaseURL, folder: Folder, *, target: Target, observer: Observ
     view = look(url, target=target, observer=observer)
     plan = make_plan(folder, view.history.applied)
     refused = refused_passwords(url, target, observer) if log_in else ()
-    return Survey(view.server, view.identity, view.history, plan, (*role_deviations(view), *refused))
+    return Survey(
+        view.server,
+        view.identity,
+        view.history,
+        plan,
+        (*role_deviations(view), *refused),
+        due_passwords=tuple(due_passwords(target, view.history)),
+        passwords_unseen=passwords_unseen(target, view.history, view.identity),
+    )
 
 
 def role_deviations(view: View) -> tuple[Deviation, ...]:

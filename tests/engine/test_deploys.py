@@ -81,18 +81,29 @@ def test_prods_url_given_to_a_deploy_of_dev_is_refused(deployed: Workspace, quer
     assert query(deployed.url("prod"), sql) == before
 
 
-def test_a_rotated_runtime_password_is_in_force_after_the_next_deploy(deployed: Workspace, query: Query) -> None:
+def test_a_rotated_runtime_password_is_told_and_in_force_after_the_next_deploy(
+    deployed: Workspace, query: Query
+) -> None:
     old = deployed.url("dev", "server_database_url")
     other = deployed.url("dev", "ai_service_database_url")
     deployed.set("dev", serverPasswordVersion="2")
     deployed.up("dev")
     query(old, "SELECT 1")  # the database does not know yet
     new = deployed.url("dev", "server_database_url")
-    _done(deployed.inv("deploy", "--env", "dev"))
+    assert "a deploy gives server LOGIN and the stack's password" in _done(deployed.inv("plan", "--env", "dev"))
+    bare = {"DATABASE_URL": deployed.url("dev").reveal()}
+    for verb in ("plan", "status", "deploy"):
+        said = _done(deployed.inv(verb, "--env", "dev", **bare))
+        assert "no stack was asked for the passwords of ai_service, server. After a rotation" in said, verb
+        assert "`env -u DATABASE_URL ./inv deploy --env dev`" in said
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        query(new, "SELECT 1")
+    assert "LOGIN and password set for server" in _done(deployed.inv("deploy", "--env", "dev"))
     query(new, "SELECT 1")
     query(other, "SELECT 1")
     with pytest.raises(psycopg.OperationalError, match="authentication failed"):
         query(old, "SELECT 1")
+    assert "a deploy gives" not in _done(deployed.inv("plan", "--env", "dev"))
 
 
 def test_the_branches_of_the_project_are_listed(deployed: Workspace) -> None:
