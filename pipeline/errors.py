@@ -23,22 +23,33 @@ Every error says what happened, where (a file and line, when there is one), and 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pipeline.outcome import Outcome
 
 
 class PipelineError(Exception):
     """A failure that is explained to the person who ran the command, without a traceback.
 
-    `message` says what happened, `where` is "file:line" or "file" (or empty), `remedy` says what to do next (or is empty).
+    `message` says what happened, and how the run stands where it has an `outcome`; `where` is "file:line" or "file" (or
+    empty), `remedy` says what to do next (or is empty).
     """
 
     exit_code: ClassVar[int] = 1
+    _before_outcome: ClassVar[str] = "\n"
 
-    def __init__(self, message: str, *, where: str = "", remedy: str = "") -> None:
+    def __init__(self, message: str, *, where: str = "", remedy: str = "", outcome: Outcome | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.what = message
         self.where = where
         self.remedy = remedy
+        self.outcome = outcome
+
+    @property
+    def message(self) -> str:
+        """What happened, and how the run stands, as a person reads it."""
+        return self.what if self.outcome is None else f"{self.what}{self._before_outcome}{self.outcome}"
 
     def __str__(self) -> str:
         """One block of text: where, what, and the remedy on a line of its own."""
@@ -113,8 +124,18 @@ class TimedOut(PipelineError):
 class Interrupted(PipelineError):
     """SIGINT or SIGTERM arrived; what ran was cancelled on the server."""
 
-    def __init__(self, message: str, *, signal_number: int, where: str = "", remedy: str = "") -> None:
-        super().__init__(message, where=where, remedy=remedy)
+    _before_outcome = "; "
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        signal_number: int,
+        where: str = "",
+        remedy: str = "",
+        outcome: Outcome | None = None,
+    ) -> None:
+        super().__init__(message, where=where, remedy=remedy, outcome=outcome)
         self.signal_number = signal_number
 
     @property

@@ -113,9 +113,10 @@ def _expected(scratch: DatabaseURL, chosen: Folder) -> Catalog:
         raise DatabaseFailed(f"the catalog of the scratch database could not be read: {error}") from error
     except PipelineError as error:
         # of the scratch database alone: nobody has been at the live one
-        error.message = (
+        error.what = (
             f"in a scratch database, where the files are built to compare: {error.message}\nIn the live one {_NOTHING}"
         )
+        error.outcome = None
         raise
 
 

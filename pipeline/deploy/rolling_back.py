@@ -5,26 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
-from pipeline.deploy.concurrent.deciding import may_have_left
-from pipeline.deploy.concurrent.running import undo_concurrent
+from pipeline.deploy.execution import carry_out
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.run import AppliedNow, Report, ask
-from pipeline.deploy.signals import RERUN, SignalReceived
+from pipeline.deploy.run import Report
+from pipeline.deploy.steps import Step
 from pipeline.deploy.target import Target, check_target
-from pipeline.deploy.transactional import Step, run_transactional
-from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationFileError, PipelineError, UsageError
+from pipeline.errors import InvalidPlan, MigrationFileError, UsageError
 from pipeline.history.record import Author
 from pipeline.migrations import in_order_of_application
-from pipeline.postgres.session import ConnectionLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from chatdb.url import DatabaseURL
-    from pipeline.migrations import Applied, Folder, MigrationFile
-    from pipeline.migrations.script import Script
-    from pipeline.postgres.session import Session
+    from pipeline.migrations import Applied, Folder
 
 
 def rollback(
@@ -55,42 +50,14 @@ def rollback(
         if target.claim is not None:
             require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
         chosen = _chosen(folder, opened.history.applied, to)
-        done: list[AppliedNow] = []
-
-        def count(migration: str, milliseconds: int | None) -> None:
-            done.append(AppliedNow(migration, milliseconds))
-            observer.applied(migration, milliseconds)
-
-        try:
-            written_by = author()
-            for file, script in chosen:
-                if script.transactional:
-                    run_transactional(
-                        opened.session, [Step.backward(file, script, written_by)], observer, count, opened.notices
-                    )
-                else:
-                    undo_concurrent(opened.session, file, script, written_by, observer)
-                    count(file.id, None)
-        except ConnectionLost as lost:
-            # the last answer may be lost and not the work
-            raise DatabaseFailed(
-                f"{lost.message}\nat least {_standing(chosen, {each.id for each in done}, left=_worst(chosen, done))}",
-                remedy=RERUN,
-            ) from lost
-        except SignalReceived as signal:
-            gone = _gone(opened.session, chosen, done)
-            raise Interrupted(
-                f"interrupted; {_standing(chosen, gone, left=signal.left)}", signal_number=signal.number, remedy=RERUN
-            ) from None
-        except PipelineError as error:
-            error.message = f"{error.message}\n{_standing(chosen, {each.id for each in done})}"
-            raise
+        written_by = author()
+        done = carry_out(chosen, opened, written_by, observer) if chosen else []
     left = len(opened.history.applied) - len(done)
     return Report(opened.session.shown_as, opened.identity, left, tuple(done))
 
 
-def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[tuple[MigrationFile, Script]]:
-    """The files to roll back with their rollback scripts: those applied after `to`, the last one first."""
+def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[Step]:
+    """The steps back: over the files that were applied after `to`, the last one first."""
     order = in_order_of_application(applied.values())
     if to != "0000" and not any(to in {id_, id_[:4]} for id_ in applied):
         last = order[-1].id if order else "none"
@@ -115,29 +82,5 @@ def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[tup
                 where=file.path,
                 remedy=f"Write {file.id}.rollback.sql, or start anew with `./inv reset`.",
             )
-        chosen.append((file, file.backward))
+        chosen.append(Step(file, file.backward, backward=True))
     return chosen
-
-
-def _gone(
-    session: Session, chosen: Sequence[tuple[MigrationFile, Script]], done: Sequence[AppliedNow]
-) -> set[str] | None:
-    """The ids that are rolled back, or None when the session can no longer tell."""
-    if session.unsent:
-        return {each.id for each in done}
-    applied = ask(session, done)
-    return None if applied is None else {file.id for file, _ in chosen if file.id not in applied}
-
-
-def _worst(chosen: Sequence[tuple[MigrationFile, Script]], done: Sequence[AppliedNow]) -> str:
-    """What the file may have left that was at work when the connection was lost."""
-    concurrent = chosen[len(done)][1].concurrent if len(done) < len(chosen) else None
-    return "" if concurrent is None else may_have_left(concurrent)
-
-
-def _standing(chosen: Sequence[tuple[MigrationFile, Script]], gone: set[str] | None, *, left: str | None = None) -> str:
-    """One sentence about what of a rollback is done, and one about what a file outside a transaction has `left`."""
-    about_left = f"\n{left}" if left else ""
-    if gone is None:
-        return f"what of this run is rolled back is not known: `./inv status` tells.{about_left}"
-    return f"{len(gone)} of {len(chosen)} rolled back in this run.{about_left}"

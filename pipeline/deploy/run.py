@@ -6,38 +6,30 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
-from pipeline.deploy.doubts import doubts, passwords_unseen, remedy_without_history
+from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.deploy.locking import Deadlines, Opened, open_locked, open_reading
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.signals import RERUN, SignalReceived, standing
+from pipeline.deploy.signals import standing
+from pipeline.deploy.steps import Step
 from pipeline.deploy.target import Target, check_target, marker_sql
-from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
-from pipeline.history import CREATE, READ, parse_history
-from pipeline.history.record import FLUSH, Author
+from pipeline.history import CREATE
+from pipeline.history.record import Author
 from pipeline.migrations import make_plan
 from pipeline.migrations.files import raise_faults
 from pipeline.migrations.plan import has_large, read_large
-from pipeline.postgres.session import ConnectionLost, ServerError
+from pipeline.postgres.session import ServerError
 from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from chatdb.url import DatabaseURL
+    from pipeline.deploy.steps import AppliedNow
     from pipeline.history import History
-    from pipeline.migrations import Folder, MigrationFile, Plan
+    from pipeline.migrations import Folder, Plan
     from pipeline.postgres.identity import Identity
-    from pipeline.postgres.session import Session
     from pipeline.roles.deviations import Deviation
     from pipeline.roles.reading import Fact
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedNow:
-    """A migration that this run applied. `milliseconds` is what its transaction took, None where nobody could measure it."""
-
-    id: str
-    milliseconds: int | None
 
 
 @dataclass(frozen=True)
@@ -183,133 +175,13 @@ def _prepare(run: Run, opened: Opened) -> None:
 
 
 def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[AppliedNow]:
-    """Run the plan's files; whatever goes wrong, find out what is applied before saying so."""
+    """Run the plan's files, and say truly what is applied, whatever goes wrong."""
     if not plan.pending:
         return []
     with standing("nothing of this run is applied."):
         # what only these need is not paid for by a run with nothing to do
-        from pipeline.deploy.concurrent.running import apply_concurrent
-        from pipeline.deploy.transactional import run_transactional, steps_forward
+        from pipeline.deploy.execution import carry_out
 
         run.observer.starting(len(plan.pending))
-    done: list[AppliedNow] = []
-
-    def count(migration: str, milliseconds: int | None) -> None:
-        done.append(AppliedNow(migration, milliseconds))
-        run.observer.applied(migration, milliseconds)
-
-    try:
-        for group in _groups(plan.pending):
-            if group[0].forward.transactional:
-                run_transactional(opened.session, steps_forward(group, author), run.observer, count, opened.notices)
-            else:
-                unfinished = opened.history.unfinished.get(group[0].id)
-                count(group[0].id, apply_concurrent(opened.session, group[0], author, unfinished, run.observer))
-    except ConnectionLost as lost:
-        return _after_loss(run, plan, done, lost)
-    except SignalReceived as signal:
-        raise Interrupted(
-            f"interrupted; {_standing(plan, ask(opened.session, done), left=signal.left)}",
-            signal_number=signal.number,
-            remedy=RERUN,
-        ) from None
-    except PipelineError as error:
-        error.message = f"{error.message}\n{_standing(plan, {each.id for each in done})}"
-        error.remedy = remedy_without_history(opened.history, error) or error.remedy
-        raise
-    return done
-
-
-def _groups(pending: Sequence[MigrationFile]) -> list[list[MigrationFile]]:
-    """Neighbours that can run together; a non-transactional file stands alone."""
-    groups: list[list[MigrationFile]] = []
-    for file in pending:
-        if groups and file.forward.transactional and groups[-1][0].forward.transactional:
-            groups[-1].append(file)
-        else:
-            groups.append([file])
-    return groups
-
-
-def _after_loss(run: Run, plan: Plan, done: list[AppliedNow], lost: ConnectionLost) -> list[AppliedNow]:
-    """The answer was lost, not necessarily the work: ask on a new connection, once the old one's backend let go of the lock."""
-    confirmed = {each.id for each in done}
-    try:
-        run.observer.note(f"{lost.message}; asking on a new connection what is applied")
-        again = _open(run)
-        with again.session:
-            applied = again.history.applied
-            if applied:
-                again.session.run(FLUSH)
-            left = _look_after_loss(plan, again)
-    except SignalReceived as signal:
-        raise Interrupted(
-            f"interrupted after {lost.message}; {_standing(plan, confirmed, at_least=True)}",
-            signal_number=signal.number,
-            remedy=RERUN,
-        ) from lost
-    except PipelineError as error:
-        raise DatabaseFailed(
-            f"{lost.message}, and no new one could be had to ask what is applied ({error.message})\n"
-            f"{_standing(plan, confirmed, at_least=True)}",
-            remedy="Run it again when the server answers: it asks first, and goes on from there.",
-        ) from lost
-    if all(file.id in applied for file in plan.pending):
-        times = {each.id: each.milliseconds for each in done}
-        for file in plan.pending[len(done) :]:
-            run.observer.applied(file.id, applied[file.id].duration_ms)
-        return [AppliedNow(file.id, times.get(file.id, applied[file.id].duration_ms)) for file in plan.pending]
-    raise DatabaseFailed(f"{lost.message}\n{_standing(plan, set(applied), left=left)}", remedy=RERUN) from lost
-
-
-def _look_after_loss(plan: Plan, again: Opened) -> str | None:
-    """What the file left that was at work, when it runs outside a transaction; None for one in a transaction."""
-    file = next((file for file in plan.pending if file.id not in again.history.applied), None)
-    if file is None or file.forward.transactional:
-        return None
-    from pipeline.deploy.concurrent.running import look_after_loss
-
-    return look_after_loss(again.session, file, again.history.unfinished.get(file.id))
-
-
-def ask(session: Session, done: Sequence[AppliedNow]) -> set[str] | None:
-    """The ids that are applied now, or None when the session can no longer tell, or a second signal ends the wait.
-
-    When the last query did not go out whole, they are those that were heard of (`done`) and those of before the run, which
-    are left out.
-    """
-    if session.unsent:
-        return {each.id for each in done}
-    try:
-        if session.in_transaction:  # of the file that was cancelled
-            session.run("ROLLBACK")
-        return set(parse_history([result.rows for result in session.run(FLUSH + READ)[1:]]).applied)
-    except (PipelineError, SignalReceived):
-        return None
-
-
-def _standing(plan: Plan, applied: set[str] | None, *, at_least: bool = False, left: str | None = None) -> str:
-    """One sentence about what of a plan is applied, and one about what a file outside a transaction has `left`."""
-    about_left = f"\n{left}" if left else ""
-    if applied is None:
-        return f"what of this run is applied is not known: `./inv status` tells.{about_left}"
-    done = [file.id for file in plan.pending if file.id in applied]
-    missing = [file for file in plan.pending if file.id not in applied]
-    head = f"{len(done)} of {len(plan.pending)} applied in this run"
-    if at_least:
-        head = f"at least {head}"
-    if done:
-        head += f" (through {done[-1]})"
-    if not missing:
-        return f"{head}."
-    concurrent = missing[0].forward.concurrent
-    if at_least:
-        from pipeline.deploy.concurrent.deciding import may_have_left
-
-        worst = may_have_left(concurrent) if concurrent is not None else ""
-        return f"{head}.\n{worst}".rstrip()
-    if concurrent is None:
-        return f"{head}; nothing of {missing[0].id} is."
-    if left == "":
-        return f"{head}; {missing[0].id} is not, and it left nothing behind."
-    return f"{head}; {missing[0].id} is not, and the next run looks at what it may have left.{about_left}"
+    steps = [Step(file, file.forward) for file in plan.pending]
+    return carry_out(steps, opened, author, run.observer, reopen=lambda: _open(run))

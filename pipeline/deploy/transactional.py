@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pipeline.deploy.notices import Notices
-    from pipeline.deploy.observer import Observer
+    from pipeline.deploy.steps import Step, Work
     from pipeline.history.record import Author
-    from pipeline.migrations import MigrationFile
-    from pipeline.migrations.script import Script
-    from pipeline.postgres.session import Result, Session
+    from pipeline.postgres.session import Result
 
 BATCH_BYTES = 1 << 20
 
@@ -37,53 +35,30 @@ _UNIQUE_VIOLATION = "23505"
 _ANNOUNCEMENTS = 50
 
 
-@dataclass(frozen=True)
-class Step:
-    """One file in one direction."""
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A step's SQL to its COMMIT, which is not in it, and whether the server announces it."""
 
-    id: str
-    script: Script
-    sql: str  # to its COMMIT, which is not in it
+    step: Step
+    sql: str
     announced: bool = True
 
-    @classmethod
-    def forward(cls, file: MigrationFile, author: Author, *, announced: bool = True) -> Step:
-        """The step that applies a file."""
-        return cls(file.id, file.forward, apply_sql(file, author, announced=announced), announced)
 
-    @classmethod
-    def backward(cls, file: MigrationFile, script: Script, author: Author) -> Step:
-        """The step that rolls a file back."""
-        return cls(file.id, script, rollback_sql(file, script, author))
-
-
-def steps_forward(files: Sequence[MigrationFile], author: Author) -> list[Step]:
-    """The steps that apply these files; among many only some are announced."""
-    stride = 1 + len(files) // _ANNOUNCEMENTS
-    return [Step.forward(file, author, announced=index % stride == 0) for index, file in enumerate(files)]
-
-
-def run_transactional(
-    session: Session,
-    steps: Sequence[Step],
-    observer: Observer,
-    committed: Callable[[str, int | None], None],
-    notices: Notices,
-    *,
-    retry_for: float = RETRY_FOR,
-) -> None:
-    """Run the steps in order. `committed` is told of each one and of its milliseconds once its COMMIT is on the disk.
+def run_transactional(work: Work, steps: Sequence[Step], *, retry_for: float = RETRY_FOR) -> None:
+    """Run the steps in order.
 
     Raises:
         MigrationFailed: a statement failed; the steps before it are committed, nothing of it is.
         TimedOut: a step did not get a lock that it needs, however often it was tried.
         ConnectionLost: the connection ended; what was committed last is not known.
     """
+    session, notices = work.session, work.notices
+    queries = _queries(steps, work.author)
     done = 0
     retries, refused = Retries(retry_for), -1
-    while done < len(steps):
-        batch = next(_batches(steps[done:]))
-        tally = _Tally(batch, committed, notices)
+    while done < len(queries):
+        batch = next(_batches(queries[done:]))
+        tally = _Tally(batch, work.committed, notices)
         try:
             session.run("".join(_with_commits(batch)), tally)
             done += len(batch)
@@ -103,25 +78,37 @@ def run_transactional(
             seconds = retries.next_pause()
             if seconds is None:
                 raise gave_up(error, step.script.path, retry_for) from error
-            observer.retrying(step.id, error.fields.get("message", ""), seconds)
+            work.observer.retrying(step.id, error.fields.get("message", ""), seconds)
             time.sleep(seconds)
 
 
-def _with_commits(batch: Sequence[Step]) -> Iterator[str]:
-    for step, durable in zip(batch, _durable(batch), strict=True):
-        yield step.sql
+def _queries(steps: Sequence[Step], author: Author) -> list[_Query]:
+    """What is sent of each step; among many that are applied only some are announced."""
+    stride = 1 + len(steps) // _ANNOUNCEMENTS
+    return [_query(step, author, announced=step.backward or index % stride == 0) for index, step in enumerate(steps)]
+
+
+def _query(step: Step, author: Author, *, announced: bool) -> _Query:
+    if step.backward:
+        return _Query(step, rollback_sql(step.file, step.script, author))
+    return _Query(step, apply_sql(step.file, author, announced=announced), announced)
+
+
+def _with_commits(batch: Sequence[_Query]) -> Iterator[str]:
+    for query, durable in zip(batch, _durable(batch), strict=True):
+        yield query.sql
         yield "COMMIT;" if durable else COMMIT_WITHOUT_WAITING
 
 
-def _durable(batch: Sequence[Step]) -> list[bool]:
+def _durable(batch: Sequence[_Query]) -> list[bool]:
     """Whose commits wait for the disk: the last one's, and those whose answers are sent at once, with what follows."""
-    return [*(step.announced for step in batch[1:]), True]
+    return [*(query.announced for query in batch[1:]), True]
 
 
 class _Tally:
     """Counts the COMMITs of a batch as their answers arrive. A file's text cannot forge one: COMMIT is refused in it."""
 
-    def __init__(self, batch: Sequence[Step], committed: Callable[[str, int | None], None], notices: Notices) -> None:
+    def __init__(self, batch: Sequence[_Query], committed: Callable[[str, int | None], None], notices: Notices) -> None:
         self.commits = 0
         self._batch = batch
         self._durable = _durable(batch)
@@ -135,7 +122,7 @@ class _Tally:
             return
         self._notices.end_of_file()
         now = time.monotonic()
-        self._untold.append((self._batch[self.commits].id, round((now - self._since) * 1000)))
+        self._untold.append((self._batch[self.commits].step.id, round((now - self._since) * 1000)))
         self._since = now
         self.commits += 1
         if self._durable[self.commits - 1]:
@@ -147,16 +134,16 @@ class _Tally:
             self._committed(*self._untold.pop(0))
 
 
-def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    """The longest runs of steps that are at most BATCH_BYTES; a step that is larger alone goes alone."""
+def _batches(queries: Sequence[_Query]) -> Iterator[Sequence[_Query]]:
+    """The longest runs of queries that are at most BATCH_BYTES; one that is larger alone goes alone."""
     start = size = 0
-    for index, step in enumerate(steps):
-        bytes_ = len(step.sql.encode())
+    for index, query in enumerate(queries):
+        bytes_ = len(query.sql.encode())
         size += bytes_
         if size > BATCH_BYTES and index > start:
-            yield steps[start:index]
+            yield queries[start:index]
             start, size = index, bytes_
-    yield steps[start:]
+    yield queries[start:]
 
 
 def _failed(error: ServerError, step: Step) -> DatabaseFailed:

@@ -71,7 +71,7 @@ class PgDelta:
         try:
             return _read(json.loads(self._ask(command, f"{json.dumps(request)}\n")))
         except PipelineError as error:
-            error.message = f"{error.message} (on {where(left)} and {where(right)})"
+            error.what = f"{error.what} (on {where(left)} and {where(right)})"
             raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,15 @@ _STRINGS_SETTING = "standard_conforming_strings"
 _AS_READ = frozenset({"ON", "'ON'", "TRUE", "'TRUE'", "1", "'1'", "DEFAULT"})
 
 
+class Kind(Enum):
+    """How a file is run."""
+
+    TRANSACTIONAL = "transactional"  # in one transaction with its record
+    CONCURRENT = (
+        "concurrent"  # its one statement outside a transaction, between a record of its start and one of its end
+    )
+
+
 @dataclass(frozen=True)
 class Script:
     """A migration file, or a rollback file, that is well formed."""
@@ -54,9 +64,14 @@ class Script:
         return cut(self.text, self.statements)
 
     @property
+    def kind(self) -> Kind:
+        """How the file is run."""
+        return Kind.TRANSACTIONAL if self.concurrent is None else Kind.CONCURRENT
+
+    @property
     def transactional(self) -> bool:
         """Whether the file runs in one transaction with its record."""
-        return self.concurrent is None
+        return self.kind is Kind.TRANSACTIONAL
 
 
 def read_script(data: bytes, path: str) -> Script:

@@ -105,6 +105,8 @@ def test_a_unique_index_that_only_an_old_snapshot_holds_up_is_dropped_on_a_signa
             table, lambda: apply(table.url, folder.read()), lambda: table.rows(STATE) == [(False, True)]
         )
     assert "0 of 1 applied in this run; 0002_i is not, and it left nothing behind." in error.message
+    assert error.outcome is not None
+    assert (error.outcome.stopped_at, error.outcome.left) == ("0002_i", "")
     assert table.rows(STATE) == []
     assert not enforced(table)
 

@@ -78,6 +78,8 @@ def test_a_server_that_stays_away_is_reported_with_what_is_known(
     (error,) = failure
     assert "at least 1 of 2 applied in this run (through 0001_first)" in error.message
     assert "no new one could be had" in error.message
+    assert error.outcome is not None
+    assert (error.outcome.applied, error.outcome.at_least) == (("0001_first",), True)
 
 
 def test_a_compute_that_takes_seconds_to_wake_is_waited_for(db: Database, sample: FolderBuilder) -> None:

@@ -35,6 +35,9 @@ def test_a_failure_says_what_is_rolled_back(db: Database, three: FolderBuilder) 
         rollback(db.url, three.read(), to="0000")
     assert "1 of 3 rolled back in this run." in caught.value.message
     assert db.applied() == ["0001_t", "0002_t"]
+    outcome = caught.value.outcome
+    assert outcome is not None
+    assert (outcome.applied, outcome.stopped_at, outcome.backward) == (("0003_t",), "0002_t", True)
 
 
 def test_a_lost_connection_says_what_is_rolled_back_at_least(db: Database, three: FolderBuilder) -> None:

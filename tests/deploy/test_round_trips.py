@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.deploy import apply
-from pipeline.deploy.transactional import BATCH_BYTES, Step, _batches
+from pipeline.deploy.steps import Step
+from pipeline.deploy.transactional import BATCH_BYTES, _batches, _Query
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ def test_files_from_zero_cost_two_queries_more_however_many_they_are(
     ],
 )
 def test_a_batch_is_at_most_a_mebibyte(folder: FolderBuilder, lengths: list[int], queries: int) -> None:
-    script = folder.write("0001_any", "SELECT 1;").read().files[0].forward
+    file = folder.write("0001_any", "SELECT 1;").read().files[0]
     for character in ("x", "ä"):
         width = len(character.encode())
-        steps = [Step("0001_any", script, character * (length // width) + "x" * (length % width)) for length in lengths]
-        assert len(list(_batches(steps))) == queries
+        step = Step(file, file.forward)
+        texts = [character * (length // width) + "x" * (length % width) for length in lengths]
+        assert len(list(_batches([_Query(step, text) for text in texts]))) == queries
 
 
 def test_files_that_are_more_than_one_batch_cost_a_query_for_each(db: Database, folder: FolderBuilder) -> None:

@@ -32,10 +32,11 @@ from pipeline.postgres.lock import TRY
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pipeline.deploy.concurrent.observing import Index
     from pipeline.deploy.observer import Observer
+    from pipeline.deploy.steps import Step, Work
     from pipeline.history import Unfinished
     from pipeline.history.record import Author
     from pipeline.migrations import MigrationFile
@@ -50,12 +51,8 @@ _LOCK_NOT_AVAILABLE = "55P03"
 _WAITED_TOO_SHORT = "Find what holds the lock (pg_stat_activity: long transactions), or give it a longer lock-timeout."
 
 
-def apply_concurrent(
-    session: Session, file: MigrationFile, author: Author, unfinished: Unfinished | None, observer: Observer
-) -> int:
-    """Run a file's statement and record it; the statement's time in milliseconds.
-
-    `unfinished` is what the history says of an earlier run that was cut off.
+def run_concurrent(work: Work, steps: Sequence[Step]) -> None:
+    """Run each step's statement and record it, or take its record away.
 
     Raises:
         MigrationFailed: the statement failed; the message says what it left.
@@ -64,38 +61,47 @@ def apply_concurrent(
         ConnectionLost: the connection ended; the next run finds out how far it came.
         SignalReceived: `left` says what it left.
     """
-    concurrent = concurrent_of(file.forward)
+    for step in steps:
+        milliseconds = None
+        if step.backward:
+            _undo(work, step)
+        else:
+            milliseconds = _apply(work, step)
+        work.committed(step.id, milliseconds)
+
+
+def _apply(work: Work, step: Step) -> int:
+    """Run a file's statement and record it; the statement's time in milliseconds."""
+    session, file, script = work.session, step.file, step.script
+    concurrent = concurrent_of(script)
     _hold_the_lock(session, file)
     lsn = ""
-    if unfinished is not None:
+    if (unfinished := work.unfinished.get(file.id)) is not None:
         lsn = unfinished.lsn
-        begun = _begun(file, unfinished)
+        begun = Begun(unfinished.existed, edited=unfinished.checksum != file.checksum)
         ours = is_ours(concurrent, begun.existed) and not begun.edited
-        limits = limits_sql(file.forward, unlimited=True)
-        if _resume(session, file.forward, begun, limits, observer, ours=ours):
-            session.run(mark_sql(file, author, lsn=lsn) + CLEAN)
+        if _resume(work, script, begun, limits_sql(script, unlimited=True), ours=ours):
+            session.run(mark_sql(file, work.author, lsn=lsn) + CLEAN)
             return 0
-    notes = _start(session, file, author, concurrent)
-    milliseconds = execute(session, file.id, file.forward, observer, ours=is_ours(concurrent, notes.get("existed", "")))
+    notes = _start(session, file, work.author, concurrent)
+    ours = is_ours(concurrent, notes.get("existed", ""))
+    milliseconds = execute(session, file.id, script, work.observer, ours=ours)
     if concurrent.kind == "create index":
         _require_built(session, file.path, concurrent, is_new=not concurrent.if_not_exists)
-    session.run(mark_sql(file, author, milliseconds=milliseconds, lsn=notes.get("lsn", lsn)) + CLEAN)
+    session.run(mark_sql(file, work.author, milliseconds=milliseconds, lsn=notes.get("lsn", lsn)) + CLEAN)
     return milliseconds
 
 
-def undo_concurrent(session: Session, file: MigrationFile, script: Script, author: Author, observer: Observer) -> None:
+def _undo(work: Work, step: Step) -> None:
     """Run a rollback file's statement and take the file's record away.
 
     It works on local databases only, where whatever is half done and as the rollback file would make it is taken for what
     an earlier try left.
-
-    Raises:
-        PipelineError, SignalReceived: as `apply_concurrent` says.
     """
-    begun = Begun.by_a_rollback(concurrent_of(script))
-    if not _resume(session, script, begun, limits_sql(script), observer, ours=True):
-        execute(session, file.id, script, observer, ours=True)
-    session.run(unmark_sql(file, author) + CLEAN)
+    begun = Begun.by_a_rollback(concurrent_of(step.script))
+    if not _resume(work, step.script, begun, limits_sql(step.script), ours=True):
+        execute(work.session, step.id, step.script, work.observer, ours=True)
+    work.session.run(unmark_sql(step.file, work.author) + CLEAN)
 
 
 def look_after_loss(session: Session, file: MigrationFile, unfinished: Unfinished | None) -> str:
@@ -178,14 +184,10 @@ def _hold_the_lock(session: Session, file: MigrationFile) -> None:
         raise lock_given_away(session, file.path)
 
 
-def _begun(file: MigrationFile, unfinished: Unfinished) -> Begun:
-    return Begun(unfinished.existed, edited=unfinished.checksum != file.checksum)
-
-
-def _resume(session: Session, script: Script, begun: Begun, limits: str, observer: Observer, *, ours: bool) -> bool:
+def _resume(work: Work, script: Script, begun: Begun, limits: str, *, ours: bool) -> bool:
     """Finish, or take away, what an earlier run left; whether the statement's effect is there now."""
-    concurrent = concurrent_of(script)
-    with _tidied_after_signal(session, concurrent, observer, ours=ours, attempt=False):
+    session, concurrent = work.session, concurrent_of(script)
+    with _tidied_after_signal(session, concurrent, work.observer, ours=ours, attempt=False):
         session.run(limits)
         decision = resume(concurrent, begun, observe(session, concurrent, compare=True), script.path)
         for sql in decision.first:

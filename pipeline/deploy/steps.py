@@ -1,0 +1,59 @@
+"""What a run is made of: files in one direction, and what each kind of step is handed to run its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pipeline.deploy.notices import Notices
+    from pipeline.deploy.observer import Observer
+    from pipeline.history import Unfinished
+    from pipeline.history.record import Author
+    from pipeline.migrations import MigrationFile
+    from pipeline.migrations.script import Kind, Script
+    from pipeline.postgres.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedNow:
+    """A migration that this run applied. `milliseconds` is what its transaction took, None where nobody could measure it."""
+
+    id: str
+    milliseconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One file in one direction; `script` is what runs."""
+
+    file: MigrationFile
+    script: Script
+    backward: bool = False
+
+    @property
+    def id(self) -> str:
+        """The migration's id."""
+        return self.file.id
+
+    @property
+    def kind(self) -> Kind:
+        """How it is run."""
+        return self.script.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What steps need to run. `committed` is told of each that is on the disk, and of its milliseconds.
+
+    `unfinished` is what the history says of files that were begun and whose end is not recorded.
+    """
+
+    session: Session
+    author: Author
+    observer: Observer
+    notices: Notices
+    unfinished: Mapping[str, Unfinished]
+    committed: Callable[[str, int | None], None]
