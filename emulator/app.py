@@ -99,7 +99,8 @@ def _faulty_answer(fault: CallFault) -> Response:
     if fault.status == 524:
         return Response(_PAGE_524, 524, media_type="text/html")
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-    return error_response(ApiError(fault.status, fault.message or _TEXTS.get(fault.status, "refused"), headers=headers))
+    message = fault.message or _TEXTS.get(fault.status, "refused")
+    return error_response(ApiError(fault.status, message, code=fault.code, headers=headers))
 
 
 def error_response(error: ApiError) -> JSONResponse:

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("--times", type=int, default=1, help="how many (default: 1)")
     fault.add_argument("--status", type=int, help="the answer: 423, 429, 500, 503, 524, 422, 409, …")
     fault.add_argument("--retry-after", type=int, help="seconds, as a header")
+    fault.add_argument("--code", help="the error's code, such as SNAPSHOTS_LIMIT_EXCEEDED")
     fault.add_argument("--message", help="the error's text; for operations: they fail with it")
     fault.add_argument("--after-effect", action="store_true", help="carry the call out first")
     fault.add_argument("--hang", action="store_true", help="never answer")
@@ -216,7 +217,7 @@ def _failed(fault: Exception, code: int = 2) -> int:
 def _fault(options: argparse.Namespace) -> int:
     if options.list or options.clear:
         return _administer(options.data, "DELETE" if options.clear else "GET", None)
-    names = ("route", "operation", "moment", "times", "status", "retry_after", "message", "seconds")
+    names = ("route", "operation", "moment", "times", "status", "code", "retry_after", "message", "seconds")
     fault = {name: value for name in names if (value := getattr(options, name)) is not None}
     fault |= {name: True for name in ("after_effect", "halfway", "forever") if getattr(options, name)}
     if options.hang or options.lost:

@@ -14,6 +14,7 @@ MOMENTS = ("not-yet",)
 _VALUES: dict[str, tuple[tuple[type, ...], Any, Any]] = {
     "route": ((str,), None, None),
     "operation": ((str,), None, None),
+    "code": ((str,), None, None),
     "message": ((str,), None, None),
     "after_effect": ((bool,), None, None),
     "times": ((int,), 1, 1_000_000),
@@ -40,6 +41,7 @@ class CallFault:
     kind: Kind = "answer"
     times: int = 1
     status: int = 503
+    code: str = ""
     message: str = ""
     retry_after: int | None = None
     after_effect: bool = False

@@ -21,7 +21,7 @@ _FLAGS = ("pooler_enabled", "disabled", "passwordless_access")
 def new_endpoint(call: Call, project: Project, branch: Branch, asked: Fields) -> Endpoint:
     """An endpoint of a branch as a request describes it, its limits checked; not yet in the project."""
     if (asked.text("type") or "read_write") != "read_write":
-        raise not_emulated("a read_only endpoint")
+        raise not_emulated("a read_only endpoint, which on Neon is a second server on the same storage,")
     if any(endpoint.type == "read_write" for endpoint in project.endpoints_of(branch)):
         raise conflict(f'read-write endpoint already exists; branch_id:"{branch.id}"')
     now, defaults = call.control.clock.stamp(), project.default_endpoint_settings

@@ -171,3 +171,13 @@ def test_a_restore_that_fails_half_way_leaves_the_branch_as_it_was(emulator: Emu
     assert found["main"]["id"] == project["branch"]["id"]
     assert items(uri(project)) == [1]
     emulator.ok("DELETE", f"{project_path(project)}/branches/{found['half']['id']}")
+
+
+def test_the_limit_is_reached_when_a_fault_says_so(emulator: Emulator, project: Json) -> None:
+    route = "POST /projects/*/branches/*/snapshot"
+    emulator.fault(
+        route=route, status=422, code="SNAPSHOTS_LIMIT_EXCEEDED", message="snapshots limit exceeded; limit:1"
+    )
+    refused = emulator.api.post(f"{branch_path(project)}/snapshot")
+    assert (refused.status_code, refused.json()["code"]) == (422, "SNAPSHOTS_LIMIT_EXCEEDED")
+    assert listed(emulator, project) == []
