@@ -105,7 +105,7 @@ def seen() -> list[Any]:
     return []
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(
     route=st.sampled_from(ROUTES),
     real=st.booleans(),
