@@ -86,7 +86,7 @@ def _reindex(phrase: Phrase) -> Concurrent | None:
         if phrase.take(what):
             concurrently = phrase.take("CONCURRENTLY") or "CONCURRENTLY" in options
             name = phrase.spelled_name()
-            if concurrently and name and phrase.at_end:
+            if concurrently and name and phrase.at_end and "(" not in options:  # no option's value has parentheses
                 return Concurrent(f"reindex {what.lower()}", phrase.statement.text, name)
     return None
 
@@ -105,7 +105,8 @@ def _detach_partition(phrase: Phrase) -> Concurrent | None:
 
 
 def _cluster(phrase: Phrase) -> Concurrent | None:
-    phrase.group()
+    if any(token.text == "(" for token in phrase.group()):
+        return None
     phrase.take("VERBOSE")
     name = phrase.spelled_name()
     if phrase.take("ON"):  # CLUSTER index ON table, as before PostgreSQL 8.3

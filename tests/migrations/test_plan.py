@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, InvalidPlan
 from pipeline.migrations import Applied, make_plan, read_folder
 
 if TYPE_CHECKING:
@@ -90,6 +90,21 @@ def test_a_statement_outside_a_transaction_is_read_closely(
     concurrent = folder.read().files[0].forward.concurrent
     assert concurrent is not None
     assert (concurrent.kind, concurrent.name, concurrent.table, concurrent.sql) == (kind, name, table, sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "REINDEX (CONCURRENTLY true, TABLESPACE (x)) TABLE t",
+        "REINDEX (CONCURRENTLY, VERBOSE (true)) INDEX i",
+        "CLUSTER (VERBOSE (true)) t",
+    ],
+)
+def test_an_option_in_parentheses_of_its_own_is_refused_before_it_runs(folder: FolderBuilder, sql: str) -> None:
+    (fault,) = make_plan(folder.write("0001_a", f"-- transactional: false\n{sql};\n").read(), {}).faults
+    assert isinstance(fault, InvalidPlan)
+    assert fault.exit_code == 4
+    assert fault.remedy
 
 
 def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
