@@ -126,6 +126,9 @@ class Queue:
         branch = project.branches.get(operation.branch_id or "")
         if branch is not None:
             branch.synced = False
+        snapshot = project.snapshots.get(operation.work.get("snapshot", ""))
+        if snapshot is not None and not snapshot.ready:
+            del project.snapshots[snapshot.id]  # it was not taken
 
     def _move(self, operation: Operation, status: str) -> None:
         operation.status, operation.updated_at = status, self._clock.stamp()

@@ -141,7 +141,8 @@ async def delete(call: Call) -> Json:
     call.control.store.save()
     for endpoint in project.endpoints.values():
         await call.control.doors.close(endpoint)
-    for timeline in {branch.timeline for branch in project.branches.values()} | set(project.timelines):
+    folders = {branch.timeline for branch in project.branches.values()} | {*project.timelines, *project.snapshots}
+    for timeline in folders:
         await call.control.computes.remove(timeline)
     return {"project": shape}
 

@@ -181,3 +181,12 @@ def test_the_limit_is_reached_when_a_fault_says_so(emulator: Emulator, project: 
     refused = emulator.api.post(f"{branch_path(project)}/snapshot")
     assert (refused.status_code, refused.json()["code"]) == (422, "SNAPSHOTS_LIMIT_EXCEEDED")
     assert listed(emulator, project) == []
+
+
+def test_snapshots_go_with_their_project(emulator: Emulator) -> None:
+    project = emulator.create_project()
+    taken = take(emulator, project)
+    folder = emulator.data / "branches" / taken["id"]
+    assert folder.exists()
+    emulator.delete_project(project["project"]["id"])
+    assert not folder.exists()

@@ -140,6 +140,7 @@ def test_a_snapshot_that_fails_is_told_and_not_there(
     emulator.fault(operation="create_branch", message="storage is full")
     with pytest.raises(OperationFailed, match="storage is full"):
         client.create_snapshot(project_id, main_id, "half")
+    assert client.find_snapshot(project_id, "half") is None
 
 
 def test_what_is_no_moment_is_refused_before_neon_is_asked(client: NeonClient, project_id: str, main_id: str) -> None:
