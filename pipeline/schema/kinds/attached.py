@@ -27,7 +27,7 @@ FROM (
         UNION ALL
         SELECT format('column %s.%I', r.name, a.attname), r.name, c.relowner, a.attacl
         FROM relation AS r
-        JOIN pg_class AS c ON c.oid = r.oid
+        JOIN pg_class AS c ON c.oid = r.oid AND c.relkind NOT IN ('i', 'I')
         JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attacl IS NOT NULL AND NOT a.attisdropped
         UNION ALL
         SELECT format('function %I.%I(%s)', n.name, p.proname, pg_get_function_identity_arguments(p.oid)),
@@ -101,9 +101,6 @@ WHERE (d.objoid >= 16384 OR d.classoid = 'pg_namespace'::regclass)
 ROLLBACKS = """
 SELECT 'extension version' AS kind, extname::text AS name, NULL::text AS parent, extversion AS definition FROM pg_extension
 UNION ALL
-SELECT 'index options', r.name, NULL, c.reloptions::text
-FROM relation AS r JOIN pg_class AS c ON c.oid = r.oid WHERE c.relkind IN ('i', 'I')
-UNION ALL
 SELECT 'operator function', o.oid::regoperator::text, NULL, o.oprcode::text
 FROM pg_operator AS o WHERE o.oid >= 16384
 UNION ALL
@@ -141,7 +138,7 @@ SELECT 'server', srvname::text, NULL, ROW(srvtype, srvversion, srvoptions)::text
 UNION ALL
 SELECT 'comment on ' || i.type, i.identity, NULL, d.description
 FROM pg_description AS d CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) AS i
-WHERE d.objoid >= 16384
+WHERE d.objoid >= 16384 OR (d.classoid = 'pg_namespace'::regclass AND d.objoid = to_regnamespace('public'))
 UNION ALL
 SELECT 'setting', coalesce(s.setrole, 0)::regrole::text, NULL, s.setconfig::text
 FROM pg_db_role_setting AS s JOIN pg_database AS d ON d.oid = s.setdatabase WHERE d.datname = current_database()

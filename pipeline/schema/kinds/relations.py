@@ -96,21 +96,23 @@ WHERE k.contype IN ('p', 'u', 'f', 'c', 'x')
 # Indexes, with those that a constraint made, and whether each can be used.
 INDEXES = """
 SELECT 'index' AS kind,
-       r.name,
-       coalesce((SELECT format('%s.%I', t.name, k.conname) FROM pg_constraint AS k
-                 WHERE k.conindid = r.oid AND k.conrelid = t.oid AND k.contype IN ('p', 'u', 'x')), t.name) AS parent,
+       format('%I.%I', n.name, c.relname) AS name,
+       t.name || coalesce('.' || quote_ident(k.conname), '') AS parent,
        concat_ws(' ',
-           pg_get_indexdef(r.oid),
-           (SELECT 'PARTITION OF ' || inhparent::regclass::text FROM pg_inherits WHERE inhrelid = r.oid),
+           pg_get_indexdef(c.oid),
+           (SELECT 'PARTITION OF ' || inhparent::regclass::text FROM pg_inherits WHERE inhrelid = c.oid),
            CASE WHEN NOT (x.indisvalid AND x.indisready AND x.indislive) THEN 'INVALID' END,
            CASE WHEN x.indisclustered THEN 'CLUSTER' END,
            CASE WHEN x.indisreplident THEN 'REPLICA IDENTITY' END,
            (SELECT 'STATISTICS ' || string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum)
-            FROM pg_attribute AS a WHERE a.attrelid = r.oid AND a.attstattarget <> -1)
+            FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attstattarget <> -1)
        ) AS definition
-FROM relation AS r
-JOIN pg_index AS x ON x.indexrelid = r.oid
-JOIN relation AS t ON t.oid = x.indrelid
+FROM relation AS t
+JOIN pg_index AS x ON x.indrelid = t.oid
+JOIN pg_class AS c ON c.oid = x.indexrelid
+JOIN user_schema AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_constraint AS k
+    ON k.conrelid = x.indrelid AND k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')
 """
 
 # Sequences, free and owned by a column; never the number that they have reached.
