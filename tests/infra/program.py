@@ -81,6 +81,7 @@ class Run:
     calls: list[str] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
+    noting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def one(self, type_: str) -> Registered:
         [found] = self.all(type_)
@@ -144,6 +145,8 @@ def run(
 
         async def whole() -> None:
             await run_pulumi_func(lambda: _program(noted))
+            for noting in noted.noting:  # what is exported may fail although nothing waits for it
+                await noting
 
         loop.run_until_complete(whole())
     finally:
@@ -199,4 +202,4 @@ def _program(noted: Run) -> None:
             if await output.is_secret():
                 noted.secrets.add(name)
 
-    asyncio.ensure_future(note())  # noqa: RUF006 - run_pulumi_func waits for what is outstanding
+    noted.noting.append(asyncio.ensure_future(note()))
