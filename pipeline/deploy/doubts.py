@@ -40,9 +40,12 @@ def doubts(history: History, plan: Plan) -> tuple[str, ...]:
 
 
 def passwords_unseen(target: Target, history: History, identity: Identity) -> str:
-    """That nobody compared the roles' passwords with a stack's, where a deploy with the stack had set them; or nothing."""
-    roles = sorted(each.role for each in history.passwords if each.branch_id == identity.branch_id)
-    if target.passwords or not roles:
+    """That nobody compared the roles' passwords with a stack's, where a deploy with the stack had set them; or nothing.
+
+    On a branch that was made anew the history has its parent's rows: there the roles still have the parent's passwords.
+    """
+    roles = sorted({each.role for each in history.passwords})
+    if target.passwords or not identity.is_neon or not roles:
         return ""
     return (
         f"DATABASE_URL is set, so no stack was asked for the passwords of {', '.join(roles)}. After a rotation, "

@@ -146,6 +146,18 @@ def activated(db: Database, superuser: Database, folder: FolderBuilder) -> Itera
     superuser.run(f"REASSIGN OWNED BY {made.role} TO chat_owner; DROP OWNED BY {made.role}; DROP ROLE {made.role}")
 
 
+def test_a_look_without_the_stack_says_that_nobody_saw_the_passwords_on_a_branch_made_anew_too(
+    activated: Activated,
+) -> None:
+    def said(target: Target) -> str:
+        return survey(activated.db.url, activated.folder.read(), target=target, observer=Observer()).passwords_unseen
+
+    assert said(activated.target) == ""
+    assert f"no stack was asked for the passwords of {activated.role}" in said(Target("dev"))
+    activated.superuser.run(f"ALTER DATABASE {activated.db.url.database} SET neon.branch_id = 'br-made-anew'")
+    assert "`env -u DATABASE_URL ./inv deploy --env dev`" in said(Target("dev"))
+
+
 def test_what_a_service_and_a_hand_changed_is_put_right_and_told(
     activated: Activated, capsys: pytest.CaptureFixture[str]
 ) -> None:
