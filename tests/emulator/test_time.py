@@ -96,7 +96,8 @@ def test_a_moment_before_the_history_window_is_refused(another_emulator: Callabl
     emulator.advance(1801)
     path = f"{project_path(project)}/branches"
     refused = [
-        emulator.api.post(path, json={"branch": moment}) for moment in ({"parent_lsn": old}, {"parent_timestamp": time})
+        emulator.answer("POST", path, json={"branch": moment})
+        for moment in ({"parent_lsn": old}, {"parent_timestamp": time})
     ]
 
     assert [answer.status_code for answer in refused] == [422, 422]

@@ -105,12 +105,23 @@ class Emulator:
 
     def ok(self, method: str, path: str, **options: Any) -> Json:
         """Call a route that must succeed; the operations of its answer are waited for."""
-        answer = self.api.request(method, path, **options)
+        answer = self.answer(method, path, **options)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         content: Json = answer.json()
         for operation in content.get("operations", []) if method != "GET" else []:
             self.wait(operation)
         return content
+
+    def answer(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The answer of a route, asked again while the project is at work by itself, as when time has passed: that is 423."""
+        found: list[httpx.Response] = []
+
+        def answered() -> bool:
+            found.append(self.api.request(method, path, **options))
+            return found[-1].status_code != 423
+
+        until(answered, seconds=60)
+        return found[-1]
 
     def wait(self, operation: Json) -> Json:
         """Wait for an operation to end, however it ends."""
