@@ -37,7 +37,7 @@ def clone() -> Iterator[Path]:
 
 
 def lines(page: str) -> list[str]:
-    """The lines of the page's blocks that this test can run: Pulumi's are run by tests/engine."""
+    """The lines of the page's blocks that are run here: Pulumi's are by tests/engine, neonctl by test_neon_cli.py."""
     indented = re.findall(r"^    (\S.*)$", page, re.MULTILINE)
     return [line for line in indented if line.startswith(PROGRAMS)]
 

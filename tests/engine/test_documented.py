@@ -1,4 +1,4 @@
-"""The shell lines of docs/infrastructure.md, run in their order in a fresh clone, as somebody does who has no account."""
+"""The shell lines of docs/infrastructure.md, and Pulumi's of docs/emulator.md, run in their order in a fresh clone."""
 
 from __future__ import annotations
 
@@ -117,3 +117,11 @@ def test_every_line_works_for_a_newcomer(reader: Reader, capsys: pytest.CaptureF
             print(line, flush=True)  # shown when one fails
             reader.run(line)
     assert "pulumi up --stack prod" in capsys.readouterr().out
+
+
+def test_pulumis_lines_of_the_emulators_page_work_too(reader: Reader) -> None:
+    page = (ROOT / "docs" / "emulator.md").read_text()
+    script = re.findall(r"^    ((?:pulumi|\./inv deploy) .+)$", page, re.MULTILINE)
+    assert len(script) == 5
+    for line in script:
+        reader.run(line)
