@@ -168,7 +168,8 @@ def test_a_restore_that_a_kill_interrupts_is_done_again(another_emulator: Callab
     for number, moment in enumerate(moments):
         body = {"source_branch_id": main, "source_lsn": good, "preserve_under_name": f"old-{number}"}
         answer = emulator.api.post(f"{branch_path(project)}/restore", json=body).json()
-        until(lambda moment=moment: moment() or "old-4" in branches_of(emulator, project))  # type: ignore[misc]
+        done = f"old-{number}"  # a moment may pass between two looks: then the kill comes after the restore
+        until(lambda moment=moment, done=done: moment() or done in branches_of(emulator, project))  # type: ignore[misc]
         emulator.kill()
         emulator.start()
         assert [emulator.wait(operation)["status"] for operation in answer["operations"]] == ["finished", "finished"]
