@@ -13,6 +13,7 @@ from pipeline.errors import BehindPooler, ConfigurationError, DatabaseFailed, No
 from pipeline.postgres.session import Session
 from tests.support import databases
 from tests.support.sample import SAMPLE_IDS
+from tests.support.unwritten import writes_nothing
 
 if TYPE_CHECKING:
     from tests.support.folders import FolderBuilder
@@ -30,22 +31,20 @@ def become(superuser: Database, branch: str, project: str = "quiet-sea-1") -> No
         superuser.run(f"ALTER DATABASE {superuser.url.database} SET neon.{name} = '{value}'")
 
 
-def position(db: Database) -> object:
-    return db.value("SELECT pg_current_wal_insert_lsn()")
-
-
 @pytest.mark.parametrize("setting", ["neon.project_id", "neon.branch_id", "neon.endpoint_id"])
 def test_any_setting_of_neon_makes_a_server_not_local_whatever_its_address(
     db: Database, superuser: Database, sample: FolderBuilder, setting: str
 ) -> None:
     superuser.run(f"ALTER DATABASE {db.url.database} SET {setting} = 'x'")
-    before = position(db)
-    with pytest.raises(NotLocal, match="not local") as caught:
-        apply(db.url, sample.read(), target=LOCAL)
-    assert caught.value.exit_code == 3
-    with pytest.raises(NotLocal):
-        rollback(db.url, sample.read(), to="0000")
-    assert position(db) == before
+
+    def refused() -> None:
+        with pytest.raises(NotLocal, match="not local") as caught:
+            apply(db.url, sample.read(), target=LOCAL)
+        assert caught.value.exit_code == 3
+        with pytest.raises(NotLocal):
+            rollback(db.url, sample.read(), to="0000")
+
+    writes_nothing(db, refused)
 
 
 def test_the_branch_of_the_stack_is_deployed_to_and_marked(
@@ -71,20 +70,20 @@ def test_a_pid_that_neons_proxy_made_up_is_no_pooler_there_and_one_anywhere_else
 def test_an_up_to_date_deploy_leaves_the_marker_alone(db: Database, superuser: Database, sample: FolderBuilder) -> None:
     become(superuser, "br-dev")
     apply(db.url, sample.read(), target=DEV)
-    before = position(db)
-    apply(db.url, sample.read(), target=DEV)
-    assert position(db) == before
+    writes_nothing(db, lambda: apply(db.url, sample.read(), target=DEV))
 
 
 def test_another_branch_than_the_stacks_is_refused_before_anything_is_written(
     db: Database, superuser: Database, sample: FolderBuilder
 ) -> None:
     become(superuser, "br-main")
-    before = position(db)
-    with pytest.raises(WrongTarget, match="names the Neon branch br-dev") as caught:
-        apply(db.url, sample.read(), target=DEV)
-    assert caught.value.exit_code == 3
-    assert position(db) == before
+
+    def refused() -> None:
+        with pytest.raises(WrongTarget, match="names the Neon branch br-dev") as caught:
+            apply(db.url, sample.read(), target=DEV)
+        assert caught.value.exit_code == 3
+
+    writes_nothing(db, refused)
 
 
 def test_a_server_that_is_no_neon_compute_is_refused_where_the_stack_names_a_branch(
@@ -144,9 +143,7 @@ def test_a_bare_url_with_a_name_marks_what_has_no_marker_and_nothing_more(
     assert db.rows(MARKER) == []
     apply(db.url, sample.read(), target=Target(environment="dev"))
     assert db.rows(MARKER) == [("dev", branch)]
-    before = position(db)
-    apply(db.url, sample.read(), target=Target(environment="dev"))
-    assert position(db) == before
+    writes_nothing(db, lambda: apply(db.url, sample.read(), target=Target(environment="dev")))
 
 
 def test_a_bare_url_leaves_a_marker_that_was_inherited_to_the_stack(
@@ -163,22 +160,22 @@ def test_the_checkouts_own_server_needs_no_mark_and_gets_one_once(db: Database, 
     apply(db.url, sample.read())  # as before there were marks
     apply(db.url, sample.read(), target=databases.LOCAL)
     assert db.rows(MARKER) == [("local", "")]
-    before = position(db)
-    apply(db.url, sample.read(), target=databases.LOCAL)
-    assert position(db) == before
+    writes_nothing(db, lambda: apply(db.url, sample.read(), target=databases.LOCAL))
 
 
 def test_what_a_bare_url_marked_is_no_local_database_although_it_is_on_loopback(
     db: Database, sample: FolderBuilder
 ) -> None:
     apply(db.url, sample.read(), target=Target(environment="prod"))
-    before = position(db)
-    with pytest.raises(NotLocal, match="says of itself that it is prod") as caught:
-        apply(db.url, sample.read(), target=LOCAL)
-    assert "./inv deploy --env prod" in caught.value.remedy
-    with pytest.raises(NotLocal, match="says of itself that it is prod"):
-        rollback(db.url, sample.read(), to="0000")
-    assert position(db) == before
+
+    def refused() -> None:
+        with pytest.raises(NotLocal, match="says of itself that it is prod") as caught:
+            apply(db.url, sample.read(), target=LOCAL)
+        assert "./inv deploy --env prod" in caught.value.remedy
+        with pytest.raises(NotLocal, match="says of itself that it is prod"):
+            rollback(db.url, sample.read(), to="0000")
+
+    writes_nothing(db, refused)
 
 
 @pytest.mark.parametrize(
@@ -222,9 +219,7 @@ def test_runtime_roles_get_the_stacks_passwords_once_and_again_when_those_change
 
     assert deploy("first-of-these") == (role,)
     assert connects("first-of-these")
-    before = position(db)
-    assert deploy("first-of-these") == ()
-    assert position(db) == before
+    assert writes_nothing(db, lambda: deploy("first-of-these")) == ()
     assert deploy("second-of-these") == (role,)
     assert connects("second-of-these")
     assert not connects("first-of-these")
