@@ -80,6 +80,9 @@ def _where(error: ServerError, script: Script) -> str:
     piece = _piece(script, last[1] or last[2]) if last is not None else None
     if piece is not None and len(piece.statements) == 1:
         return f"{script.path}:{piece.statements[0].line}"
+    if script.concurrent is not None and len(script.statements) == 1:  # sent as it stands in the file
+        at = error.fields.get("position", "")
+        return f"{script.path}:{script.statements[0].line_at(int(at) - 1 if at.isdigit() else 0)}"
     return script.path
 
 

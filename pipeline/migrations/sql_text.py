@@ -136,6 +136,10 @@ class Statement:
         """Every token in upper case where it is a keyword or a bare name: what rules match against."""
         return tuple(token.upper for token in self.tokens)
 
+    def line_at(self, offset: int) -> int:
+        """The line of the whole text on which the character at this offset of the statement's own text stands."""
+        return self.line + self.text.count("\n", 0, offset)
+
     def head(self, number: int) -> tuple[str, ...]:
         """So many of `words`, without taking the whole statement apart."""
         return tuple(islice((each.upper for each in tokens(self.text) if each.kind != "comment"), number))

@@ -31,6 +31,7 @@ _FIELDS = {
     "detail": pq.DiagnosticField.MESSAGE_DETAIL,
     "hint": pq.DiagnosticField.MESSAGE_HINT,
     "context": pq.DiagnosticField.CONTEXT,
+    "position": pq.DiagnosticField.STATEMENT_POSITION,
     "internal_position": pq.DiagnosticField.INTERNAL_POSITION,
     "internal_query": pq.DiagnosticField.INTERNAL_QUERY,
 }

@@ -16,14 +16,16 @@ from pipeline.schema.facts import Facts, read_facts
 from pipeline.schema.schema_text import read_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
     from pipeline.migrations import Folder
+    from pipeline.migrations.sql_text import Statement
     from pipeline.schema.shadows import Shadows
 
 _INTERNAL_ERROR = "XX000"
+_BETWEEN = ";\n"
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,26 @@ def load(database: DatabaseURL, schema: Path) -> None:
     with open_session(database, application_name="chat-database schema") as session:
         try:
             # one message, which the server runs as one transaction; the results before the error tell which one failed
-            session.run(";\n".join(statement.text for statement in found))
+            session.run(_BETWEEN.join(statement.text for statement in found))
         except ServerError as error:
-            statement = found[min(len(error.results), len(found) - 1)]
-            raise InvalidPlan(error.message, where=f"{schema.name}:{statement.line}", remedy=_hint(error)) from error
+            where = f"{schema.name}:{_line(error, found)}"
+            raise InvalidPlan(error.message, where=where, remedy=_hint(error)) from error
+
+
+def _line(error: ServerError, sent: Sequence[Statement]) -> int:
+    """The line that an error of the joined statements is about: that of its position, else where its statement begins.
+
+    The server reads the whole message before it runs any of it, so a syntax error has no results before it.
+    """
+    position = error.fields.get("position", "")
+    if not position.isdigit():  # one of the catalog, such as a relation that is not there
+        return sent[min(len(error.results), len(sent) - 1)].line
+    offset = int(position) - 1  # it counts characters from 1
+    for statement in sent[:-1]:
+        if offset < len(statement.text) + len(_BETWEEN):
+            return statement.line_at(offset)
+        offset -= len(statement.text) + len(_BETWEEN)
+    return sent[-1].line_at(offset)
 
 
 def _hint(error: ServerError) -> str:

@@ -157,8 +157,30 @@ def test_a_fault_in_the_schema_names_its_line(checkout: Checkout) -> None:
     checkout.append('CREATE TABLE "A" (\n    "x" nonsense\n);')
     with pytest.raises(InvalidPlan) as fault:
         generate("change", checkout.place)
-    assert fault.value.where == f"schema.sql:{line - 1}"
+    assert fault.value.where == f"schema.sql:{line}"
     assert "nonsense" in fault.value.message
+
+
+@pytest.mark.parametrize(
+    ("written", "below"),
+    [
+        ("CREATE TABEL a (b int);", 0),
+        ("CREATE TABLE a (\n    b int,\n    c txet\n);", 2),
+        ("CREATE TABLE a (b int)\nCREATE TABLE c (d int);", 1),
+        ("-- é 😀\nCREATE TABLE a (\n    b int DEFAULT length('é😀')\n    c int\n);\nCREATE TABLE d (e int);", 3),
+        ("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n    RETRUN 1;\nEND $$;", 2),
+        ("CREATE TABLE a (\n    b int,\n    c uuid REFERENCES nowhere\n);", 0),  # PostgreSQL gives no position
+        ("CREATE TABLE a (b int CHECK (b > 0)", 0),
+    ],
+)
+def test_a_fault_of_any_kind_in_the_schema_names_the_line_that_the_server_means(
+    checkout: Checkout, written: str, below: int
+) -> None:
+    line = checkout.place.schema.read_text().count("\n") + 2
+    checkout.append(written)
+    with pytest.raises(InvalidPlan) as fault:
+        generate("change", checkout.place)
+    assert fault.value.where == f"schema.sql:{line + below}", fault.value
 
 
 def test_with_draft_nothing_is_applied(checkout: Checkout) -> None:
