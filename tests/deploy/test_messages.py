@@ -107,10 +107,16 @@ LONG = "x" * 2_000
         pytest.param("CREATE TABLE t (a int);\n\nSELECT 1 / 0;\nSELECT 1;", 3, "division by zero", id="at run time"),
         pytest.param("SELECT 1;\nSELECT 1;\n\nSELECT 1,\n 1 1;\nSELECT 1;", 5, "syntax error", id="of syntax"),
         pytest.param(
-            "-- transactional: false\nCREATE INDEX CONCURRENTLY i\n    ON nowhere (a);", 2, "does not exist", id="outside"
+            "-- transactional: false\nCREATE INDEX CONCURRENTLY i\n    ON nowhere (a);",
+            2,
+            "does not exist",
+            id="outside",
         ),
         pytest.param(
-            "-- transactional: false\nVACUUM\n    pg_catalog.pg_class (nowhere,,);", 3, "syntax", id="outside, its syntax"
+            "-- transactional: false\nVACUUM\n    pg_catalog.pg_class (nowhere,,);",
+            3,
+            "syntax",
+            id="outside, its syntax",
         ),
         pytest.param("SELECT 1;\n-- why; not\nSELECT\n none;", 4, "does not exist", id="in analysis"),
         pytest.param(f"SELECT 1;\n\nSELECT '{LONG}'::int;", 3, "invalid input syntax", id="in a long statement"),
