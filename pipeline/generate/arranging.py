@@ -21,7 +21,7 @@ from pipeline.migrations.sql_text import statements
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipeline.generate.difference import Step
+    from pipeline.generate.differ import Step
     from pipeline.generate.parts import Late
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.facts import Facts

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, Refused
 from pipeline.generate.arranging import arrange
-from pipeline.generate.difference import Step
+from pipeline.generate.differ import Step
 from pipeline.generate.files import Losses, put, write_parts
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock

@@ -9,7 +9,7 @@ from pipeline.generate.spelling import quoted
 from pipeline.migrations.phrase import Phrase, altered_table
 
 if TYPE_CHECKING:
-    from pipeline.generate.difference import Step
+    from pipeline.generate.differ import Step
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.facts import Facts
 

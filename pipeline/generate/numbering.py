@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.generate.constraints import not_null_name
-from pipeline.generate.difference import Step
+from pipeline.generate.differ import Step
 from pipeline.generate.spelling import quoted
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline.generate.difference import Step
+from pipeline.generate.differ import Step
 from pipeline.generate.indexes import concurrently
 from pipeline.generate.parts import Late, Piece
 from pipeline.generate.spelling import quoted, spelled

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.generate.pg_delta import PgDelta
+from pipeline.generate.differ.pg_delta import PgDelta
 from pipeline.generate.prisma_schema import PrismaSchema
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.difference import Differ
+    from pipeline.generate.differ import Differ
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan
-from pipeline.generate.node import find_node, install
+from pipeline.node import find_node, install
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.difference import Difference
+    from pipeline.generate.differ import Difference
     from pipeline.generate.place import Place
     from pipeline.schema.facts import Facts
     from pipeline.schema.replay import BothSchemas, BuiltSchema

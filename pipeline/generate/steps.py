@@ -15,7 +15,7 @@ from pipeline.migrations.sql_text import statements
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.generate.difference import Step
+    from pipeline.generate.differ import Step
     from pipeline.migrations.phrase import Phrase
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.facts import Column, Facts

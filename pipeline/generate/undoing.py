@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.difference import Difference, Step
+    from pipeline.generate.differ import Difference, Step
     from pipeline.generate.parts import Part, Piece
     from pipeline.generate.place import Place
     from pipeline.schema.facts import Facts

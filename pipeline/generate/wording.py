@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline.generate.difference import Step
+from pipeline.generate.differ import Step
 from pipeline.lint.source import created_table
 from pipeline.migrations.phrase import Phrase, altered_table, contains
 from pipeline.migrations.sql_text import statements

@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.errors import ConfigurationError
-from pipeline.generate.node import install
-from pipeline.generate.pg_delta import FILES, PgDelta
+from pipeline.generate.differ.pg_delta import FILES, PgDelta
 from pipeline.generate.place import Place
 from pipeline.migrations import read_folder
+from pipeline.node import install
 from pipeline.schema.catalog import read_catalog
 from tests.generate.kept_differ import KeptProgram
 

@@ -10,9 +10,9 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.errors import InvalidPlan, Refused, UsageError
-from pipeline.generate.difference import Difference, Step
+from pipeline.generate.differ import Difference, Step
+from pipeline.generate.differ.pg_delta import PgDelta
 from pipeline.generate.generating import DraftLeft, generate, generate_empty
-from pipeline.generate.pg_delta import PgDelta
 from pipeline.generate.proposing import Wishes
 from pipeline.lint import as_text, lint, read_sources
 from pipeline.migrations import read_folder

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.pg_delta import PgDelta
+    from pipeline.generate.differ.pg_delta import PgDelta
     from tests.support.server import PostgresServer
 
 TRUSTED = """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.generate.node import find_node, install
+from pipeline.node import find_node, install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.generate.node import find_node
 from pipeline.generate.prisma_schema import PrismaSchema
+from pipeline.node import find_node
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg.conninfo import conninfo_to_dict
 
 from pipeline.errors import PipelineError
-from pipeline.generate.difference import Difference, Step
-from pipeline.generate.node import find_node, install
+from pipeline.generate.differ import Difference, Step
 from pipeline.history.tables import SCHEMA
+from pipeline.node import find_node, install
 from pipeline.postgres.connect import where
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chatdb.url import DatabaseURL
 
-FILES = sorted((Path(__file__).parent / "differ").iterdir())
+FILES = [Path(__file__).with_name(name) for name in (".npmrc", "diff.mjs", "package-lock.json", "package.json")]
 """What is installed: the lock, and the program that calls the library."""
 
 _TIMEOUT = 120  # seconds
