@@ -59,6 +59,9 @@ def _run(root: Path, checks: Iterable[Check], tell: Callable[[str], None]) -> in
     packages.ensure("test")
     # Programs that the checks start look for their like on PATH: pytest's workers, a language host, a linter of ours.
     environ = {**os.environ, "PATH": f"{_PROGRAMS}{os.pathsep}{os.environ.get('PATH', '')}"}
+    # They start Python hundreds of times. A machine that keeps no bytecode, as images of containers are set to, would
+    # compile the same packages each time: that takes longer than most tests.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for check in checks:
         tell(f"{check.what}: {' '.join(check.command)}")
         started = time.monotonic()

@@ -67,6 +67,15 @@ def test_with_paths_pytest_alone_runs_and_its_exit_code_is_the_answer(project: P
     assert told[0] == "tests: pytest -q test_price.py"
 
 
+def test_what_they_compile_is_kept_on_a_machine_that_keeps_no_bytecode(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    (project / "test_price.py").write_text("def test_price() -> None:\n    import shop\n")
+    assert testing.run_tests(project, ["-q", "."], tell=lambda _: None) == 0
+    assert list((project / "shop" / "__pycache__").glob("__init__.*.pyc"))
+
+
 def test_what_stands_behind_the_dashes_keeps_its_words() -> None:
     assert after_dashes(["inv", "test", "--", "-k", "one or two", "--", "x"]) == ["-k", "one or two", "--", "x"]
     assert after_dashes(["inv", "test"]) == []
