@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
+
+from pipeline.postgres.libpq import VERSION
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,3 +47,10 @@ def test_a_psycopg_that_is_there_already_stays_as_it_is() -> None:
         "assert libpq.pq is psycopg.pq and libpq.OperationalError is psycopg.OperationalError\n"
         "assert not hasattr(psycopg, '__getattr__')\n"
     )
+
+
+def test_psycopg_is_the_one_that_the_half_made_package_was_read_against() -> None:
+    assert version("psycopg") == version("psycopg-binary") == VERSION, "see the docstring of pipeline/postgres/libpq.py"
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    asked = [each for group in groups.values() for each in group if isinstance(each, str) and "psycopg" in each]
+    assert asked == [f"psycopg[binary]=={VERSION}"] * 2
