@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pipeline.generate.following import Followed
+    from pipeline.generate.derived_files import Derived
     from pipeline.generate.generating import Generated
     from pipeline.generate.verifying import Verified
 
@@ -47,7 +47,7 @@ def migrate(
     with progress() as shown:
         if not name:
             from pipeline.deploy.entry import migrate as apply_pending
-            from pipeline.generate.conflict import draw_after_conflict
+            from pipeline.generate.derived_files import draw_after_conflict
 
             environment, report = apply_pending(root, observer=shown, lock_wait=seconds("wait", wait), ask=type_name)
             show_report(report)
@@ -109,7 +109,7 @@ def _show_generated(generated: Generated) -> None:
         from pipeline.lint.reporting import as_text
 
         say(as_text(generated.findings))
-    _show_followed(generated.followed)
+    _show_derived(generated.derived)
     if generated.report is not None:
         show_report(generated.report)
 
@@ -119,15 +119,15 @@ def _show_verified(verified: Verified) -> None:
 
     for id_ in verified.proven:
         say(f"proven, forward and back: {id_}{' (no longer a draft)' if id_ in verified.were_drafts else ''}")
-    _show_followed(verified.followed)
+    _show_derived(verified.derived)
 
 
-def _show_followed(followed: Followed) -> None:
+def _show_derived(derived: Derived) -> None:
     from pipeline.console.text import say
 
-    if (page := followed.page) is not None:
+    if (page := derived.page) is not None:
         say(f"the ER diagram of {page.parent.name}/{page.name} was drawn anew")
-    if (file := followed.prisma) is not None:
+    if (file := derived.prisma) is not None:
         say(
             f"{file.parent.parent.name}/{file.parent.name}/{file.name} was written anew, as Prisma's engine finds the database"
         )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate.answering import findings_about
+from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
 from pipeline.generate.files import NewMigration, check_name, is_draft, next_number, put
-from pipeline.generate.following import Followed, Following, read_following, write_following
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.generate.proposing import Proposal, Wishes, propose
 from pipeline.generate.renames import probable_renames
@@ -45,7 +45,7 @@ class Generated:
     """What a generation did. No `files`: the migrations build schema.sql already.
 
     `losses` and `rollback_losses` say what going forward and back loses, `notes` what was left out or wondered about, and
-    `findings` what `check` will ask about the new files. `followed` are the files that follow the migrations and were written.
+    `findings` what `check` will ask about the new files. `derived` are the derived files that changed.
     `report` is that of applying them, where that was asked for.
     """
 
@@ -54,7 +54,7 @@ class Generated:
     rollback_losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
-    followed: Followed = Followed()
+    derived: Derived = Derived()
     report: Report | None = None
 
 
@@ -73,22 +73,22 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
     with generation_lock(place.state):
         place.migrations.mkdir(exist_ok=True)  # git keeps no empty folder
         refuse_drafts(place.migrations)
-        proposal, following = _proposal(name, place, wishes)
+        proposal, texts = _proposal(name, place, wishes)
         files = put(place.migrations, _as_written(name, place, proposal))
-        followed = write_following(place, following)
+        derived = write_derived(place, texts)
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
     report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
     notes = read_schema(place.schema).notes
     if proposal is None:
-        return Generated(followed=followed, report=report, notes=notes)
+        return Generated(derived=derived, report=report, notes=notes)
     return Generated(
         tuple(files),
         proposal.losses,
         proposal.rollback_losses,
         (*notes, *proposal.notes),
         tuple(_findings(place.migrations, files)),
-        followed,
+        derived,
         report,
     )
 
@@ -122,17 +122,17 @@ def refuse_drafts(folder: Path) -> None:
             )
 
 
-def _proposal(name: str, place: Place, wishes: Wishes) -> tuple[Proposal | None, Following]:
+def _proposal(name: str, place: Place, wishes: Wishes) -> tuple[Proposal | None, DerivedTexts]:
     """The proposal, or None when there is nothing to do; and the new texts of what follows the migrations."""
     with open_shadows(place.local, place.shadow) as shadows:
         seen = build_both(shadows, read_folder(place.migrations), place.schema)
         if not seen.deviations:
-            return None, read_following(place, seen.current.database)
+            return None, read_derived(place, seen.current.database)
         proposal = propose(name, place, shadows, seen, wishes)
         if proposal.problems:
             hints = probable_renames(seen.current.facts, seen.desired.facts)
-            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints]), Following()
-        return proposal, read_following(place, proposal.proof or seen.desired.database)
+            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints]), DerivedTexts()
+        return proposal, read_derived(place, proposal.proof or seen.desired.database)
 
 
 def _as_written(name: str, place: Place, proposal: Proposal | None) -> list[NewMigration]:

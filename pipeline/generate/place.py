@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.generate.derived_files import PrismaSchema
 from pipeline.generate.differ.pg_delta import PgDelta
-from pipeline.generate.prisma_schema import PrismaSchema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, UsageError
+from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
 from pipeline.generate.files import NewMigration, is_draft, without_mark
-from pipeline.generate.following import Followed, Following, read_following, write_following
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generation_lock import generation_lock
 from pipeline.migrations import Folder, read_folder
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verified:
-    """The migrations that were proven, those of them that were drafts until now, and the files that followed."""
+    """The migrations that were proven, those of them that were drafts until now, and the derived files that changed."""
 
     proven: tuple[str, ...]
     were_drafts: tuple[str, ...]
-    followed: Followed = Followed()
+    derived: Derived = Derived()
 
 
 def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
@@ -60,14 +60,14 @@ def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
                 before=seen.current.objects,
                 desired=seen.desired.objects,
             )
-            following = read_following(place, verdict.proof) if verdict.proof else Following()
+            derived = read_derived(place, verdict.proof) if verdict.proof else DerivedTexts()
         if not verdict.is_proven:
             raise InvalidPlan(
                 "it is not proven:\n" + "\n".join(verdict.problems),
                 where=chosen[0].path,
                 remedy="Correct it and run `./inv verify` again.",
             )
-        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), write_following(place, following))
+        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), write_derived(place, derived))
 
 
 def _chosen(folder: Folder, ids: Sequence[str]) -> list[MigrationFile]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import InvalidPlan, TimedOut
-from pipeline.generate.conflict import draw_after_conflict
+from pipeline.generate.derived_files import draw_after_conflict
 from pipeline.generate.generating import generate, generate_empty
 from pipeline.generate.verifying import verify
 from tests.generate.conftest import REPOSITORY
@@ -39,16 +39,16 @@ def with_column(checkout: Checkout, column: str) -> None:
 def test_it_is_drawn_with_the_migration(checkout: Checkout, page: Path) -> None:
     before = page.read_text()
     with_column(checkout, '"pinned" boolean')
-    assert generate("pinned", checkout.place, run=checkout.run).followed.page == page
+    assert generate("pinned", checkout.place, run=checkout.run).derived.page == page
     lines = page.read_text().splitlines()
     assert [line for line in lines if line not in before.splitlines()] == ['        boolean pinned "may be null"']
 
 
 def test_it_is_drawn_where_there_is_no_difference_but_an_old_diagram(checkout: Checkout, page: Path) -> None:
     now = page.read_text()
-    assert generate("nothing", checkout.place).followed.page is None
+    assert generate("nothing", checkout.place).derived.page is None
     page.write_text(now.replace("jsonb metaJson", "jsonb other"))
-    assert generate("nothing", checkout.place).followed.page == page
+    assert generate("nothing", checkout.place).derived.page == page
     assert page.read_text() == now
 
 
@@ -61,7 +61,7 @@ def test_a_draft_leaves_it_until_it_is_verified(checkout: Checkout, page: Path) 
     assert page.read_text() == before
     for path, sql in ((draft, ADD), (draft.with_name("0007_pinned.rollback.sql"), DROP)):
         path.write_text(f"{path.read_text()}{sql}\n")
-    assert verify(checkout.place).followed.page == page
+    assert verify(checkout.place).derived.page == page
     assert "boolean pinned" in page.read_text()
 
 

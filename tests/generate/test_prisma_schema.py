@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.check.checking import check
 from pipeline.errors import ConfigurationError, InvalidPlan
+from pipeline.generate.derived_files import PrismaSchema
 from pipeline.generate.generating import generate, generate_empty
-from pipeline.generate.prisma_schema import PrismaSchema
 from pipeline.generate.verifying import verify
 from tests.generate.conftest import REPOSITORY
 
@@ -50,14 +50,14 @@ def findings(checkout: Checkout) -> list[tuple[str, str, int]]:
 def test_it_is_written_with_the_migration_and_keeps_what_people_wrote(checkout: Checkout, prisma: Path) -> None:
     before = prisma.read_text()
     with_column(checkout)
-    assert generate("pinned", checkout.place, run=checkout.run).followed.prisma == prisma
+    assert generate("pinned", checkout.place, run=checkout.run).derived.prisma == prisma
     new = [" ".join(line.split()) for line in prisma.read_text().splitlines() if line not in before.splitlines()]
     assert new == ["pinned Boolean?"]
     assert COMMENT in prisma.read_text()
     assert "cuid()" in prisma.read_text()
     # the column stands last, where the migration put it, and not where schema.sql has it: nothing is left to find
     assert findings(checkout) == []
-    assert generate("nothing", checkout.place).followed.prisma is None
+    assert generate("nothing", checkout.place).derived.prisma is None
 
 
 def test_check_finds_the_line_that_does_not_fit_and_verify_mends_it(checkout: Checkout, prisma: Path) -> None:
@@ -65,7 +65,7 @@ def test_check_finds_the_line_that_does_not_fit_and_verify_mends_it(checkout: Ch
     prisma.write_text(before.replace("  email         String?   @unique", "  email         String    @unique"))
     line = before[: before.index("@unique\n  emailVerified")].count("\n") + 1
     assert findings(checkout) == [("prisma", "clients/prisma/schema.prisma", line)]
-    assert verify(checkout.place).followed.prisma == prisma
+    assert verify(checkout.place).derived.prisma == prisma
     assert prisma.read_text() == before
     assert findings(checkout) == []
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.errors import ConfigurationError
-from pipeline.generate.prisma_schema import PrismaSchema
+from pipeline.generate.derived_files import PrismaSchema
 from pipeline.node import find_node
 
 if TYPE_CHECKING:

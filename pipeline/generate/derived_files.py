@@ -1,10 +1,14 @@
-"""clients/prisma/schema.prisma: what TypeScript services make their client from, kept as Prisma itself finds the database."""
+"""The files that are made from what the migrations build: the page with the ER diagram, and Prisma's schema.
+
+clients/prisma/schema.prisma is what TypeScript services make their client from, kept as Prisma itself finds the database.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import subprocess
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan
@@ -15,9 +19,59 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
+    from pipeline.generate.place import Place
 
 _PACKAGES = ("package.json", "package-lock.json", ".npmrc", "schema_engine.mjs", "pull.mjs", "diff.mjs")
 _TIMEOUT = 120  # seconds
+_CONFLICT = b"\n<<<<<<< "
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedTexts:
+    """New texts of the two files; None for one that is as it should be, or is not there."""
+
+    page: str | None = None
+    prisma: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The files that were written."""
+
+    page: Path | None = None
+    prisma: Path | None = None
+
+
+def read_derived(place: Place, database: DatabaseURL) -> DerivedTexts:
+    """Read what the files should say from a database that the migrations built.
+
+    Raises:
+        ConfigurationError: Prisma's engine cannot be had.
+        InvalidPlan: `schema.prisma` cannot be read by it.
+    """
+    from pipeline.schema.er_diagram import redrawn
+
+    return DerivedTexts(redrawn(place.page, database), place.prisma.refreshed(database))
+
+
+def write_derived(place: Place, texts: DerivedTexts) -> Derived:
+    """Write what `read_derived` gave."""
+    from pipeline.schema.er_diagram import write_page
+
+    return Derived(write_page(place.page, texts.page), place.prisma.write(texts.prisma))
+
+
+def draw_after_conflict(root: Path, local: DatabaseURL) -> Path | None:
+    """Draw the diagram from the local database, which has every migration now; None where there is no conflict in it.
+
+    A merge leaves one when both sides changed the schema: it is drawn, so nobody needs to solve it by hand.
+    """
+    page = root / "docs" / "schema.md"
+    if not page.is_file() or _CONFLICT not in page.read_bytes():  # the usual case, which needs no import
+        return None
+    from pipeline.schema.er_diagram import in_conflict, redrawn, write_page
+
+    return write_page(page, redrawn(page, local)) if in_conflict(page) else None
 
 
 class PrismaSchema:
