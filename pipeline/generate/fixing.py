@@ -19,8 +19,7 @@ from pipeline.generate.arranging import arrange
 from pipeline.generate.differ import Step
 from pipeline.generate.files import Losses, put, write_parts
 from pipeline.generate.gate import folder_with, prove
-from pipeline.generate.generation_lock import generation_lock
-from pipeline.generate.place import Place
+from pipeline.generate.place import Place, generation_lock
 from pipeline.generate.undoing import Undoing
 from pipeline.migrations import Folder, read_folder
 from pipeline.migrations.renumbering import rename_files

@@ -1,18 +1,26 @@
-"""Where the flows of this package work: a checkout, a server for shadow databases, and a differ."""
+"""Where the flows of this package work: a checkout, one generation at a time, a server for shadow databases, a differ."""
 
 from __future__ import annotations
 
+import fcntl
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.errors import TimedOut
 from pipeline.generate.derived_files import PrismaSchema
 from pipeline.generate.differ.pg_delta import PgDelta
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
     from pipeline.generate.differ import Differ
+
+_PATIENCE = 120.0  # seconds
+_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -53,3 +61,29 @@ class Place:
     def differ(self) -> Differ:
         """Who compares two databases."""
         return self.chosen_differ or PgDelta(self.state / "differ")
+
+
+@contextmanager
+def generation_lock(state: Path) -> Iterator[None]:
+    """Hold the checkout's lock on its migrations folder: two generations would take the same number.
+
+    The system releases it when the process ends, however it ends.
+
+    Raises:
+        TimedOut: another generation did not end in time.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _PATIENCE
+    with (state / "generate.lock").open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise TimedOut(
+                        f"another generation in this checkout did not end within {_PATIENCE:.0f} s",
+                        remedy="Nothing was written. End it, then run this again.",
+                    ) from None
+                time.sleep(_PAUSE)
+        yield
