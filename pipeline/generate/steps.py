@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.generate.losses import casts_by_itself, new_type, widens
 from pipeline.generate.parts import Piece
 from pipeline.generate.spelling import quoted, spelled
-from pipeline.lint.column_types import rewrites
+from pipeline.lint.column_types import casts_by_itself, new_type, rewrites, widens
 from pipeline.migrations.phrase import altered_table, contains
 from pipeline.migrations.sql_text import statements
 
@@ -177,26 +176,6 @@ def _is_new_key(clause: Phrase) -> bool:
         return False
     words = clause.clause_words()
     return "REFERENCES" in words and "DEFAULT" not in words
-
-
-def doubt_about(statement: Statement, before: Facts, new_tables: frozenset[str]) -> str:
-    """Say why a statement fails on a table that has rows, though it works on the gate's empty one."""
-    table, clauses = altered_table(statement)
-    if table in new_tables or not before.takes_rows(table):
-        return ""
-    for clause in clauses:
-        if not clause.take("ADD", "COLUMN"):
-            continue
-        column, words = clause.name(), clause.clause_words()
-        required = any(words[at : at + 2] == ("NOT", "NULL") for at in range(len(words)))
-        filled = {"DEFAULT", "GENERATED", "SERIAL", "BIGSERIAL"} & set(words)
-        if required and not filled:
-            return (
-                f"{quoted(table)}.{quoted(column)} is NOT NULL and has no default, so adding it fails on every table "
-                "that has rows. Give it a default in schema.sql; or write here: add it without NOT NULL, fill it, add "
-                "a CHECK (… IS NOT NULL) NOT VALID, and in a second file validate that and SET NOT NULL."
-            )
-    return ""
 
 
 def _retyped(table: str, name: str, column: Column, clause: Phrase) -> Piece:

@@ -1,8 +1,12 @@
-"""Types as people write them, and which change of one makes PostgreSQL write a table again."""
+"""Types as people write them, and what a change of one does: write the table again, convert values, or fail on some."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.migrations.phrase import Phrase
 
 _MODIFIER = re.compile(r"\((?P<numbers>-?\d+(?:, *-?\d+)?)\)")
 # What the grammar takes for one type (documentation: "Data Types", table of aliases).
@@ -17,6 +21,13 @@ _ALIASES = {
 _INSTANTS = {
     "timestamp with time zone", "timestamp without time zone", "time with time zone", "time without time zone", "interval",
 }  # fmt: skip
+_INTEGERS = ("smallint", "integer", "bigint")
+_SIZED = {"character varying", "timestamp with time zone", "timestamp without time zone", "bit varying"}
+_FAMILIES = (
+    {"text", "character varying", "character"},
+    {*_INTEGERS, "numeric", "real", "double precision"},
+    {"date", "timestamp with time zone", "timestamp without time zone"},
+)
 _MOST_DIGITS = 6  # of a second, which is also what no modifier means
 
 
@@ -48,6 +59,51 @@ def rewrites(old: str, new: str) -> bool:
     if new_base == "bit varying":
         return bool(new_size) and not (old_size and old_size[0] <= new_size[0])
     return True
+
+
+def widens(old: str, new: str) -> bool:
+    """Whether every value of the old type is one of the new, and the conversion cannot fail."""
+    if old == new:
+        return True
+    old_base, old_size = _taken_apart(old)
+    new_base, new_size = _taken_apart(new)
+    if old_base in _INTEGERS and new_base in (*_INTEGERS, "numeric"):
+        return not new_size if new_base == "numeric" else _INTEGERS.index(old_base) <= _INTEGERS.index(new_base)
+    if new_base == "text":
+        return old_base in {"character varying", "uuid", "boolean", *_INTEGERS, "numeric", "inet", "date"}
+    if old_base == new_base:
+        return not new_size or _holds(old_base, old_size, new_size)
+    return (old_base, new_base) in {("real", "double precision"), ("date", "timestamp without time zone")}
+
+
+def casts_by_itself(old: str, new: str) -> bool:
+    """Whether ALTER COLUMN … TYPE needs no USING: the server then refuses a value that does not fit.
+
+    With USING column::varchar(10) it would cut such a value off without a word.
+    """
+    old_base, new_base = _taken_apart(old)[0], _taken_apart(new)[0]
+    return widens(old, new) or any(old_base in family and new_base in family for family in _FAMILIES)
+
+
+def new_type(clause: Phrase) -> str:
+    """Read the type at the start of a clause, up to USING or COLLATE, as format_type writes it but for `public.`."""
+    text = clause.rest_text
+    cut = len(text)
+    for token in clause.rest:
+        if token.upper in {"USING", "COLLATE"}:
+            cut = token.start - clause.rest[0].start
+            break
+    return text[:cut].strip().removeprefix("public.")
+
+
+def _holds(base: str, old: tuple[int, ...], new: tuple[int, ...]) -> bool:
+    """Whether every value of the old size has room in the new one."""
+    if not old:
+        return False
+    if base != "numeric":
+        return base in _SIZED and old[0] <= new[0]
+    (old_digits, old_scale), (new_digits, new_scale) = ((*size, 0)[:2] for size in (old, new))
+    return new_scale >= old_scale and new_digits - new_scale >= old_digits - old_scale
 
 
 def _fits(old: tuple[int, ...], new: tuple[int, ...]) -> bool:

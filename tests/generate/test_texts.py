@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.generate.files import without_mark
-from pipeline.generate.losses import casts_by_itself, widens
 from pipeline.generate.spelling import spelled
-from pipeline.lint.column_types import rewrites
+from pipeline.lint.column_types import casts_by_itself, rewrites, widens
 from pipeline.schema.dump import Key, deviations, lost_grants, parse_dump
 
 
