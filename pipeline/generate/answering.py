@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
-from pipeline.generate.spelling import quoted
+from pipeline.generate.style import quoted
 from pipeline.lint import lint, read_sources
 from pipeline.migrations.phrase import altered_table
 from pipeline.migrations.sql_text import statements
@@ -18,7 +18,7 @@ from pipeline.migrations.sql_text import statements
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from pipeline.generate.parts import Part, Piece
+    from pipeline.generate.new_migrations import Part, Piece
     from pipeline.lint import Finding
     from pipeline.lint.source import Source
     from pipeline.migrations import Folder

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from pipeline.generate.constraints import keyed_tables, late_constraint, late_not_null
 from pipeline.generate.indexes import late_index
 from pipeline.generate.losses import doubt_about, loss_of
+from pipeline.generate.new_migrations import Arrangement, Late, Part, Piece
 from pipeline.generate.numbering import carried_on
 from pipeline.generate.partitions import late_partitioned_constraint, late_partitioned_index, with_partitions
-from pipeline.generate.parts import Arrangement, Part, Piece
-from pipeline.generate.steps import merged, ordered, rewritten
+from pipeline.generate.style.rewriting import merged, ordered, rewritten
 from pipeline.lint.source import created_table
 from pipeline.migrations.sql_text import statements
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pipeline.generate.differ import Step
-    from pipeline.generate.parts import Late
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.facts import Facts
 

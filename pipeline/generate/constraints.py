@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.parts import Late, Piece
-from pipeline.generate.spelling import new_name, quoted, spelled
+from pipeline.generate.new_migrations import Late, Piece
+from pipeline.generate.style import new_name, quoted, spelled
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from pipeline.errors import PipelineError, Refused
 from pipeline.generate.arranging import arrange
 from pipeline.generate.differ import Step
-from pipeline.generate.files import Losses, put, write_parts
 from pipeline.generate.gate import folder_with, prove
+from pipeline.generate.new_migrations import Losses, NewMigration, Part, Piece, put, write_parts
 from pipeline.generate.place import Place, generation_lock
 from pipeline.generate.undoing import Undoing
 from pipeline.migrations import Folder, read_folder
@@ -31,8 +31,6 @@ from pipeline.schema.shadows import open_shadows
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from pipeline.generate.files import NewMigration
-    from pipeline.generate.parts import Part, Piece
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.script import Script
     from pipeline.migrations.sql_text import Statement

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.files import NewMigration
+    from pipeline.generate.new_migrations import NewMigration
     from pipeline.schema.dump import Objects
     from pipeline.schema.shadows import Shadows
 

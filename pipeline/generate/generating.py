@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate.answering import findings_about
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
-from pipeline.generate.files import NewMigration, check_name, is_draft, next_number, put
+from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, next_number, put
 from pipeline.generate.place import generation_lock
 from pipeline.generate.proposing import Proposal, Wishes, propose
 from pipeline.generate.renames import probable_renames

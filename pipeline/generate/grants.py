@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pipeline.generate.parts import Piece
-from pipeline.generate.spelling import quoted, spelled
+from pipeline.generate.new_migrations import Piece
+from pipeline.generate.style import quoted, spelled
 from pipeline.lint.source import created_table
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.spelling import quoted
+from pipeline.generate.style import quoted
 from pipeline.lint.column_types import new_type, widens
 from pipeline.migrations.phrase import Phrase, altered_table
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.generate.constraints import not_null_name
 from pipeline.generate.differ import Step
-from pipeline.generate.spelling import quoted
+from pipeline.generate.style import quoted
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
 from pipeline.postgres.quoting import literal

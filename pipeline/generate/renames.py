@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
-from pipeline.generate.parts import Piece
-from pipeline.generate.spelling import quoted
+from pipeline.generate.new_migrations import Piece
+from pipeline.generate.style import quoted
 from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chatdb.url import DatabaseURL
     from pipeline.generate.differ import Difference, Step
-    from pipeline.generate.parts import Part, Piece
+    from pipeline.generate.new_migrations import Part, Piece
     from pipeline.generate.place import Place
     from pipeline.schema.facts import Facts
     from pipeline.schema.replay import BothSchemas, BuiltSchema

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
-from pipeline.generate.files import NewMigration, is_draft, without_mark
 from pipeline.generate.gate import folder_with, prove
+from pipeline.generate.new_migrations import NewMigration, is_draft, without_mark
 from pipeline.generate.place import generation_lock
 from pipeline.migrations import Folder, read_folder
 from pipeline.schema.replay import build_both

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.deploy import rollback
 from pipeline.errors import Refused
-from pipeline.generate.files import is_draft
 from pipeline.generate.generating import DraftLeft, generate
+from pipeline.generate.new_migrations import is_draft
 from pipeline.generate.proposing import Wishes
 from pipeline.migrations import read_folder
 from pipeline.schema.replay import load

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.generate.files import without_mark
-from pipeline.generate.spelling import spelled
+from pipeline.generate.new_migrations import without_mark
+from pipeline.generate.style import spelled
 from pipeline.lint.column_types import casts_by_itself, rewrites, widens
 from pipeline.schema.dump import Key, deviations, lost_grants, parse_dump
 

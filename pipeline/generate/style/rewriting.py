@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.generate.parts import Piece
-from pipeline.generate.spelling import quoted, spelled
+from pipeline.generate.new_migrations import Piece
+from pipeline.generate.style import quoted, spelled
 from pipeline.lint.column_types import casts_by_itself, new_type, rewrites, widens
 from pipeline.migrations.phrase import altered_table, contains
 from pipeline.migrations.sql_text import statements

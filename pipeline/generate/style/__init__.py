@@ -1,4 +1,8 @@
-"""How generated SQL is written down: as people do here. Unqualified in public, short type names, aligned columns."""
+"""The style of generated SQL: as people write it here.
+
+This module spells one statement: unqualified in public, short type names, aligned columns. Beside it, `rewriting` puts a
+differ's statements in order and merges what one of them can say, and `wording` takes schema.sql's own words for them.
+"""
 
 from __future__ import annotations
 
