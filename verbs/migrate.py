@@ -60,7 +60,7 @@ def migrate(
             return
         else:
             from pipeline.generate.entry import migrate_by_name
-            from pipeline.generate.proposing import Wishes
+            from pipeline.generate.proposals.proposing import Wishes
 
             wishes = Wishes(allow_destructive, tuple(rename or ()), draft)
             environment, generated = migrate_by_name(root, name, wishes, observer=shown, ask=type_name)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.environments import Environment
     from pipeline.generate.drift import Comparison
     from pipeline.generate.generating import Generated
-    from pipeline.generate.proposing import Wishes
+    from pipeline.generate.proposals.proposing import Wishes
     from pipeline.generate.pushing import Pushed
     from pipeline.generate.verifying import Verified
     from pipeline.migrations import Folder

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, Refused
-from pipeline.generate.arranging import arrange
 from pipeline.generate.differ import Step
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.new_migrations import Losses, NewMigration, Part, Piece, put, write_parts
 from pipeline.generate.place import Place, generation_lock
-from pipeline.generate.undoing import Undoing
+from pipeline.generate.proposals.arranging import arrange
+from pipeline.generate.proposals.rollbacks import Undoing
 from pipeline.migrations import Folder, read_folder
 from pipeline.migrations.renumbering import rename_files
 from pipeline.migrations.sql_text import statements

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFailed, Refused
-from pipeline.generate.arranging import arrange
-from pipeline.generate.grants import grants_for
+from pipeline.generate.proposals.arranging import arrange
+from pipeline.generate.proposals.grants import grants_for
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
 from pipeline.schema.dump import deviations, listed, read_objects

@@ -13,7 +13,7 @@ from pipeline.errors import InvalidPlan, Refused, UsageError
 from pipeline.generate.differ import Difference, Step
 from pipeline.generate.differ.pg_delta import PgDelta
 from pipeline.generate.generating import DraftLeft, generate, generate_empty
-from pipeline.generate.proposing import Wishes
+from pipeline.generate.proposals.proposing import Wishes
 from pipeline.lint import as_text, lint, read_sources
 from pipeline.migrations import read_folder
 from tests.generate.conftest import DIFFER, copy_of_the_repository

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.deploy import apply, rollback
 from pipeline.generate.generating import generate
-from pipeline.generate.proposing import Wishes
+from pipeline.generate.proposals.proposing import Wishes
 from pipeline.migrations import read_folder
 from tests.generate.changes_of_keys import CHANGES_OF_KEYS
 

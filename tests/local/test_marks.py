@@ -14,7 +14,7 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.target import Target
 from pipeline.errors import NotLocal, WrongTarget
 from pipeline.generate.entry import migrate_by_name, push_here, verify_here
-from pipeline.generate.proposing import Wishes
+from pipeline.generate.proposals.proposing import Wishes
 from pipeline.local.psql import psql
 from pipeline.local.reset import reset
 from pipeline.local.seeding import seed_here

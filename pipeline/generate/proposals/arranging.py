@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.constraints import keyed_tables, late_constraint, late_not_null
-from pipeline.generate.indexes import late_index
-from pipeline.generate.losses import doubt_about, loss_of
 from pipeline.generate.new_migrations import Arrangement, Late, Part, Piece
-from pipeline.generate.numbering import carried_on
-from pipeline.generate.partitions import late_partitioned_constraint, late_partitioned_index, with_partitions
+from pipeline.generate.proposals.constraints import keyed_tables, late_constraint, late_not_null
+from pipeline.generate.proposals.indexes import late_index
+from pipeline.generate.proposals.losses import doubt_about, loss_of
+from pipeline.generate.proposals.partitions import late_partitioned_constraint, late_partitioned_index, with_partitions
+from pipeline.generate.proposals.sequences import carried_on
 from pipeline.generate.style.rewriting import merged, ordered, rewritten
 from pipeline.lint.source import created_table
 from pipeline.migrations.sql_text import statements

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.generate.constraints import not_null_name
 from pipeline.generate.differ import Step
+from pipeline.generate.proposals.constraints import not_null_name
 from pipeline.generate.style import quoted
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements

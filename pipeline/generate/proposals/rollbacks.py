@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.generate.arranging import arrange
-from pipeline.generate.grants import grants_for
+from pipeline.generate.proposals.arranging import arrange
+from pipeline.generate.proposals.grants import grants_for
 from pipeline.postgres.connect import open_session
 from pipeline.schema.facts import read_facts
 

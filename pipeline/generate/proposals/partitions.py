@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.generate.differ import Step
-from pipeline.generate.indexes import concurrently
 from pipeline.generate.new_migrations import Late, Piece
+from pipeline.generate.proposals.indexes import concurrently
 from pipeline.generate.style import quoted, spelled
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements

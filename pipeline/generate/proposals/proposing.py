@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, Refused
-from pipeline.generate.answering import answered
-from pipeline.generate.arranging import arrange
 from pipeline.generate.gate import folder_with, prove
-from pipeline.generate.grants import grants_for
 from pipeline.generate.new_migrations import Arrangement, Losses, NewMigration, Part, Piece, write_parts
-from pipeline.generate.renames import following_renames, named_renames, probable_renames
+from pipeline.generate.proposals.arranging import arrange
+from pipeline.generate.proposals.grants import grants_for
+from pipeline.generate.proposals.lint_answers import answered
+from pipeline.generate.proposals.renames import following_renames, named_renames, probable_renames
+from pipeline.generate.proposals.rollbacks import Undoing
 from pipeline.generate.style.wording import Wording
-from pipeline.generate.undoing import Undoing
 from pipeline.migrations import read_folder
 from pipeline.postgres.connect import open_session
 from pipeline.schema.dump import wanted
