@@ -9,6 +9,7 @@
      +-- ThreadNotFound    there is no thread of this id (any more)
      +-- InvalidCursor     a page was asked for with a text that is no cursor
      +-- UnreadableValue   a value that PostgreSQL, or another of its clients, could not hold or read back
+    InvalidDatabaseURL     a connection string that cannot be used: raised before there is any database
 """
 
 from __future__ import annotations
@@ -67,3 +68,11 @@ class UnreadableValue(ChatDatabaseError, ValueError):
     def __init__(self, field: str, fault: str) -> None:
         super().__init__(f"{field} {fault}")
         self.field = field
+
+
+class InvalidDatabaseURL(ValueError):
+    """A connection string that cannot be used.
+
+    The message is put together from fixed words: it never repeats a piece of the string, because in a string with a
+    fault nobody can tell where the password begins and ends.
+    """

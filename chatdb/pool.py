@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from chatdb.closing import Gate, Pool
+from chatdb.database import prepare_connection
 from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
-from chatdb.jsonb import prepare_connection
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
 from chatdb.url.parameters import is_behind_pooler
 from chatdb.waking import Waking

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import quote_identifier
-from chatdb.url.invalid import InvalidDatabaseURL
+from chatdb.errors import InvalidDatabaseURL
+from chatdb.quoting import identifier
 from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
 from chatdb.url.settings import ClientSettings
 from chatdb.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
@@ -79,7 +79,7 @@ def _take_search_path(parameters: Parameters, *, pooler: bool) -> str | None:
     """PgBouncer refuses a search_path at start-up; the role or the database must then carry it."""
     schema = parameters.take("schema")
     path = parameters.take("search_path")
-    wanted = path or (quote_identifier(schema) if schema and schema != "public" else None)
+    wanted = path or (identifier(schema) if schema and schema != "public" else None)
     if wanted and pooler:
         parameters.leave_out("search_path" if path else "schema")
         return None

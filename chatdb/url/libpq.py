@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import quote_identifier
+from chatdb.quoting import identifier
 from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
 from chatdb.url.settings import ClientSettings
 from chatdb.url.text import encode
@@ -86,7 +86,7 @@ def for_yoyo(url: URLParts) -> ClientSettings:
     if not plain and url.database:
         query.insert(0, ("dbname", url.database))
     if schema:
-        query.append(("schema", schema if schema.isidentifier() and schema.islower() else quote_identifier(schema)))
+        query.append(("schema", schema if schema.isidentifier() and schema.islower() else identifier(schema)))
 
     def render(*, masked: bool) -> str:
         return url.render(params=query, scheme="postgresql+psycopg", masked=masked, database=plain)
@@ -110,7 +110,7 @@ def _take_schema(parameters: Parameters, *, pooler: bool) -> str | None:
 
 def _options(parameters: Parameters, *, schema: str | None, pooler: bool) -> str:
     """`options`, with the settings that asyncpg takes by name and libpq only in here."""
-    settings = {"search_path": quote_identifier(schema)} if schema else {}
+    settings = {"search_path": identifier(schema)} if schema else {}
     for name, setting in (("search_path", "search_path"), ("timezone", "TimeZone")):
         value = parameters.take(name)
         if value and pooler:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.url.invalid import InvalidDatabaseURL
+from chatdb.errors import InvalidDatabaseURL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

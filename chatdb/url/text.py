@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote
 
-from chatdb.url.invalid import InvalidDatabaseURL
+from chatdb.errors import InvalidDatabaseURL
 
 SCHEMES = frozenset(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.url.invalid import InvalidDatabaseURL
+from chatdb.errors import InvalidDatabaseURL
 from chatdb.url.protection import effective_mode
 
 if TYPE_CHECKING:

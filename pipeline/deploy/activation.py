@@ -12,9 +12,9 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import identifier, literal
 from pipeline.errors import DatabaseFailed
 from pipeline.history.tables import SCHEMA
-from pipeline.postgres.quoting import identifier, literal
 from pipeline.postgres.session import ServerError
 from pipeline.roles.deviations import CONNECTION_LIMIT, SETTINGS, Deviation, deviations, set_sql
 from pipeline.roles.login import try_passwords

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.environments import LOCAL
 from pipeline.errors import NotLocal
 from pipeline.history import SCHEMA, Marker
-from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

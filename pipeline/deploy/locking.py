@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
+from chatdb.quoting import identifier
 from pipeline.deploy.notices import Notices
 from pipeline.errors import BehindPooler, TimedOut
 from pipeline.history import READ, History, parse_history
@@ -14,7 +15,6 @@ from pipeline.history.finding import FOUND, incomplete
 from pipeline.postgres.connect import UnsupportedStartupParameter, open_session, where
 from pipeline.postgres.identity import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.lock import TRY, Holder, find_holder
-from pipeline.postgres.quoting import identifier
 from pipeline.postgres.session import ServerError
 from pipeline.roles.reading import Fact, parse_facts, read_facts_sql
 from services import RUNTIME_ROLES

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from chatdb.errors import InvalidDatabaseURL
 from chatdb.url import DatabaseURL
-from chatdb.url.invalid import InvalidDatabaseURL
 from pipeline import packages
 from pipeline.deploy import apply, look
 from pipeline.deploy.authorship import author_on_local

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.lock import KEY, TRY
-from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

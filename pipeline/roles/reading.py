@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.history.tables import SCHEMA
-from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.connect import open_session
-from pipeline.postgres.quoting import literal
 from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.errors import ConfigurationError, Refused
 from pipeline.postgres.connect import open_session, where
-from pipeline.postgres.quoting import literal
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import asyncpg
 import psycopg
 import pytest
 
+from chatdb.database import prepare_connection
 from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
-from chatdb.jsonb import prepare_connection
 from chatdb.pool import IDLE_SECONDS, close_pool, get_pool, lifespan, open_pool
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
 from chatdb.waking import Waking, passes_by_itself

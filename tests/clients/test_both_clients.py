@@ -15,7 +15,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from chatdb.jsonb import prepare_connection
+from chatdb.database import prepare_connection
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.errors import DatabaseFailed
 from pipeline.postgres.connect import SETTINGS
-from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from pipeline.deploy.concurrent.observing import Found, Index

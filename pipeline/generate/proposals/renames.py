@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.errors import UsageError
 from pipeline.generate.new_migrations import Piece
 from pipeline.generate.style import quoted
-from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

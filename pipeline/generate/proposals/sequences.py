@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import literal
 from pipeline.generate.differ import Step
 from pipeline.generate.proposals.constraints import not_null_name
 from pipeline.generate.style import quoted
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
-from pipeline.postgres.quoting import literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

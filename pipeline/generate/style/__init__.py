@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import identifier
 from pipeline.migrations.sql_text import tokens
-from pipeline.postgres.quoting import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
