@@ -36,8 +36,8 @@ def check(
 ) -> None:
     """Prove that the migrations build schema.sql, and lint them."""
     from pipeline.check.entry import check_here, fix_here
-    from pipeline.console.asking import type_name
     from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
 
     with progress() as shown:
         run = fix_here if fix else check_here

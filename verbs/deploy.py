@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 @verb("deploy", "CI", flags={"env": ENV, "json": JSON, "wait": WAIT, "uncommitted": UNCOMMITTED})
 def deploy(root: Path, env: str = "", json: bool = False, wait: str = "", uncommitted: bool = False) -> None:
     """Apply the committed migrations to an environment."""
-    from pipeline.console.asking import type_name
     from pipeline.console.flags import seconds
     from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
     from pipeline.deploy.entry import deploy as apply_committed
 
     with progress() as shown:

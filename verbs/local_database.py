@@ -1,4 +1,4 @@
-"""`up`, `down`, `reset` and `seed`: the local database as a whole."""
+"""`up`, `down`, `push`, `rollback`, `reset` and `seed`: the local database, for trying things out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 @verb("local-only", "developers", flags={"yes": "do not ask"})
 def reset(root: Path, yes: bool = False) -> None:
     """Drop the local database and build it again."""
-    from pipeline.console.asking import confirm, type_name
     from pipeline.console.progress import progress
+    from pipeline.console.terminal import confirm, type_name
     from pipeline.console.text import show_report
     from pipeline.local import reset as resetting
 
@@ -36,8 +36,8 @@ def reset(root: Path, yes: bool = False) -> None:
 )
 def seed(root: Path, threads: int = 100, messages: int = 1000, seed: int = 0) -> None:
     """Fill the local database with made-up conversations."""
-    from pipeline.console.asking import type_name
     from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
     from pipeline.console.text import say
     from pipeline.local.seeding import seed_here
 
@@ -66,3 +66,40 @@ def down(root: Path) -> None:
 
     for stopped in servers.down(root, tell=progress().note) or ("nothing that runs",):
         say(f"stopped: {stopped}")
+
+
+@verb("local-only", "developers", flags={"allow-destructive": "also where rows are lost"})
+def push(root: Path, allow_destructive: bool = False) -> None:
+    """Put schema.sql straight onto the local database, with no file."""
+    from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
+    from pipeline.console.text import say
+    from pipeline.generate.entry import push_here
+
+    with progress() as shown:
+        _environment, pushed = push_here(root, allow_destructive=allow_destructive, observer=shown, ask=type_name)
+    for statement in pushed.statements:
+        say(f"{statement};")
+    for loss in pushed.losses:
+        say(f"lost data: {loss}")
+    if not pushed.statements:
+        say("nothing to do: the local database is as schema.sql says")
+
+
+@verb(
+    "local-only",
+    "developers",
+    flags={"to": "the id or number of the migration to keep as the last one; 0000 rolls back all"},
+)
+def rollback(root: Path, to: str = "") -> None:
+    """Roll the local database back to a migration."""
+    from pipeline.console.flags import required
+    from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
+    from pipeline.console.text import counted, say, server_text
+    from pipeline.deploy.entry import roll_back
+
+    with progress() as shown:
+        _environment, report = roll_back(root, required("to", to, "0003"), observer=shown, ask=type_name)
+    server = server_text(report.server, report.identity)
+    say(f"{counted(len(report.applied))} rolled back, {report.already} left: {server}")

@@ -38,9 +38,9 @@ def migrate(
     wait: str = "",
 ) -> None:
     """Apply what is pending locally; with --name, generate a migration first."""
-    from pipeline.console.asking import type_name
     from pipeline.console.flags import only_with, seconds
     from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
     from pipeline.console.text import say, show_report
 
     only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
@@ -75,8 +75,8 @@ def migrate(
 )
 def verify(root: Path, from_: str = "") -> None:
     """Prove a migration that was finished by hand, forward and back."""
-    from pipeline.console.asking import type_name
     from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
     from pipeline.generate.entry import verify_here
 
     with progress() as shown:

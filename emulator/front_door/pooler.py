@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from emulator.front_door.door import Closed
 from emulator.servers.cluster import SUPERUSER
-from servers.ports import free_port, listens
+from servers import free_port, listens
 from servers.processes import FoundProcess
 
 if TYPE_CHECKING:

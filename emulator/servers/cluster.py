@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from servers.ports import free_port
+from servers import free_port
 from servers.processes import FoundProcess
 
 if TYPE_CHECKING:

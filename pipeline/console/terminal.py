@@ -1,4 +1,7 @@
-"""What goes to standard output and standard error: printable, in any encoding, and with no traceback when nobody takes it."""
+"""What goes to standard output and standard error, and what the person at the terminal answers.
+
+Output is printable, in any encoding, and there is no traceback when nobody takes it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from contextlib import suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -80,3 +83,25 @@ def silence(stream: TextIO) -> None:
     """Let what is left of the stream go nowhere: at the end of the process it would fail once more, with another exit code."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def confirm(question: str) -> bool:
+    """Whether the person at the terminal says yes.
+
+    Raises:
+        UsageError: there is no terminal to ask at.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{question} Nobody is there to ask.", remedy="Nothing was changed. Give --yes to go on without a question."
+        )
+    write_error(f"{question} [y/N] ")
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def type_name(question: str) -> str | None:
+    """What the person at the terminal types as an answer, or None where there is no terminal to ask at."""
+    if not sys.stdin.isatty():
+        return None
+    write_error(question)
+    return sys.stdin.readline().strip()

@@ -34,9 +34,9 @@ from pipeline.neon.survey import BranchLine
 from pipeline.neon.survey import Survey as BranchSurvey
 from pipeline.roles.deviations import Deviation
 from verbs import VERBS
+from verbs.reference import described, json_schema
 from verbs.reference.__main__ import PAGE, SCHEMAS, page, schemas, verb_contexts
 from verbs.reference.environment_variables import VARIABLES
-from verbs.reference.fields import described, json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

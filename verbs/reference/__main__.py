@@ -15,8 +15,8 @@ from invoke.loader import FilesystemLoader
 from pipeline.console.document_types import DOCUMENTS
 from pipeline.errors import Interrupted, PipelineError
 from verbs import KINDS, VERBS
+from verbs.reference import described, json_schema
 from verbs.reference.environment_variables import VARIABLES
-from verbs.reference.fields import described, json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
