@@ -19,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.lint import lint, read_sources
-from pipeline.migrations import read_folder
-from pipeline.migrations.files import text_faults
+from pipeline.lint import lint
+from pipeline.lint.source import read_sources
+from pipeline.migrations import read_folder, text_faults
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:

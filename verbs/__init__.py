@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from invoke.collection import Collection
 from invoke.tasks import task
 
-from pipeline.console.outcome import reported
+from pipeline.console import reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

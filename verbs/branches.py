@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @verb("read", "platform engineers", flags={"env": "the stack whose project is looked at (prod)", "json": JSON})
 def branches(root: Path, env: str = "prod", json: bool = False) -> None:
     """List the Neon branches of an environment's project."""
-    from pipeline.environments.branches import survey_of
+    from pipeline.environments.stack import survey_of
 
     survey = survey_of(root, env)
     if json:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pipeline.adopt.takeover import NO_OTHER, OtherHistory, read_other, takeover_sql
+from pipeline.deploy import apply
 from pipeline.deploy.failure import explain
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.run import apply
 from pipeline.deploy.signals import standing
 from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.errors import DatabaseFailed, PipelineError, SchemaDiffers, UsageError
-from pipeline.history import CREATE
 from pipeline.history.record import Author, baseline_sql
-from pipeline.migrations import Folder, make_plan
-from pipeline.migrations.files import raise_faults, text_faults
+from pipeline.history.tables import CREATE
+from pipeline.migrations import Folder, raise_faults, text_faults
+from pipeline.migrations.plan import make_plan
 from pipeline.postgres.connect import conninfo_with_settings, without_variables
 from pipeline.postgres.lock import APPLICATION
 from pipeline.postgres.session import ServerError

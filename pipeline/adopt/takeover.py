@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import Refused
 from pipeline.history.tables import CREATE_SCHEMA, OURS, SCHEMA, YOYO_TABLES, YOYO_VERSION
-from pipeline.migrations import Applied
+from pipeline.migrations.plan import Applied
 
 if TYPE_CHECKING:
     from pipeline.postgres.session import Session

@@ -11,10 +11,10 @@ from pipeline.check.base import against_base, new_ids, read_base
 from pipeline.check.deploys import deploys
 from pipeline.check.rollbacks import unproven_rollbacks
 from pipeline.errors import InvalidPlan, PipelineError
-from pipeline.lint import Finding, lint, read_sources
-from pipeline.lint.finding import about_file
-from pipeline.migrations import read_folder
-from pipeline.migrations.files import text_faults
+from pipeline.lint import lint
+from pipeline.lint.finding import Finding, about_file
+from pipeline.lint.source import read_sources
+from pipeline.migrations import read_folder, text_faults
 from pipeline.schema.dump import deviations
 from pipeline.schema.er_diagram import redrawn
 from pipeline.schema.replay import build_beside, read_built, replay

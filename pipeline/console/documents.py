@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.check.checking import Checked
-    from pipeline.deploy.run import Report
+    from pipeline.deploy import Report
     from pipeline.deploy.survey import Survey
     from pipeline.errors import PipelineError
     from pipeline.generate.drift import Comparison
-    from pipeline.migrations import Applied, MigrationFile
+    from pipeline.migrations import MigrationFile
+    from pipeline.migrations.plan import Applied
     from pipeline.neon.survey import Survey as BranchSurvey
     from pipeline.postgres.identity import Identity
     from pipeline.roles.deviations import Deviation

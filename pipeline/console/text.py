@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.console.terminal import write_out
 
 if TYPE_CHECKING:
-    from pipeline.deploy.run import Report
+    from pipeline.deploy import Report
     from pipeline.postgres.identity import Identity
 
 

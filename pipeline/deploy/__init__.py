@@ -1,19 +1,187 @@
-"""Running committed migrations: deploy, rollback, and the looks at a database that deploy's siblings take."""
+"""One run: look, plan, check, apply, report. After every fault it says truly what is applied, by asking the database."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from pipeline.deploy.run import apply, look
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.deploy.claim import require_claim
+from pipeline.deploy.doubts import doubts, passwords_unseen
+from pipeline.deploy.locking import Deadlines, Opened, open_locked, open_reading
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.signals import standing
+from pipeline.deploy.steps import Step
+from pipeline.deploy.target import Target, check_target, marker_sql
+from pipeline.history.record import Author
+from pipeline.history.tables import CREATE
+from pipeline.migrations import raise_faults
+from pipeline.migrations.plan import has_large, make_plan, read_large
+from pipeline.postgres.session import ServerError
+from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
-    from pipeline.deploy.rolling_back import rollback
+    from collections.abc import Callable
 
-__all__ = ["apply", "look", "rollback"]
+    from chatdb.url import DatabaseURL
+    from pipeline.deploy.steps import AppliedNow
+    from pipeline.history import History
+    from pipeline.migrations import Folder
+    from pipeline.migrations.plan import Plan
+    from pipeline.postgres.identity import Identity
+    from pipeline.roles import Fact
+    from pipeline.roles.deviations import Deviation
 
 
-def __getattr__(name: str) -> Any:
-    # what rolls back is imported when it is asked for: every deploy would pay for it
-    if name == "rollback":
-        from pipeline.deploy.rolling_back import rollback
+@dataclass(frozen=True)
+class Report:
+    """What a run did."""
 
-        return rollback
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    server: str
+    identity: Identity
+    already: int
+    applied: tuple[AppliedNow, ...] = ()
+    activated: tuple[str, ...] = ()  # roles that were given their password
+    corrected: tuple[Deviation, ...] = ()  # what of the runtime roles was put right
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run needs to know, apart from the files."""
+
+    url: DatabaseURL
+    target: Target = Target()
+    author: Callable[[], Author] = Author
+    deadlines: Deadlines = Deadlines()
+    observer: Observer = Observer()
+    verb: str = "deploy"
+
+    @property
+    def application(self) -> str:
+        """How the session names itself to others that look for who has the lock."""
+        return f"chat-database {self.verb}"
+
+
+def apply(
+    url: DatabaseURL,
+    folder: Folder,
+    *,
+    target: Target | None = None,
+    author: Callable[[], Author] = Author,
+    deadlines: Deadlines | None = None,
+    observer: Observer | None = None,
+    verb: str = "deploy",
+) -> Report:
+    """Apply what is pending, in order, under the lock, each file in one transaction with its record.
+
+    `author` is called only when something is pending, and before anything is written: it may refuse.
+
+    Raises:
+        Refused: the target is not the one that was meant; nothing was changed.
+        InvalidPlan: a file is at fault, edited, missing or out of order; nothing was run.
+        DatabaseFailed: a statement failed or the server was lost; the message says what is applied.
+        TimedOut: the deploy lock, or a lock that a file needs, was not to be had in time.
+        Interrupted: a signal arrived; the message says what is applied.
+    """
+    run = Run(url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb)
+    with standing("nothing of this run is applied."):
+        ahead = (lambda history: read_large(folder, history.applied)) if has_large(folder) else None
+        opened = _open(run, ahead)
+    with opened.session:
+        with standing("nothing of this run is applied."):
+            check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
+            if run.target.claim is not None:
+                require_claim(run.target.claim, opened.session, opened.identity, opened.history.marker)
+            plan = make_plan(folder, opened.history.applied)
+            raise_faults(plan.faults)
+            for id_ in sorted(opened.history.unfinished.keys() - folder.by_id.keys()):
+                run.observer.note(
+                    f"{id_} was begun here and its end is not recorded; this checkout does not have it, so nobody looks at what "
+                    "it may have left: an INVALID index (\\d in psql shows it), or a partition that is half detached"
+                )
+            unseen = passwords_unseen(run.target, opened.history, opened.identity)
+            for doubt in filter(None, (*doubts(opened.history, plan), unseen)):
+                run.observer.note(doubt)
+            written_by = run.author() if plan.pending else Author()
+            _prepare(run, opened)
+        applied = _run_pending(run, opened, plan, written_by)
+        report = Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied))
+        if not run.target.passwords or not (plan.applied or plan.pending):
+            return report
+        with standing("every migration is applied; the runtime roles may not have their passwords yet."):
+            from pipeline.deploy.activation import activate, read_again  # only these deploys pay for it
+
+            facts = read_again(opened.session, run.target) if applied else opened.facts
+            done = activate(opened.session, run.url, run.target, opened.history, facts, run.observer)
+    return replace(report, activated=done.passwords, corrected=done.corrected)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a look at a server shows. `facts` are what it says of the runtime roles."""
+
+    server: str
+    identity: Identity
+    history: History
+    facts: tuple[Fact, ...] = ()
+
+
+def look(
+    url: DatabaseURL,
+    *,
+    target: Target | None = None,
+    deadlines: Deadlines | None = None,
+    observer: Observer | None = None,
+) -> View:
+    """Read a server's identity, history and roles without the lock, and check that it is the one that was meant.
+
+    A standby answers too: with what it has received so far. Raises what `apply` raises.
+    """
+    opened = open_reading(
+        url,
+        application="chat-database look",
+        deadlines=deadlines or Deadlines(),
+        observer=observer or Observer(),
+        roles=RUNTIME_ROLES,
+    )
+    with opened.session:
+        target = target or Target()
+        check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=False)
+        if target.claim is not None:
+            require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
+    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts)
+
+
+def _open(run: Run, before_lock: Callable[[History], None] | None = None) -> Opened:
+    return open_locked(
+        run.url,
+        application=run.application,
+        deadlines=run.deadlines,
+        observer=run.observer,
+        roles=run.target.passwords,
+        before_lock=before_lock,
+    )
+
+
+def _prepare(run: Run, opened: Opened) -> None:
+    """Create the history, and write the marker, where they are missing: one query, one transaction, or none at all."""
+    needed = ("" if opened.history.exists else CREATE) + marker_sql(run.target, opened.history, opened.identity)
+    if needed:
+        try:
+            opened.session.run(needed)
+        except ServerError as error:
+            from pipeline.deploy.failure import explain
+
+            raise explain(error, "the history could not be created", "Nothing was changed.") from error
+
+
+def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[AppliedNow]:
+    """Run the plan's files, and say truly what is applied, whatever goes wrong."""
+    if not plan.pending:
+        return []
+    with standing("nothing of this run is applied."):
+        # what only these need is not paid for by a run with nothing to do
+        from pipeline.deploy.execution import carry_out
+
+        run.observer.starting(len(plan.pending))
+    steps = [Step(file, file.forward) for file in plan.pending]
+    return carry_out(steps, opened, author, run.observer, reopen=lambda: _open(run))

@@ -16,9 +16,9 @@ from chatdb.quoting import identifier, literal
 from pipeline.errors import DatabaseFailed
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.session import ServerError
+from pipeline.roles import parse_facts, read_facts_sql
 from pipeline.roles.deviations import CONNECTION_LIMIT, SETTINGS, Deviation, deviations, set_sql
 from pipeline.roles.login import try_passwords
-from pipeline.roles.reading import parse_facts, read_facts_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.target import Target
     from pipeline.history import History
     from pipeline.postgres.session import Session
-    from pipeline.roles.reading import Fact
+    from pipeline.roles import Fact
 
 
 @dataclass(frozen=True)

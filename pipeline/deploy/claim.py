@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from chatdb.quoting import literal
 from pipeline.environments import LOCAL
 from pipeline.errors import NotLocal
-from pipeline.history import SCHEMA, Marker
+from pipeline.history import Marker
+from pipeline.history.tables import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable

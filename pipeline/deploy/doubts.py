@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.target import Target
     from pipeline.errors import PipelineError
     from pipeline.history import History
-    from pipeline.migrations import Plan
+    from pipeline.migrations.plan import Plan
     from pipeline.postgres.identity import Identity
 
 _SHOWN = 3

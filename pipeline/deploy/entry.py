@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from pipeline.deploy import apply
 from pipeline.deploy.authorship import author_of, author_of_committed, author_on_local
 from pipeline.deploy.claim import Claim, nobody
 from pipeline.deploy.locking import Deadlines
-from pipeline.deploy.run import apply
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target
-from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.environments import LOCAL, resolve
+from pipeline.environments.guard import require_local
 from pipeline.errors import Refused
 from pipeline.migrations import read_folder
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pipeline.deploy import Report
     from pipeline.deploy.observer import Observer
-    from pipeline.deploy.run import Report
     from pipeline.deploy.survey import Survey
     from pipeline.environments import Environment
     from pipeline.history.record import Author

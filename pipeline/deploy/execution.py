@@ -73,7 +73,7 @@ def _run(kind: Kind, work: Work, steps: Sequence[Step]) -> None:
 
             run_transactional(work, steps)
         case Kind.CONCURRENT:
-            from pipeline.deploy.concurrent.running import run_concurrent
+            from pipeline.deploy.concurrent import run_concurrent
 
             run_concurrent(work, steps)
 
@@ -121,7 +121,7 @@ def _look_after_loss(steps: Sequence[Step], again: Opened) -> str | None:
     step = next((step for step in steps if step.id not in again.history.applied), None)
     if step is None or step.kind is not Kind.CONCURRENT:
         return None
-    from pipeline.deploy.concurrent.running import look_after_loss
+    from pipeline.deploy.concurrent import look_after_loss
 
     return look_after_loss(again.session, step.file, again.history.unfinished.get(step.id))
 

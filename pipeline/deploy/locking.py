@@ -16,7 +16,7 @@ from pipeline.postgres.connect import UnsupportedStartupParameter, open_session,
 from pipeline.postgres.identity import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.lock import TRY, Holder, find_holder
 from pipeline.postgres.session import ServerError
-from pipeline.roles.reading import Fact, parse_facts, read_facts_sql
+from pipeline.roles import Fact, parse_facts, read_facts_sql
 from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.deploy import Report
 from pipeline.deploy.claim import require_claim
 from pipeline.deploy.execution import carry_out
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.run import Report
 from pipeline.deploy.steps import Step
 from pipeline.deploy.target import Target, check_target
 from pipeline.errors import InvalidPlan, MigrationFileError, UsageError
 from pipeline.history.record import Author
-from pipeline.migrations import in_order_of_application
+from pipeline.migrations.plan import in_order_of_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chatdb.url import DatabaseURL
-    from pipeline.migrations import Applied, Folder
+    from pipeline.migrations import Folder
+    from pipeline.migrations.plan import Applied
 
 
 def rollback(

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.deploy import look
 from pipeline.deploy.activation import due_passwords, refused_passwords
 from pipeline.deploy.doubts import doubts, passwords_unseen
-from pipeline.deploy.run import look
-from pipeline.migrations import make_plan
-from pipeline.migrations.files import raise_faults
+from pipeline.migrations import raise_faults
+from pipeline.migrations.plan import make_plan
 from pipeline.roles.deviations import deviations
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
+    from pipeline.deploy import View
     from pipeline.deploy.observer import Observer
-    from pipeline.deploy.run import View
     from pipeline.deploy.target import Target
     from pipeline.history import History
-    from pipeline.migrations import Folder, Plan
+    from pipeline.migrations import Folder
+    from pipeline.migrations.plan import Plan
     from pipeline.postgres.identity import Identity
     from pipeline.roles.deviations import Deviation
 

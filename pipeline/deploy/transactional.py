@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.failure import explain_file, gave_up, lock_given_away
-from pipeline.deploy.retrying import RETRY_FOR, TRY_AGAIN, Retries
+from pipeline.deploy.failure import RETRY_FOR, TRY_AGAIN, Retries, explain_file, gave_up, lock_given_away
 from pipeline.errors import DatabaseFailed
 from pipeline.history.record import CLEAN, COMMIT_WITHOUT_WAITING, FLUSH, LOCK_LOST, apply_sql, rollback_sql
 from pipeline.postgres.session import ServerError

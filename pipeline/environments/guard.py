@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import NotLocal
 
 if TYPE_CHECKING:
-    from pipeline.environments.environment import Environment
+    from pipeline.environments import Environment
     from pipeline.postgres.identity import Identity
 
 # What serves the same purpose on a server that is not local.

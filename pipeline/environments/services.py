@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.environments import LOCAL, resolve
 from pipeline.environments.clients import render
-from pipeline.environments.resolving import LOCAL, resolve
 from pipeline.environments.stack import read_stack, service_lines
 from pipeline.errors import UsageError
 from services import SERVICES

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from pipeline import packages
 from pipeline.environments.clients import render
 from pipeline.errors import ConfigurationError
 from services import SERVICES
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pipeline.neon.survey import Survey
     from services import Service
 
 _IDS: Final = ("project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host")
@@ -78,6 +80,22 @@ def service_lines(outputs: StackOutputs, service: Service) -> list[str]:
         f"# {service.name} on {outputs.environment}: branch {outputs.branch_name}, pooled, as its own role",
         f'DATABASE_URL="{url}"',
     ]
+
+
+def survey_of(root: Path, name: str) -> Survey:
+    """Ask Neon about the project that the stack `name` names.
+
+    Raises:
+        ConfigurationError: there is no such stack, or no NEON_API_KEY.
+        NeonFailed: Neon's API refused or was lost.
+    """
+    outputs = read_stack(name, root)
+    packages.ensure("infra")
+    from pipeline.neon.client import NeonClient
+    from pipeline.neon.survey import survey
+
+    with NeonClient.from_environment(os.environ) as client:
+        return survey(client, outputs.project_id)
 
 
 def _ask_pulumi(name: str, root: Path) -> dict[str, str]:

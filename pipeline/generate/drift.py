@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from chatdb.url import DatabaseURL
     from pipeline.generate.place import Place
-    from pipeline.roles.reading import Fact
+    from pipeline.roles import Fact
     from pipeline.schema.catalog import Catalog, Difference
 
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pipeline.deploy import Report
     from pipeline.deploy.entry import Ask
     from pipeline.deploy.observer import Observer
-    from pipeline.deploy.run import Report
     from pipeline.environments import Environment
     from pipeline.generate.drift import Comparison
     from pipeline.generate.generating import Generated

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
 from pipeline.deploy.target import Target
 from pipeline.errors import PipelineError
 from pipeline.migrations import Folder, read_folder

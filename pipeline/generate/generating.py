@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from pipeline.deploy.run import Report
+    from pipeline.deploy import Report
     from pipeline.generate.place import Place
-    from pipeline.lint import Finding
+    from pipeline.lint.finding import Finding
 
     Runner = Callable[[Folder], Report]
 

@@ -18,7 +18,7 @@ from pipeline.postgres.lock import KEY, TRY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pipeline.migrations.files import MigrationFile
+    from pipeline.migrations import MigrationFile
     from pipeline.migrations.pieces import Piece
     from pipeline.migrations.plan import Applied
     from pipeline.migrations.script import Script

@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import nobody
-from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.environments import LOCAL, resolve
+from pipeline.environments.guard import require_local
 from pipeline.errors import ConfigurationError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pipeline.deploy import Report
     from pipeline.deploy.entry import Ask
     from pipeline.deploy.observer import Observer
-    from pipeline.deploy.run import Report
     from pipeline.environments import Environment
 
 _MAINTENANCE = "postgres"  # where one connects to drop another
@@ -47,8 +48,8 @@ def reset(
 
 def _require_sound_plan(root: Path) -> None:
     """Raise for what would keep an empty database from being migrated: with the rows gone it would be too late."""
-    from pipeline.migrations import make_plan, read_folder
-    from pipeline.migrations.files import raise_faults
+    from pipeline.migrations import raise_faults, read_folder
+    from pipeline.migrations.plan import make_plan
 
     raise_faults(make_plan(read_folder(root / "migrations"), {}).faults)
 

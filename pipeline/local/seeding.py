@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import nobody
 from pipeline.deploy.entry import local_claim
-from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.environments import LOCAL, resolve
+from pipeline.environments.guard import require_local
 from pipeline.errors import Refused
 from pipeline.local.seed import seed
 from pipeline.local.server_identity import open_local

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import has_mark, read_marker, refuse_other_marker, require_claim
-from pipeline.environments import require_not_neon
+from pipeline.environments.guard import require_not_neon
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.identity import COLUMNS, parse_identity
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.environments import LOCAL, require_local, resolve
+from pipeline.environments import LOCAL, resolve
+from pipeline.environments.guard import require_local
 from pipeline.environments.local import LocalServers
 from pipeline.environments.variables import DATABASE_URL, load_env_file, read_database_url
 from pipeline.errors import UsageError

@@ -11,7 +11,7 @@ from pipeline.errors import InvalidPlan, MigrationFileError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from pipeline.migrations.files import Folder, MigrationFile
+    from pipeline.migrations import Folder, MigrationFile
 
 _LARGE = 1 << 18  # bytes: 10 ms of reading
 

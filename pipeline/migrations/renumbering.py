@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from pipeline.migrations.files import Folder, MigrationFile
+    from pipeline.migrations import Folder, MigrationFile
     from pipeline.migrations.plan import Applied
 
 _DEPENDS = re.compile(rb"^--\s*depends\s*:[^\n]*", re.MULTILINE | re.IGNORECASE)

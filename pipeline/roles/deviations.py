@@ -10,7 +10,7 @@ from chatdb.quoting import identifier, literal
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from pipeline.roles.reading import Fact
+    from pipeline.roles import Fact
 
 # What a runtime role may take of the server. Neon's smallest compute gives 104 connections in all. The role's own
 # settings come before those of the database, so none of these can be changed from there.

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from pipeline.check.checking import check
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
 from pipeline.deploy.target import Target
 from pipeline.errors import Refused
 from pipeline.generate.fixing import FIXABLE, fix

@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.check.base import against_base, read_base
 from pipeline.check.renumbering import renumber_files, renumber_here
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
+from pipeline.deploy.rolling_back import rollback
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.migrations import read_folder
 from pipeline.migrations.renumbering import new_ids, renamed_text

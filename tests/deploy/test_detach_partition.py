@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
 from pipeline.errors import MigrationFailed
 from pipeline.history.record import Author, started_sql
-from pipeline.lint.linting import lint
+from pipeline.lint import lint
 from pipeline.lint.source import read_sources
 from pipeline.postgres.connect import open_session
 from tests.support.until import until

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
+from pipeline.deploy.rolling_back import rollback
 from pipeline.deploy.signals import SignalReceived, as_exceptions
 from pipeline.errors import Interrupted
 from pipeline.postgres.callbacks import held

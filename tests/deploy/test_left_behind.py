@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.deploy import apply, rollback
-from pipeline.deploy.concurrent import running
+from pipeline.deploy import apply, concurrent
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
+from pipeline.deploy.rolling_back import rollback
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
@@ -45,8 +45,8 @@ def table(db: Database, folder: FolderBuilder) -> Database:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be dropped here never can: to wait for it shows no more."""
-    monkeypatch.setattr(running, "AFTER_SIGNAL", 0.3)
-    monkeypatch.setattr(running, "AFTER_ERROR", 0.3)
+    monkeypatch.setattr(concurrent, "AFTER_SIGNAL", 0.3)
+    monkeypatch.setattr(concurrent, "AFTER_ERROR", 0.3)
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def test_a_unique_index_that_cannot_be_dropped_is_named_with_what_it_does_and_ho
 def test_a_second_signal_ends_the_try_and_still_names_what_may_be_left(
     table: Database, folder: FolderBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "AFTER_SIGNAL", 60.0)
+    monkeypatch.setattr(concurrent, "AFTER_SIGNAL", 60.0)
     folder.write("0002_i", UNIQUE)
     dropping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%' AND wait_event = 'virtualxid'"
     with (

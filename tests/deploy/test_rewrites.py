@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.deploy import apply
-from pipeline.deploy.concurrent import deciding, running
+from pipeline.deploy import apply, concurrent
+from pipeline.deploy.concurrent import deciding
 from pipeline.deploy.observer import Observer
 from pipeline.errors import MigrationFailed, TimedOut
 
@@ -66,7 +66,7 @@ def test_without_a_limit_of_its_own_it_has_that_of_other_files_and_a_plain_vacuu
 def test_a_table_that_is_never_free_is_given_up_with_exit_code_6(
     db: Database, folder: FolderBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running.execute, "__kwdefaults__", {"retry_for": 0.3})
+    monkeypatch.setattr(concurrent.execute, "__kwdefaults__", {"retry_for": 0.3})
     apply(db.url, folder.write("0001_t", TABLES).read())
     folder.write("0002_r", f"{HEAD}VACUUM FULL t;")
     with db.connect() as reader:

@@ -10,17 +10,16 @@ import pytest
 
 from chatdb.url import DatabaseURL
 from pipeline.console.text import show_report
-from pipeline.deploy import apply
+from pipeline.deploy import apply, look
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.run import look
 from pipeline.deploy.survey import survey
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.migrations import read_folder
 from pipeline.postgres.lock import KEY
+from pipeline.roles import parse_facts, read_facts_sql
 from pipeline.roles.deviations import deviations
-from pipeline.roles.reading import parse_facts, read_facts_sql
 from services import RUNTIME_ROLES
 from tests.emulator.urls import uri
 from tests.support.counting_proxy import CountingProxy
@@ -31,7 +30,7 @@ from verbs.status import show_status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.deploy.run import Report
+    from pipeline.deploy import Report
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer
     from tests.support.services import Services

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
 from pipeline.deploy.target import Target
 from pipeline.errors import BehindPooler, ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
 from pipeline.postgres.session import Session

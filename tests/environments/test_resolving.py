@@ -12,8 +12,9 @@ import pytest
 from psycopg import pq
 
 from chatdb.url import DatabaseURL
-from pipeline.environments import Environment, require_local, require_not_neon, resolve
+from pipeline.environments import Environment, resolve
 from pipeline.environments.completing import with_its_own_port
+from pipeline.environments.guard import require_local, require_not_neon
 from pipeline.errors import ConfigurationError, NotLocal
 from pipeline.postgres.identity import Identity
 

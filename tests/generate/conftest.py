@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatdb.url import DatabaseURL
-    from pipeline.deploy.run import Report
+    from pipeline.deploy import Report
     from pipeline.migrations import Folder
     from pipeline.schema.catalog import Catalog
     from tests.support.server import PostgresServer

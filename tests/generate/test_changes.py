@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.deploy import rollback
+from pipeline.deploy.rolling_back import rollback
 from pipeline.errors import Refused
 from pipeline.generate.generating import DraftLeft, generate
 from pipeline.generate.new_migrations import is_draft

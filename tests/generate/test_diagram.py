@@ -16,7 +16,7 @@ from tests.generate.conftest import REPOSITORY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.deploy.run import Report
+    from pipeline.deploy import Report
     from pipeline.migrations import Folder
     from tests.generate.conftest import Checkout
 

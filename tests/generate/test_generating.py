@@ -14,7 +14,9 @@ from pipeline.generate.differ import Difference, Step
 from pipeline.generate.differ.pg_delta import PgDelta
 from pipeline.generate.generating import DraftLeft, generate, generate_empty
 from pipeline.generate.proposals.proposing import Wishes
-from pipeline.lint import as_text, lint, read_sources
+from pipeline.lint import lint
+from pipeline.lint.reporting import as_text
+from pipeline.lint.source import read_sources
 from pipeline.migrations import read_folder
 from tests.generate.conftest import DIFFER, copy_of_the_repository
 

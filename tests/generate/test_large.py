@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from pipeline.adopt.baseline import baseline
-from pipeline.deploy import rollback
+from pipeline.deploy.rolling_back import rollback
 from pipeline.generate.generating import generate
 from pipeline.generate.place import Place
 from pipeline.generate.proposals.proposing import Wishes

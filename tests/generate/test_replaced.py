@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
 from pipeline.generate.generating import generate
 from pipeline.generate.proposals.proposing import Wishes
 from pipeline.migrations import read_folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.check.checking import check
-from pipeline.deploy import rollback
+from pipeline.deploy.rolling_back import rollback
 from pipeline.generate.generating import generate
 from tests.generate.changes import CHANGES
 from tests.generate.conftest import catalog

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.deploy import apply, look
 from pipeline.errors import ConfigurationError
-from pipeline.migrations import make_plan
+from pipeline.migrations.plan import make_plan
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
 
 if TYPE_CHECKING:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.lint import Source
 from pipeline.lint.model import Schema
-from pipeline.lint.source import schema_behind
+from pipeline.lint.source import Source, schema_behind
 
 
 def migration(text: str, *later: str, rollback: bool = True) -> Source:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lint import Source, as_annotations, as_json, as_text, lint, read_sources
+from pipeline.lint import lint
+from pipeline.lint.reporting import as_annotations, as_json, as_text
+from pipeline.lint.source import Source, read_sources
 from pipeline.lint.squawk import HELP
 from pipeline.migrations import read_folder
 from tests.lint.sources import migration

@@ -13,7 +13,7 @@ from tests.lint.sources import behind, migration
 from tests.lint.traffic_cases import TRAFFIC
 
 if TYPE_CHECKING:
-    from pipeline.lint import Source
+    from pipeline.lint.source import Source
     from tests.lint.traffic_cases import Case
 
 CASES: dict[str, tuple[list[Case], list[Case]]] = {

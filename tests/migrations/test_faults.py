@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import InvalidPlan, MigrationFileError
-from pipeline.migrations import make_plan
-from pipeline.migrations.files import raise_faults
+from pipeline.migrations import raise_faults
+from pipeline.migrations.plan import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.errors import ConfigurationError, InvalidPlan
-from pipeline.migrations import Applied, make_plan, read_folder
+from pipeline.migrations import read_folder
+from pipeline.migrations.plan import Applied, make_plan
 
 if TYPE_CHECKING:
     from pathlib import Path

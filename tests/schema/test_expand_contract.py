@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from pipeline.deploy import apply, rollback
-from pipeline.lint.linting import lint
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
+from pipeline.lint import lint
 from pipeline.lint.source import read_sources
 from pipeline.migrations import read_folder
 from pipeline.schema.catalog import read_catalog

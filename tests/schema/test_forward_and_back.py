@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from pipeline.deploy import apply, rollback
-from pipeline.migrations import read_folder
-from pipeline.migrations.files import Folder
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
+from pipeline.migrations import Folder, read_folder
 from pipeline.schema.catalog import Catalog, read_catalog
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.deploy import apply, rollback
+from pipeline.deploy import apply
+from pipeline.deploy.rolling_back import rollback
 from pipeline.migrations import read_folder
 from pipeline.schema.catalog import Catalog, read_catalog
 from servers import installation

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError
 from pipeline.generate.style import quoted
-from pipeline.lint import lint, read_sources
+from pipeline.lint import lint
+from pipeline.lint.source import read_sources
 from pipeline.migrations.phrase import altered_table
 from pipeline.migrations.sql_text import statements
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from pipeline.generate.new_migrations import Part, Piece
-    from pipeline.lint import Finding
+    from pipeline.lint.finding import Finding
     from pipeline.lint.source import Source
     from pipeline.migrations import Folder
     from pipeline.migrations.sql_text import Statement
