@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 )
 def baseline(root: Path, through: str = "", env: str = "", uncommitted: bool = False) -> None:
     """Adopt a database that another tool migrated."""
-    from pipeline.adopt.entry import adopt
+    from pipeline.adopt import adopt
     from pipeline.console.flags import required
     from pipeline.console.progress import progress
     from pipeline.console.text import counted, say
+    from pipeline.deploy.checkout import open_checkout
 
     last = required("through", through, "0003")
     with progress() as shown:
-        adoption = adopt(root, env or None, last, observer=shown, uncommitted=uncommitted)
+        adoption = adopt(open_checkout(root, env or None, "baseline", observer=shown, uncommitted=uncommitted), last)
     tool = f" (from {adoption.tool})" if adoption.tool else ""
     if adoption.recorded:
         say(f"{counted(len(adoption.recorded))} recorded as applied{tool}: {adoption.server}")

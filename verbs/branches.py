@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 @verb("read", "platform engineers", flags={"env": "the stack whose project is looked at (prod)", "json": JSON})
 def branches(root: Path, env: str = "prod", json: bool = False) -> None:
     """List the Neon branches of an environment's project."""
-    from pipeline.environments.stack import survey_of
+    from pipeline.environments.stack import neon_branches
 
-    survey = survey_of(root, env)
+    survey = neon_branches(root, env)
     if json:
         from pipeline.console.documents import branches_document, print_document
 

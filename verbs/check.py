@@ -35,13 +35,15 @@ def check(
     github: bool = False,
 ) -> None:
     """Prove that the migrations build schema.sql, and lint them."""
-    from pipeline.check.entry import check_here, fix_here
+    from pipeline.check import check_here, fix_here
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
+    from pipeline.deploy.checkout import local_checkout
 
     with progress() as shown:
         run = fix_here if fix else check_here
-        checked = run(root, base=base or None, lint_everything=everything, observer=shown, ask=type_name)
+        checkout = local_checkout(root, "check", observer=shown, ask=type_name)
+        checked = run(checkout, base=base or None, lint_everything=everything)
         if isinstance(checked, tuple):
             fixed, checked = checked
             _show_fixed(fixed, shown)

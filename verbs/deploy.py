@@ -16,21 +16,17 @@ def deploy(root: Path, env: str = "", json: bool = False, wait: str = "", uncomm
     from pipeline.console.flags import seconds
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
-    from pipeline.deploy.entry import deploy as apply_committed
+    from pipeline.deploy.checkout import deploy as apply_committed
+    from pipeline.deploy.checkout import open_checkout
 
+    lock_wait = seconds("wait", wait)
     with progress() as shown:
-        environment, report = apply_committed(
-            root,
-            env or None,
-            observer=shown,
-            lock_wait=seconds("wait", wait),
-            ask=type_name,
-            uncommitted=uncommitted,
-        )
+        checkout = open_checkout(root, env or None, "deploy", observer=shown, ask=type_name, uncommitted=uncommitted)
+        report = apply_committed(checkout, lock_wait=lock_wait)
     if json:
         from pipeline.console.documents import deploy_document, print_document
 
-        print_document(deploy_document(environment.name, report))
+        print_document(deploy_document(checkout.environment.name, report))
     else:
         from pipeline.console.text import show_report
 

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 def diff(root: Path, env: str = "", json: bool = False) -> None:
     """Compare a live database with what the migrations build."""
     from pipeline.console.progress import progress
+    from pipeline.deploy.checkout import open_checkout
     from pipeline.generate.entry import diff as compare
 
     with progress() as shown:
-        environment, comparison = compare(root, env or None, observer=shown)
+        checkout = open_checkout(root, env or None, "diff", observer=shown)
+        comparison = compare(checkout)
     if json:
         from pipeline.console.documents import diff_document, print_document
 
-        print_document(diff_document(environment.name, comparison))
+        print_document(diff_document(checkout.environment.name, comparison))
     else:
         show_comparison(comparison)
     _refuse_drift(comparison)

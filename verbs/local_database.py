@@ -16,12 +16,12 @@ def reset(root: Path, yes: bool = False) -> None:
     from pipeline.console.progress import progress
     from pipeline.console.terminal import confirm, type_name
     from pipeline.console.text import show_report
-    from pipeline.local import reset as resetting
+    from pipeline.deploy.checkout import local_checkout
+    from pipeline.local.reset import reset as drop_and_build
 
     with progress() as shown:
-        _environment, report = resetting.reset(
-            root, confirm=(lambda _: True) if yes else confirm, observer=shown, ask=type_name
-        )
+        checkout = local_checkout(root, "reset", observer=shown, ask=type_name)
+        report = drop_and_build(checkout, confirm=(lambda _: True) if yes else confirm)
     show_report(report)
 
 
@@ -39,10 +39,11 @@ def seed(root: Path, threads: int = 100, messages: int = 1000, seed: int = 0) ->
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
     from pipeline.console.text import say
-    from pipeline.local.seeding import seed_here
+    from pipeline.deploy.checkout import local_checkout
+    from pipeline.local.seed import seed_here
 
-    tell = progress().note
-    made = seed_here(root, threads=threads, messages=messages, number=seed, tell=tell, ask=type_name)
+    checkout = local_checkout(root, "seed", observer=progress(), ask=type_name)
+    made = seed_here(checkout, threads=threads, messages=messages, number=seed)
     say(f"{made.people} people, {made.threads} threads, {made.messages} messages, {made.consents} consents")
 
 
@@ -74,10 +75,12 @@ def push(root: Path, allow_destructive: bool = False) -> None:
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
     from pipeline.console.text import say
+    from pipeline.deploy.checkout import local_checkout
     from pipeline.generate.entry import push_here
 
     with progress() as shown:
-        _environment, pushed = push_here(root, allow_destructive=allow_destructive, observer=shown, ask=type_name)
+        checkout = local_checkout(root, "push", observer=shown, ask=type_name)
+        pushed = push_here(checkout, allow_destructive=allow_destructive)
     for statement in pushed.statements:
         say(f"{statement};")
     for loss in pushed.losses:
@@ -97,9 +100,11 @@ def rollback(root: Path, to: str = "") -> None:
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
     from pipeline.console.text import counted, say, server_text
-    from pipeline.deploy.entry import roll_back
+    from pipeline.deploy.checkout import local_checkout
+    from pipeline.deploy.rolling_back import roll_back
 
+    last = required("to", to, "0003")
     with progress() as shown:
-        _environment, report = roll_back(root, required("to", to, "0003"), observer=shown, ask=type_name)
+        report = roll_back(local_checkout(root, "rollback", observer=shown, ask=type_name), last)
     server = server_text(report.server, report.identity)
     say(f"{counted(len(report.applied))} rolled back, {report.already} left: {server}")

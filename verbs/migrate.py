@@ -42,30 +42,30 @@ def migrate(
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
     from pipeline.console.text import say, show_report
+    from pipeline.deploy.checkout import deploy, local_checkout
 
     only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
+    lock_wait = None if name else seconds("wait", wait)
     with progress() as shown:
+        checkout = local_checkout(root, "migrate", observer=shown, ask=type_name)
         if not name:
-            from pipeline.deploy.entry import migrate as apply_pending
             from pipeline.generate.derived_files import draw_after_conflict
 
-            environment, report = apply_pending(root, observer=shown, lock_wait=seconds("wait", wait), ask=type_name)
-            show_report(report)
-            if page := draw_after_conflict(root, environment.url):
+            show_report(deploy(checkout, lock_wait=lock_wait))
+            if page := draw_after_conflict(root, checkout.url):
                 say(f"the ER diagram of docs/{page.name} was in conflict, and was drawn anew: `git add` it")
         elif empty:
             from pipeline.generate.entry import write_empty
 
-            _show_files(write_empty(root, name, observer=shown))
+            _show_files(write_empty(checkout, name))
             return
         else:
             from pipeline.generate.entry import migrate_by_name
             from pipeline.generate.proposals.proposing import Wishes
 
             wishes = Wishes(allow_destructive, tuple(rename or ()), draft)
-            environment, generated = migrate_by_name(root, name, wishes, observer=shown, ask=type_name)
-            _show_generated(generated)
-    say(f"DATABASE_URL={environment.url.masked()}")
+            _show_generated(migrate_by_name(checkout, name, wishes))
+    say(f"DATABASE_URL={checkout.url.masked()}")
 
 
 @verb(
@@ -77,10 +77,12 @@ def verify(root: Path, from_: str = "") -> None:
     """Prove a migration that was finished by hand, forward and back."""
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
+    from pipeline.deploy.checkout import local_checkout
     from pipeline.generate.entry import verify_here
 
     with progress() as shown:
-        _show_verified(verify_here(root, [from_] if from_ else [], observer=shown, ask=type_name))
+        checkout = local_checkout(root, "verify", observer=shown, ask=type_name)
+        _show_verified(verify_here(checkout, [from_] if from_ else []))
 
 
 def _show_files(files: Iterable[Path]) -> None:

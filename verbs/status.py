@@ -20,13 +20,15 @@ def plan(root: Path, env: str = "", json: bool = False) -> None:
     """Show what a deploy would run, in order, with the SQL."""
     from pipeline.console.documents import plan_document, print_document
     from pipeline.console.progress import progress
-    from pipeline.deploy.entry import look_at
+    from pipeline.deploy.checkout import open_checkout
+    from pipeline.deploy.survey import status as read_status
 
     with progress() as shown:
-        environment, survey = look_at(root, env or None, observer=shown)
+        checkout = open_checkout(root, env or None, "plan", observer=shown)
+        survey = read_status(checkout)
     survey.raise_faults()
     if json:
-        print_document(plan_document(environment.name, survey))
+        print_document(plan_document(checkout.environment.name, survey))
     else:
         show_plan(survey)
 
@@ -36,12 +38,14 @@ def status(root: Path, env: str = "", json: bool = False) -> None:
     """Show what is applied, pending, edited and missing."""
     from pipeline.console.documents import print_document, status_document
     from pipeline.console.progress import progress
-    from pipeline.deploy.entry import look_at
+    from pipeline.deploy.checkout import open_checkout
+    from pipeline.deploy.survey import status as read_status
 
     with progress() as shown:
-        environment, survey = look_at(root, env or None, observer=shown, log_in=True)
+        checkout = open_checkout(root, env or None, "status", observer=shown)
+        survey = read_status(checkout, log_in=True)
     if json:
-        print_document(status_document(environment.name, survey))
+        print_document(status_document(checkout.environment.name, survey))
     else:
         show_status(survey)
     survey.raise_faults()

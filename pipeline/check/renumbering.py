@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.check.base import default_base, read_base
+from pipeline.deploy.checkout import local_checkout
 from pipeline.deploy.claim import nobody
-from pipeline.deploy.entry import local, local_target
 from pipeline.deploy.renaming import Renamed, rename_in_history
 from pipeline.deploy.signals import as_exceptions
 from pipeline.errors import PipelineError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pipeline.deploy.entry import Ask
+    from pipeline.deploy.checkout import Ask
     from pipeline.deploy.observer import Observer
 
 
@@ -64,12 +64,9 @@ def renumber_here(
     """
     done = renumber_files(root, base=base, chosen=chosen)
     try:
-        environment = local(root, "renumber", observer)
-        target = local_target(root, environment, "renumber", ask)
+        checkout = local_checkout(root, "renumber", observer=observer, ask=ask)
         with as_exceptions():
-            history = rename_in_history(
-                environment.url, read_folder(root / "migrations"), target=target, observer=observer
-            )
+            history = rename_in_history(checkout.url, checkout.folder(), target=checkout.target, observer=observer)
     except PipelineError as error:
         return Renumbered(done.ids, done.base, None, error.message)
     return Renumbered(done.ids, done.base, history)

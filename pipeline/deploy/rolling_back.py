@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pipeline.deploy import Report
+from pipeline.deploy.authorship import author_of
 from pipeline.deploy.claim import require_claim
 from pipeline.deploy.execution import carry_out
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
+from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.steps import Step
 from pipeline.deploy.target import Target, check_target
 from pipeline.errors import InvalidPlan, MigrationFileError, UsageError
@@ -19,8 +22,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chatdb.url import DatabaseURL
+    from pipeline.deploy.checkout import Checkout
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Applied
+
+
+def roll_back(checkout: Checkout, to: str) -> Report:
+    """Roll the checkout's local database back to a migration. Raises what `rollback` raises."""
+    with as_exceptions():
+        return rollback(
+            checkout.url,
+            checkout.folder(),
+            to=to,
+            target=checkout.target,
+            author=lambda: author_of(os.environ),
+            observer=checkout.observer,
+        )
 
 
 def rollback(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy import look
 from pipeline.deploy.activation import due_passwords, refused_passwords
 from pipeline.deploy.doubts import doubts, passwords_unseen
+from pipeline.errors import Refused
 from pipeline.migrations import raise_faults
 from pipeline.migrations.plan import make_plan
 from pipeline.roles.deviations import deviations
@@ -15,6 +16,7 @@ from pipeline.roles.deviations import deviations
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.deploy import View
+    from pipeline.deploy.checkout import Checkout
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.target import Target
     from pipeline.history import History
@@ -51,6 +53,18 @@ class Survey:
     def raise_faults(self) -> None:
         """Raise InvalidPlan when a deploy would refuse to run."""
         raise_faults(self.plan.faults)
+
+
+def status(checkout: Checkout, *, log_in: bool = False) -> Survey:
+    """What `plan` and `status` show of an environment, with why a deploy would refuse its files. Raises what `survey` raises."""
+    folder = checkout.folder()
+    seen = survey(checkout.url, folder, target=checkout.target, observer=checkout.observer, log_in=log_in)
+    if seen.plan.pending:
+        try:
+            checkout.author(folder)
+        except Refused as refused:
+            return replace(seen, uncommitted=refused.message)
+    return seen
 
 
 def survey(url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer, log_in: bool = False) -> Survey:

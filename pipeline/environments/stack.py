@@ -82,7 +82,7 @@ def service_lines(outputs: StackOutputs, service: Service) -> list[str]:
     ]
 
 
-def survey_of(root: Path, name: str) -> Survey:
+def neon_branches(root: Path, name: str) -> Survey:
     """Ask Neon about the project that the stack `name` names.
 
     Raises:

@@ -1,20 +1,18 @@
-"""The flows by the name of an environment: what the verbs call."""
+"""The flows on a checkout: what the verbs call."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chatdb.errors import InvalidDatabaseURL
 from chatdb.url import DatabaseURL
 from pipeline import packages
-from pipeline.deploy import apply, look
-from pipeline.deploy.authorship import author_on_local
-from pipeline.deploy.claim import nobody
-from pipeline.deploy.entry import local, local_claim, local_target, target_of
+from pipeline.deploy import look
+from pipeline.deploy.checkout import claim_of, deploy
 from pipeline.deploy.signals import as_exceptions
-from pipeline.deploy.target import Target
-from pipeline.environments import LOCAL, resolve
+from pipeline.environments import LOCAL
 from pipeline.environments.completing import completed
 from pipeline.errors import ConfigurationError
 from pipeline.generate.drift import compare
@@ -27,82 +25,53 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pipeline.deploy import Report
-    from pipeline.deploy.entry import Ask
-    from pipeline.deploy.observer import Observer
-    from pipeline.environments import Environment
+    from pipeline.deploy.checkout import Checkout
     from pipeline.generate.drift import Comparison
     from pipeline.generate.generating import Generated
     from pipeline.generate.proposals.proposing import Wishes
     from pipeline.generate.pushing import Pushed
     from pipeline.generate.verifying import Verified
-    from pipeline.migrations import Folder
 
 SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 
 
-def migrate_by_name(
-    root: Path, name: str, wishes: Wishes, *, observer: Observer, ask: Ask = nobody
-) -> tuple[Environment, Generated]:
-    """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `resolve` raise."""
-    environment = local(root, "migrate", observer)
-    target = local_target(root, environment, "migrate", ask)
-    place = _place(root, environment, target)
+def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
+    """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `deploy` raise."""
+    place = _place(checkout)
     try:
         packages.ensure("check")  # its linter is asked before anything is written
     except ConfigurationError as error:
-        observer.note(f"{error.message}: `./inv check` may ask about what is written now")
-
-    def run(folder: Folder) -> Report:
-        return apply(
-            environment.url,
-            folder,
-            target=target,
-            author=lambda: author_on_local(folder, os.environ),
-            observer=observer,
-            verb="migrate",
-        )
-
+        checkout.observer.note(f"{error.message}: `./inv check` may ask about what is written now")
     with as_exceptions():
-        return environment, generate(name, place, wishes, run=run)
+        return generate(name, place, wishes, run=lambda folder: deploy(checkout, folder))
 
 
-def write_empty(root: Path, name: str, *, observer: Observer) -> tuple[Path, ...]:
+def write_empty(checkout: Checkout, name: str) -> tuple[Path, ...]:
     """Write a draft to be filled in by hand. Raises what `generate_empty` raises."""
-    environment = local(root, "migrate", observer)
-    return generate_empty(name, _place(root, environment, Target(LOCAL, local_only=True)))
+    return generate_empty(name, _place(_unclaimed(checkout)))
 
 
-def verify_here(root: Path, ids: Sequence[str], *, observer: Observer, ask: Ask = nobody) -> Verified:
-    """Prove what was finished by hand. Raises what `verify` and `resolve` raise."""
-    _, place = proving_place(root, "verify", observer, ask)
+def verify_here(checkout: Checkout, ids: Sequence[str]) -> Verified:
+    """Prove what was finished by hand. Raises what `verify` raises."""
+    place = proving_place(checkout)
     with as_exceptions():
         return verify(place, ids)
 
 
-def push_here(
-    root: Path, *, allow_destructive: bool, observer: Observer, ask: Ask = nobody
-) -> tuple[Environment, Pushed]:
-    """Put schema.sql onto the local database. Raises what `push` and `resolve` raise."""
-    environment = local(root, "push", observer)
-    place = _place(root, environment, local_target(root, environment, "push", ask))
+def push_here(checkout: Checkout, *, allow_destructive: bool) -> Pushed:
+    """Put schema.sql onto the local database. Raises what `push` raises."""
+    place = _place(checkout)
     with as_exceptions():
-        return environment, push(place, allow_destructive=allow_destructive)
+        return push(place, allow_destructive=allow_destructive)
 
 
-def diff(root: Path, name: str | None, *, observer: Observer) -> tuple[Environment, Comparison]:
-    """Compare an environment with its history; the shadow is made locally. Raises what `compare` and `resolve` raise."""
-    environment = resolve(name, root=root, tell=observer.note)
+def diff(checkout: Checkout) -> Comparison:
+    """Compare an environment with its history; the shadow is made locally. Raises what `compare` raises."""
     with as_exceptions():
-        return environment, compare(
-            environment.url,
-            shadow_place(root, environment, observer),
-            target=target_of(environment),
-            observer=observer,
-        )
+        return compare(checkout.url, _shadow_place(checkout), target=checkout.target, observer=checkout.observer)
 
 
-def proving_place(root: Path, verb: str, observer: Observer, ask: Ask) -> tuple[Environment, Place]:
+def proving_place(checkout: Checkout) -> Place:
     """Say where to work: the checkout, the local database, and SHADOW_DATABASE_URL if that is set.
 
     The server is asked who it is before anything is made on it: through a tunnel any server looks local. Shadows need the
@@ -112,33 +81,35 @@ def proving_place(root: Path, verb: str, observer: Observer, ask: Ask) -> tuple[
         NotLocal: it is a Neon compute, or marked as another environment, or nothing says that it is local.
         ConfigurationError: SHADOW_DATABASE_URL cannot be read.
     """
-    environment = local(root, verb, observer)
-    elsewhere = _shadow() is not None
-    target = Target(LOCAL, local_only=True) if elsewhere else local_target(root, environment, verb, ask)
-    return environment, _place(root, environment, target)
+    return _place(checkout if _shadow() is None else _unclaimed(checkout))
 
 
-def _place(root: Path, environment: Environment, target: Target) -> Place:
-    look(environment.url, target=target)
-    return Place(root, environment.url, _shadow())
+def _unclaimed(checkout: Checkout) -> Checkout:
+    """The checkout for a verb that writes nothing to the local database, which may be without a mark then."""
+    return replace(checkout, target=replace(checkout.target, claim=None))
 
 
-def shadow_place(root: Path, environment: Environment, observer: Observer) -> Place:
+def _place(checkout: Checkout) -> Place:
+    look(checkout.url, target=checkout.target)
+    return Place(checkout.root, checkout.url, _shadow())
+
+
+def _shadow_place(checkout: Checkout) -> Place:
     """Say where to make shadows for a look at another environment: SHADOW_DATABASE_URL, else the local server.
 
     DATABASE_URL names the environment that is looked at, so the local server is found as if it were not set. An address
     on loopback does not make it local: it may be the end of a tunnel.
     """
-    shadow = _shadow()
+    root, environment, shadow = checkout.root, checkout.environment, _shadow()
     if shadow is not None:
         return Place(root, shadow, shadow)
     from pipeline.local.server_identity import is_claimed
 
-    if environment.name == LOCAL and is_claimed(environment, local_claim(root, environment, "diff", nobody)):
-        return Place(root, environment.url)
+    if environment.name == LOCAL and is_claimed(environment, claim_of(root, environment, checkout.verb)):
+        return Place(root, checkout.url)
     from pipeline.environments.local import LocalServers
 
-    return Place(root, LocalServers(root, tell=observer.note).start().url)
+    return Place(root, LocalServers(root, tell=checkout.observer.note).start().url)
 
 
 def _shadow() -> DatabaseURL | None:

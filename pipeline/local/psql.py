@@ -57,11 +57,10 @@ def command_for(environment: Environment, program: Path, arguments: Sequence[str
 
 
 def _is_ours(root: Path, environment: Environment) -> bool:
-    from pipeline.deploy.claim import nobody
-    from pipeline.deploy.entry import local_claim
+    from pipeline.deploy.checkout import claim_of
     from pipeline.local.server_identity import is_claimed
 
-    return is_claimed(environment, local_claim(root, environment, "psql", nobody))
+    return is_claimed(environment, claim_of(root, environment, "psql"))
 
 
 def _program() -> Path:

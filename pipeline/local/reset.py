@@ -5,30 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.claim import nobody
-from pipeline.environments import LOCAL, resolve
-from pipeline.environments.guard import require_local
+from pipeline.deploy.checkout import deploy
 from pipeline.errors import ConfigurationError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pipeline.deploy import Report
-    from pipeline.deploy.entry import Ask
-    from pipeline.deploy.observer import Observer
-    from pipeline.environments import Environment
+    from pipeline.deploy.checkout import Checkout
 
 _MAINTENANCE = "postgres"  # where one connects to drop another
 
 
-def reset(
-    root: Path, *, confirm: Callable[[str], bool], observer: Observer, ask: Ask = nobody
-) -> tuple[Environment, Report]:
+def reset(checkout: Checkout, *, confirm: Callable[[str], bool]) -> Report:
     """Drop the local database, make it anew and apply every migration of the checkout.
 
-    `confirm` is asked with a sentence that says what will be lost, `ask` about a database without a mark. Whoever is
-    connected is disconnected. The new database has the old one's owner, encoding, locale and settings.
+    `confirm` is asked with a sentence that says what will be lost. Whoever is connected is disconnected. The new
+    database has the old one's owner, encoding, locale and settings.
 
     Raises:
         InvalidPlan: a migration file is at fault; nothing was changed.
@@ -36,34 +29,28 @@ def reset(
         Refused: `confirm` said no; nothing was changed.
         DatabaseFailed: the server refused, as where the user may not make databases; the message says what stands.
     """
-    _require_sound_plan(root)
-    environment = resolve(LOCAL, root=root, tell=observer.note)
-    require_local(environment, "reset")
-    _rebuild(root, environment, confirm, ask)
-
-    from pipeline.deploy.entry import migrate
-
-    return migrate(root, observer=observer, ask=ask)
+    _require_sound_plan(checkout)
+    _rebuild(checkout, confirm)
+    return deploy(replace(checkout, verb="migrate"))
 
 
-def _require_sound_plan(root: Path) -> None:
+def _require_sound_plan(checkout: Checkout) -> None:
     """Raise for what would keep an empty database from being migrated: with the rows gone it would be too late."""
-    from pipeline.migrations import raise_faults, read_folder
+    from pipeline.migrations import raise_faults
     from pipeline.migrations.plan import make_plan
 
-    raise_faults(make_plan(read_folder(root / "migrations"), {}).faults)
+    raise_faults(make_plan(checkout.folder(), {}).faults)
 
 
-def _rebuild(root: Path, environment: Environment, confirm: Callable[[str], bool], ask: Ask) -> None:
+def _rebuild(checkout: Checkout, confirm: Callable[[str], bool]) -> None:
     from secrets import token_hex
 
-    from pipeline.deploy.entry import local_claim
     from pipeline.deploy.signals import as_exceptions
     from pipeline.local.rebuilding import SESSION, rebuild, shape_of
     from pipeline.local.server_identity import open_local
     from pipeline.postgres.connect import open_session
 
-    name = environment.url.database or ""
+    environment, name = checkout.environment, checkout.url.database or ""
     if name in {"", _MAINTENANCE, "template0", "template1"}:
         raise ConfigurationError(
             f"the database {name or '(none)'} belongs to the server itself and is not dropped",
@@ -73,10 +60,9 @@ def _rebuild(root: Path, environment: Environment, confirm: Callable[[str], bool
     run = token_hex(6)
     with open_session(maintenance, application_name=f"{SESSION}{run}") as session:
         shape = shape_of(session, name)
-        claim = local_claim(root, environment, "reset", ask)
         # where it is gone already, the server is asked in the other database, in which nothing will be changed
         looked_at = environment if shape is not None else replace(environment, url=maintenance)
-        open_local(looked_at, "reset", claim=claim if shape is not None else None).close()
+        open_local(looked_at, "reset", claim=checkout.target.claim if shape is not None else None).close()
         server = f"{environment.url.host}:{environment.url.port or 5432}"
         if not confirm(f"Drop the database {name} on {server} ({environment.source}) with everything in it?"):
             raise Refused("nothing was changed", remedy="Say yes, or give --yes.")

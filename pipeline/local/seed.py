@@ -1,7 +1,4 @@
-"""Fill a local database with made-up conversations, by COPY.
-
-The verb refuses everything that is not local before it calls this; nothing here decides where it is.
-"""
+"""Fill a local database with made-up conversations, by COPY."""
 
 from __future__ import annotations
 
@@ -14,12 +11,14 @@ import psycopg
 
 from pipeline.errors import Refused, UsageError
 from pipeline.local.seed_conversations import COLUMNS, NULL, Conversations
+from pipeline.local.server_identity import open_local
 from pipeline.postgres.connect import conninfo_with_settings, without_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chatdb.url import DatabaseURL
+    from pipeline.deploy.checkout import Checkout
 
 # Fixed, so that the same seed gives the same rows on any day.
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,6 +36,14 @@ class Seeded:
     threads: int
     messages: int
     consents: int
+
+
+def seed_here(checkout: Checkout, *, threads: int, messages: int, number: int) -> Seeded:
+    """Fill the checkout's local database, once it is known to be local. Raises what `seed` and `open_local` raise."""
+    with open_local(checkout.environment, "seed", claim=checkout.target.claim) as session:
+        if session.run("""SELECT pg_catalog.to_regclass('public."ScopeConsent"')""")[0].rows[0][0] is None:
+            raise Refused("the local database has no tables for conversations yet", remedy="Run `./inv migrate` first.")
+    return seed(checkout.url, threads=threads, messages=messages, number=number)
 
 
 def seed(url: DatabaseURL, *, threads: int, messages: int, number: int = 0) -> Seeded:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.adopt import baseline
+from pipeline.adopt.baseline import baseline
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import as_exceptions
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chatdb.url import DatabaseURL
-    from pipeline.adopt import Adoption
+    from pipeline.adopt.baseline import Adoption
     from tests.support.counting_proxy import Link
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer

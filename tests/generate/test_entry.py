@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from pipeline.check.entry import check_here, fix_here
-from pipeline.deploy.observer import Observer
+from pipeline.check import check_here, fix_here
+from pipeline.deploy.checkout import local_checkout, open_checkout
 from pipeline.errors import ConfigurationError, NotLocal, Refused
 from pipeline.generate.entry import diff, migrate_by_name, push_here, verify_here, write_empty
 from pipeline.generate.proposals.proposing import Wishes
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from tests.support.server import PostgresServer
 
 LOCAL_ONLY: dict[str, Callable[[Path], object]] = {
-    "migrate --name": lambda root: migrate_by_name(root, "change", Wishes(), observer=Observer()),
-    "migrate --name --empty": lambda root: write_empty(root, "change", observer=Observer()),
-    "verify": lambda root: verify_here(root, (), observer=Observer()),
-    "push": lambda root: push_here(root, allow_destructive=False, observer=Observer()),
-    "check": lambda root: check_here(root, base=None, lint_everything=False, observer=Observer()),
-    "check --fix": lambda root: fix_here(root, base=None, lint_everything=False, observer=Observer()),
+    "migrate --name": lambda root: migrate_by_name(local_checkout(root, "migrate"), "change", Wishes()),
+    "migrate --name --empty": lambda root: write_empty(local_checkout(root, "migrate"), "change"),
+    "verify": lambda root: verify_here(local_checkout(root, "verify"), ()),
+    "push": lambda root: push_here(local_checkout(root, "push"), allow_destructive=False),
+    "check": lambda root: check_here(local_checkout(root, "check"), base=None, lint_everything=False),
+    "check --fix": lambda root: fix_here(local_checkout(root, "check"), base=None, lint_everything=False),
 }
 
 
@@ -64,9 +64,9 @@ def test_another_machine_is_refused_without_connecting(
 
 def test_a_migration_is_generated_and_recorded_with_its_author(as_local: Checkout) -> None:
     as_local.append('CREATE TABLE "Tag" (id int PRIMARY KEY);')
-    _, made = migrate_by_name(as_local.root, "tags", Wishes(), observer=Observer())
+    made = migrate_by_name(local_checkout(as_local.root, "migrate"), "tags", Wishes())
     assert [path.name for path in made.files] == ["0007_tags.sql"]
-    _, comparison = diff(as_local.root, "local", observer=Observer())
+    comparison = diff(open_checkout(as_local.root, "local", "diff"))
     assert (comparison.applied, comparison.drift) == (7, ())
 
 
@@ -75,11 +75,11 @@ def test_check_fixes_what_is_not_applied_here_and_says_what_is_left(as_local: Ch
     as_local.append(change)
     for ending, sql in ((".sql", change), (".rollback.sql", 'DROP INDEX "Message_name_idx";')):
         (as_local.place.migrations / f"0101_names{ending}").write_text(f"-- Names are searched\n\n{sql}\n")
-    fixed, checked = fix_here(as_local.root, base=None, lint_everything=False, observer=Observer())
+    fixed, checked = fix_here(local_checkout(as_local.root, "check"), base=None, lint_everything=False)
     assert [each.written for each in fixed] == [("0101_names",)]
     assert checked.findings == ()
     assert "INDEX CONCURRENTLY" in (as_local.place.migrations / "0101_names.sql").read_text()
-    assert fix_here(as_local.root, base=None, lint_everything=False, observer=Observer()) == ([], checked)
+    assert fix_here(local_checkout(as_local.root, "check"), base=None, lint_everything=False) == ([], checked)
 
 
 def test_a_shadow_url_that_names_no_database_means_the_one_that_libpq_would_take(
@@ -88,10 +88,10 @@ def test_a_shadow_url_that_names_no_database_means_the_one_that_libpq_would_take
     monkeypatch.setenv("SHADOW_DATABASE_URL", as_local.local.copy_with(database=None).reveal())
     monkeypatch.setenv("PGDATABASE", str(as_local.local.database))
     with pytest.raises(Refused, match=f"leads to .*/{as_local.local.database}, which is not empty"):
-        verify_here(as_local.root, (), observer=Observer())
+        verify_here(local_checkout(as_local.root, "verify"), ())
 
 
 def test_a_shadow_url_that_cannot_be_read_is_named(as_local: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHADOW_DATABASE_URL", "not a url")
     with pytest.raises(ConfigurationError, match="SHADOW_DATABASE_URL"):
-        verify_here(as_local.root, (), observer=Observer())
+        verify_here(local_checkout(as_local.root, "verify"), ())

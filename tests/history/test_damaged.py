@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.adopt import baseline
+from pipeline.adopt.baseline import baseline
 from pipeline.console.documents import status_document
 from pipeline.deploy import apply, look
 from pipeline.deploy.observer import Observer

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from chatdb.url import DatabaseURL
-from pipeline.deploy.observer import Observer
+from pipeline.deploy.checkout import local_checkout
 from pipeline.environments import Environment
 from pipeline.errors import ConfigurationError, NotLocal, Refused, UsageError
 from pipeline.local import psql as psql_module
@@ -62,7 +62,7 @@ class TestReset:
         with psycopg.connect(local.reveal()) as connection:
             connection.execute("CREATE TABLE left_over ()")
         with psycopg.connect(local.reveal()):  # somebody is connected meanwhile
-            _environment, report = reset(REPOSITORY, confirm=yes, observer=Observer())
+            report = reset(local_checkout(REPOSITORY, "reset"), confirm=yes)
         assert len(report.applied) == len(list((REPOSITORY / "migrations").glob("*.rollback.sql")))
         assert "left_over" not in tables(local)
         assert "Message" in tables(local)
@@ -76,7 +76,7 @@ class TestReset:
             return False
 
         with pytest.raises(Refused):
-            reset(REPOSITORY, confirm=no, observer=Observer())
+            reset(local_checkout(REPOSITORY, "reset"), confirm=no)
         assert tables(local) == before
         server = f"{local.host}:{local.port}"
         assert asked == [f"Drop the database {local.database} on {server} (DATABASE_URL) with everything in it?"]
@@ -84,7 +84,7 @@ class TestReset:
     def test_is_refused_elsewhere_without_a_question(self, remote: str) -> None:
         assert remote
         with pytest.raises(NotLocal):
-            reset(REPOSITORY, confirm=_never_asked, observer=Observer())
+            reset(local_checkout(REPOSITORY, "reset"), confirm=_never_asked)
 
     def test_is_refused_where_a_tunnel_leads_to_neon(self, local: DatabaseURL, server: PostgresServer) -> None:
         before = tables(local)
@@ -92,7 +92,7 @@ class TestReset:
             connection.execute("ALTER ROLE chat_owner SET neon.branch_id = 'br-quiet-1'")
             try:
                 with pytest.raises(NotLocal, match="leads to the Neon branch br-quiet-1"):
-                    reset(REPOSITORY, confirm=_never_asked, observer=Observer())
+                    reset(local_checkout(REPOSITORY, "reset"), confirm=_never_asked)
             finally:
                 connection.execute("ALTER ROLE chat_owner RESET neon.branch_id")
         assert tables(local) == before
@@ -102,7 +102,7 @@ class TestReset:
     ) -> None:
         monkeypatch.setenv("DATABASE_URL", server.superuser.reveal())
         with pytest.raises(ConfigurationError, match="belongs to the server itself"):
-            reset(REPOSITORY, confirm=_never_asked, observer=Observer())
+            reset(local_checkout(REPOSITORY, "reset"), confirm=_never_asked)
 
 
 def _never_asked(_: str) -> bool:

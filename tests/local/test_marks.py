@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.check.entry import check_here
+from pipeline.check import check_here
 from pipeline.deploy import apply
-from pipeline.deploy.entry import deploy, migrate, roll_back
-from pipeline.deploy.observer import Observer
+from pipeline.deploy.checkout import deploy, local_checkout, open_checkout
+from pipeline.deploy.claim import nobody
+from pipeline.deploy.rolling_back import roll_back
 from pipeline.deploy.target import Target
 from pipeline.errors import NotLocal, WrongTarget
 from pipeline.generate.entry import migrate_by_name, push_here, verify_here
 from pipeline.generate.proposals.proposing import Wishes
 from pipeline.local.psql import psql
 from pipeline.local.reset import reset
-from pipeline.local.seeding import seed_here
+from pipeline.local.seed import seed_here
 from pipeline.migrations import read_folder
 from tests.support.databases import LOCAL
 
@@ -32,15 +33,15 @@ MARKER = "SELECT environment, branch_id FROM migration_history.environment_marke
 
 # Every verb that may change rows or tables of the local database, or roles of its server.
 WRITING: dict[str, Callable[[Path], object]] = {
-    "migrate": lambda root: migrate(root, observer=Observer()),
-    "migrate --name": lambda root: migrate_by_name(root, "change", Wishes(), observer=Observer()),
-    "push": lambda root: push_here(root, allow_destructive=True, observer=Observer()),
-    "rollback": lambda root: roll_back(root, "0000", observer=Observer()),
-    "seed": lambda root: seed_here(root, threads=1, messages=1, number=0, tell=lambda _: None),
-    "reset": lambda root: reset(root, confirm=lambda _: True, observer=Observer()),
-    "verify": lambda root: verify_here(root, (), observer=Observer()),
-    "check": lambda root: check_here(root, base=None, lint_everything=False, observer=Observer()),
-    "deploy --env local": lambda root: deploy(root, "local", observer=Observer()),
+    "migrate": lambda root: deploy(local_checkout(root, "migrate")),
+    "migrate --name": lambda root: migrate_by_name(local_checkout(root, "migrate"), "change", Wishes()),
+    "push": lambda root: push_here(local_checkout(root, "push"), allow_destructive=True),
+    "rollback": lambda root: roll_back(local_checkout(root, "rollback"), "0000"),
+    "seed": lambda root: seed_here(local_checkout(root, "seed"), threads=1, messages=1, number=0),
+    "reset": lambda root: reset(local_checkout(root, "reset"), confirm=lambda _: True),
+    "verify": lambda root: verify_here(local_checkout(root, "verify"), ()),
+    "check": lambda root: check_here(local_checkout(root, "check"), base=None, lint_everything=False),
+    "deploy --env local": lambda root: deploy(open_checkout(root, "local", "deploy", ask=nobody)),
 }
 
 
@@ -79,7 +80,7 @@ RUNNING = WRITING | {"psql": lambda root: psql(root, "local", ["-c", "SELECT 1"]
 
 @pytest.mark.parametrize("verb", RUNNING)
 def test_a_database_that_was_deployed_to_as_prod_is_refused_on_loopback_too(somebodys: Database, verb: str) -> None:
-    deploy(REPOSITORY, "prod", observer=Observer())
+    deploy(open_checkout(REPOSITORY, "prod", "deploy"))
     assert somebodys.rows(MARKER) == [("prod", "")]
     with pytest.raises(NotLocal, match="says of itself that it is prod, which is not local") as refused:
         RUNNING[verb](REPOSITORY)
@@ -93,7 +94,7 @@ def test_psql_there_is_read_only(somebodys: Database) -> None:
     assert psql(REPOSITORY, "local", delete, tell=told.append) == 1
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
     assert "read-only" in told[0]
-    migrate(REPOSITORY, observer=Observer(), ask=lambda _: str(somebodys.url.database))
+    deploy(local_checkout(REPOSITORY, "migrate", ask=lambda _: str(somebodys.url.database)))
     assert psql(REPOSITORY, "local", delete, tell=told.append) == 0
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 0
 
@@ -105,16 +106,16 @@ def test_its_name_is_asked_for_once_and_it_is_local_then(somebodys: Database) ->
         asked.append(question)
         return f" {somebodys.url.database}\n"
 
-    roll_back(REPOSITORY, "0004", observer=Observer(), ask=ask)
+    roll_back(local_checkout(REPOSITORY, "rollback", ask=ask), "0004")
     assert somebodys.rows(MARKER) == [("local", "")]
-    roll_back(REPOSITORY, "0004", observer=Observer(), ask=ask)
+    roll_back(local_checkout(REPOSITORY, "rollback", ask=ask), "0004")
     (question,) = asked
     assert f"{somebodys.url.host}:{somebodys.url.port}/{somebodys.url.database} holds data" in question
 
 
 def test_another_name_is_a_no(somebodys: Database) -> None:
     with pytest.raises(NotLocal, match="that is not the name of"):
-        reset(REPOSITORY, confirm=lambda _: True, observer=Observer(), ask=lambda _: "y")
+        reset(local_checkout(REPOSITORY, "reset", ask=lambda _: "y"), confirm=lambda _: True)
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
 
 
@@ -124,9 +125,9 @@ def test_an_empty_database_is_made_local_by_migrate_and_an_extension_does_not_fi
     monkeypatch.setenv("DATABASE_URL", db.url.reveal())
     if superuser.value("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"):
         superuser.run("CREATE EXTENSION vector")
-    migrate(REPOSITORY, observer=Observer())
+    deploy(local_checkout(REPOSITORY, "migrate"))
     assert db.rows(MARKER) == [("local", "")]
-    reset(REPOSITORY, confirm=lambda _: True, observer=Observer())
+    reset(local_checkout(REPOSITORY, "reset"), confirm=lambda _: True)
     assert db.rows(MARKER) == [("local", "")]
 
 
@@ -143,7 +144,7 @@ def test_anything_in_it_makes_a_database_somebodys(db: Database, content: str, m
     monkeypatch.setenv("DATABASE_URL", db.url.reveal())
     db.run(content)
     with pytest.raises(NotLocal, match="nothing says that it is a local database"):
-        reset(REPOSITORY, confirm=lambda _: True, observer=Observer())
+        reset(local_checkout(REPOSITORY, "reset"), confirm=lambda _: True)
 
 
 def test_a_local_database_is_not_deployed_to_under_another_name(db: Database) -> None:

@@ -12,11 +12,10 @@ import psycopg
 import pytest
 
 from pipeline.deploy import apply
-from pipeline.deploy.entry import migrate
-from pipeline.deploy.observer import Observer
+from pipeline.deploy.checkout import deploy, local_checkout
 from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, Refused
 from pipeline.local.reset import reset
-from pipeline.local.seeding import seed_here
+from pipeline.local.seed import seed_here
 from tests.support.databases import LOCAL
 from tests.support.folders import FolderBuilder
 from tests.support.sample import Database
@@ -39,7 +38,7 @@ def run_reset(root: Path) -> str:
         asked.append(question)
         return True
 
-    reset(root, confirm=confirm, observer=Observer())
+    reset(local_checkout(root, "reset"), confirm=confirm)
     (question,) = asked
     return question
 
@@ -85,7 +84,7 @@ class TestWhatTheUrlLeavesOut:
         bare = url.copy_with(database=None, user=None, port=None, password=None)
         monkeypatch.setenv("PGPASSWORD", str(url.password))
         monkeypatch.setenv("DATABASE_URL", bare.reveal())
-        _environment, report = migrate(root, observer=Observer())
+        report = deploy(local_checkout(root, "migrate"))
         assert report.server == f"{url.host}:{url.port}/{url.database}"
         db.run("CREATE TABLE left_over ()")
         before = databases(Database(server.superuser))
@@ -104,7 +103,7 @@ class TestWhatTheUrlLeavesOut:
             database.run(f'CREATE TABLE other."{table}" (LIKE public."{table}" INCLUDING DEFAULTS)')
         monkeypatch.setenv("DATABASE_URL", migrated.reveal())
         monkeypatch.setenv("PGOPTIONS", "-c search_path=other")
-        seed_here(REPOSITORY, threads=3, messages=5, number=0, tell=lambda _: None)
+        seed_here(local_checkout(REPOSITORY, "seed"), threads=3, messages=5, number=0)
         assert database.value('SELECT count(*) FROM public."Message"') == 5
         assert database.value('SELECT count(*) FROM other."Message"') == 0
 
@@ -122,7 +121,7 @@ def test_a_folder_that_cannot_be_migrated_is_told_of_before_anything_is_dropped(
 ) -> None:
     FolderBuilder(root / "migrations").write(name, text)
     with pytest.raises(InvalidPlan) as refused:
-        reset(root, confirm=lambda _: pytest.fail("it asked"), observer=Observer())
+        reset(local_checkout(root, "reset"), confirm=lambda _: pytest.fail("it asked"))
     assert what in str(refused.value)
     assert tables(local) == ["kept", "t"]
 

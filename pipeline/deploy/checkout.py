@@ -1,0 +1,135 @@
+"""What every flow is called with: a checkout's files, and the environment that a verb is to work on with them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pipeline.deploy import apply
+from pipeline.deploy.authorship import author_of_committed, author_on_local
+from pipeline.deploy.claim import Claim, nobody
+from pipeline.deploy.locking import Deadlines
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.signals import as_exceptions
+from pipeline.deploy.target import Target
+from pipeline.environments import LOCAL, resolve
+from pipeline.environments.guard import require_local
+from pipeline.migrations import read_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from chatdb.url import DatabaseURL
+    from pipeline.deploy import Report
+    from pipeline.environments import Environment
+    from pipeline.history.record import Author
+    from pipeline.migrations import Folder
+    from pipeline.postgres.session import Session
+
+    Ask = Callable[[str], str | None]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout at `root`, and the environment that `verb` is to work on.
+
+    `target` says which server has to answer there, and for a verb that writes to the local database what marks it as local.
+    `uncommitted`: also files that are not those of the commit that is checked out.
+    """
+
+    root: Path
+    environment: Environment
+    target: Target
+    verb: str
+    observer: Observer = Observer()
+    uncommitted: bool = False
+
+    @property
+    def url(self) -> DatabaseURL:
+        """The environment's database."""
+        return self.environment.url
+
+    def folder(self) -> Folder:
+        """Read the migrations as they are now."""
+        return read_folder(self.root / "migrations")
+
+    def author(self, folder: Folder) -> Author:
+        """Ask git who the author is: on any environment but the local one, of committed files only.
+
+        Raises what `author_of_committed` raises.
+        """
+        if self.environment.name == LOCAL:
+            return author_on_local(folder, os.environ)
+        return author_of_committed(folder, os.environ, uncommitted=self.uncommitted)
+
+
+def open_checkout(
+    root: Path,
+    name: str | None,
+    verb: str,
+    *,
+    observer: Observer | None = None,
+    ask: Ask | None = None,
+    uncommitted: bool = False,
+) -> Checkout:
+    """Give the checkout at `root` for an environment (None: the bare DATABASE_URL). Nothing connects to it yet.
+
+    `ask`, for a verb that writes, is asked about a local database without a mark. Raises what `resolve` raises.
+    """
+    observer = observer or Observer()
+    environment = resolve(name, root=root, tell=observer.note)
+    claim = None if ask is None or name != LOCAL else claim_of(root, environment, verb, ask)
+    return Checkout(root, environment, _target_of(environment, claim), verb, observer, uncommitted)
+
+
+def local_checkout(root: Path, verb: str, *, observer: Observer | None = None, ask: Ask = nobody) -> Checkout:
+    """Give it for a verb that works on the local database alone. Raises what `resolve` raises, and NotLocal."""
+    checkout = open_checkout(root, LOCAL, verb, observer=observer, ask=ask)
+    require_local(checkout.environment, verb)
+    return checkout
+
+
+def claim_of(root: Path, environment: Environment, verb: str, ask: Ask = nobody) -> Claim:
+    """The claim of a verb on the local database, which asks the same thing once."""
+
+    def is_own(session: Session) -> bool:
+        if environment.own:
+            return True
+        from pipeline.environments.local import LocalServers
+
+        return LocalServers(root).serve(*session.peer)
+
+    return Claim(verb, is_own, cache(ask))
+
+
+def deploy(checkout: Checkout, folder: Folder | None = None, *, lock_wait: float | None = None) -> Report:
+    """Apply what is pending of the checkout's migrations, or of another `folder`, to its environment.
+
+    `lock_wait` is how long, in seconds, another deploy is waited for. Raises what `apply` and `Checkout.author` raise.
+    """
+    files = folder or checkout.folder()
+    with as_exceptions():
+        return apply(
+            checkout.url,
+            files,
+            target=checkout.target,
+            author=lambda: checkout.author(files),
+            deadlines=Deadlines() if lock_wait is None else Deadlines(lock=lock_wait),
+            observer=checkout.observer,
+            verb=checkout.verb,
+        )
+
+
+def _target_of(environment: Environment, claim: Claim | None) -> Target:
+    """What the environment says of its server: the stack's ids and passwords, or its name alone for a bare URL."""
+    name = environment.name or ""
+    if name == LOCAL:
+        return Target(LOCAL, local_only=True, claim=claim)
+    stack = environment.expected
+    if stack is None:
+        return Target(name)
+    passwords = {role: url.password or "" for role, url in stack.service_urls.items()}
+    return Target(name, stack.project_id, stack.branch_id, passwords=passwords)
