@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from pipeline.deploy.survey import Survey
+    from pipeline.deploy.status import DeployStatus
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.sql_text import Statement
 
@@ -21,16 +21,16 @@ def plan(root: Path, env: str = "", json: bool = False) -> None:
     from pipeline.console.documents import plan_document, print_document
     from pipeline.console.progress import progress
     from pipeline.deploy.checkout import open_checkout
-    from pipeline.deploy.survey import status as read_status
+    from pipeline.deploy.status import status as read
 
     with progress() as shown:
         checkout = open_checkout(root, env or None, "plan", observer=shown)
-        survey = read_status(checkout)
-    survey.raise_faults()
+        found = read(checkout)
+    found.raise_faults()
     if json:
-        print_document(plan_document(checkout.environment.name, survey))
+        print_document(plan_document(checkout.environment.name, found))
     else:
-        show_plan(survey)
+        show_plan(found)
 
 
 @verb("read", "everybody", flags={"env": ENV, "json": JSON})
@@ -39,69 +39,67 @@ def status(root: Path, env: str = "", json: bool = False) -> None:
     from pipeline.console.documents import print_document, status_document
     from pipeline.console.progress import progress
     from pipeline.deploy.checkout import open_checkout
-    from pipeline.deploy.survey import status as read_status
+    from pipeline.deploy.status import status as read
 
     with progress() as shown:
         checkout = open_checkout(root, env or None, "status", observer=shown)
-        survey = read_status(checkout, log_in=True)
+        found = read(checkout, log_in=True)
     if json:
-        print_document(status_document(checkout.environment.name, survey))
+        print_document(status_document(checkout.environment.name, found))
     else:
-        show_status(survey)
-    survey.raise_faults()
+        show_status(found)
+    found.raise_faults()
 
 
-def show_plan(survey: Survey) -> None:
+def show_plan(found: DeployStatus) -> None:
     """Each pending file with its SQL, in the order in which a deploy would run them."""
     from pipeline.console.text import counted, say, server_text
     from pipeline.lint.following import planned_locks
 
-    say(f"{server_text(survey.server, survey.identity)}: {counted(len(survey.plan.pending))} to apply")
-    locks = planned_locks(survey.plan.pending)
-    for file in survey.plan.pending:
+    say(f"{server_text(found.server, found.identity)}: {counted(len(found.plan.pending))} to apply")
+    locks = planned_locks(found.plan.pending)
+    for file in found.plan.pending:
         _show_file(file, locks[file.id])
-    _show_passwords(survey)
-    _show_warnings(survey)
+    _show_passwords(found)
+    _show_warnings(found)
 
 
-def show_status(survey: Survey) -> None:
+def show_status(found: DeployStatus) -> None:
     """A line for each migration, and one that sums up."""
     from pipeline.console.text import say, server_text
 
-    say(server_text(survey.server, survey.identity))
-    if survey.history.marker is not None and survey.history.marker.branch_id == survey.identity.branch_id:
-        say(f"marked as {survey.history.marker.environment}")
-    for each in survey.plan.applied:
+    say(server_text(found.server, found.identity))
+    if found.history.marker is not None and found.history.marker.branch_id == found.identity.branch_id:
+        say(f"marked as {found.history.marker.environment}")
+    for each in found.plan.applied:
         when = each.applied_at.strftime("%Y-%m-%d %H:%M:%S UTC") if each.applied_at else "?"
-        state = (
-            "edited" if each.id in survey.plan.edited else "missing" if each.id in survey.plan.missing else "applied"
-        )
+        state = "edited" if each.id in found.plan.edited else "missing" if each.id in found.plan.missing else "applied"
         who = " ".join(part for part in (each.actor, each.commit[:12], each.lsn and f"WAL {each.lsn}") if part)
         say(f"  {state:9} {each.id:42} {when}  {who}".rstrip())
-    for file in survey.plan.pending:
-        state = "unfinished" if file.id in survey.history.unfinished else "pending"
+    for file in found.plan.pending:
+        state = "unfinished" if file.id in found.history.unfinished else "pending"
         say(f"  {state:9} {file.id}")
-    for id_ in survey.begun_elsewhere:
+    for id_ in found.begun_elsewhere:
         say(f"  {'begun':9} {id_:42} its end is not recorded, and this checkout does not have it")
-    for deviation in survey.roles:
+    for deviation in found.roles:
         say(f"  {'role' if deviation.role else 'setting':9} {deviation}")
-    _show_passwords(survey)
-    verdict = "not deployable" if survey.plan.faults else "deployable" if survey.plan.pending else "up to date"
-    say(f"{len(survey.plan.applied)} applied, {len(survey.plan.pending)} pending: {verdict}")
-    _show_warnings(survey)
+    _show_passwords(found)
+    verdict = "not deployable" if found.plan.faults else "deployable" if found.plan.pending else "up to date"
+    say(f"{len(found.plan.applied)} applied, {len(found.plan.pending)} pending: {verdict}")
+    _show_warnings(found)
 
 
-def _show_passwords(survey: Survey) -> None:
+def _show_passwords(found: DeployStatus) -> None:
     from pipeline.console.text import say
 
-    if survey.due_passwords:
-        say(f"a deploy gives {', '.join(survey.due_passwords)} LOGIN and the stack's password")
+    if found.due_passwords:
+        say(f"a deploy gives {', '.join(found.due_passwords)} LOGIN and the stack's password")
 
 
-def _show_warnings(survey: Survey) -> None:
+def _show_warnings(found: DeployStatus) -> None:
     from pipeline.console.text import say
 
-    for warning in survey.warnings:
+    for warning in found.warnings:
         say(f"note: {warning}")
 
 

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
     from pipeline.check.checking import Checked
     from pipeline.deploy import Report
-    from pipeline.deploy.survey import Survey
+    from pipeline.deploy.status import DeployStatus
     from pipeline.errors import PipelineError
     from pipeline.generate.drift import Comparison
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.plan import Applied
-    from pipeline.neon.survey import Survey as BranchSurvey
+    from pipeline.neon.survey import Survey
     from pipeline.postgres.identity import Identity
     from pipeline.roles.deviations import Deviation
 
@@ -74,37 +74,37 @@ def deploy_document(environment: str | None, report: Report) -> Deploy:
     )
 
 
-def plan_document(environment: str | None, survey: Survey) -> Plan:
+def plan_document(environment: str | None, found: DeployStatus) -> Plan:
     """What a deploy would run."""
     return Plan(
         verb="plan",
         environment=environment,
-        server=_server(survey.server, survey.identity),
-        already_applied=len(survey.plan.applied),
-        pending=_pending(survey.plan.pending),
-        due_passwords=list(survey.due_passwords),
-        warnings=list(survey.warnings),
-        faults=_faults(survey),
+        server=_server(found.server, found.identity),
+        already_applied=len(found.plan.applied),
+        pending=_pending(found.plan.pending),
+        due_passwords=list(found.due_passwords),
+        warnings=list(found.warnings),
+        faults=_faults(found),
     )
 
 
-def status_document(environment: str | None, survey: Survey) -> Status:
+def status_document(environment: str | None, found: DeployStatus) -> Status:
     """What an environment has."""
     return Status(
         verb="status",
         environment=environment,
-        server=_server(survey.server, survey.identity),
-        deployable=not survey.plan.faults,
-        applied=[_applied(each) for each in survey.plan.applied],
-        pending=[file.id for file in survey.plan.pending],
-        edited=list(survey.plan.edited),
-        missing=list(survey.plan.missing),
-        out_of_order=list(survey.plan.out_of_order),
-        due_passwords=list(survey.due_passwords),
-        unfinished=sorted(survey.history.unfinished),
-        roles=_deviations(survey.roles),
-        warnings=list(survey.warnings),
-        faults=_faults(survey),
+        server=_server(found.server, found.identity),
+        deployable=not found.plan.faults,
+        applied=[_applied(each) for each in found.plan.applied],
+        pending=[file.id for file in found.plan.pending],
+        edited=list(found.plan.edited),
+        missing=list(found.plan.missing),
+        out_of_order=list(found.plan.out_of_order),
+        due_passwords=list(found.due_passwords),
+        unfinished=sorted(found.history.unfinished),
+        roles=_deviations(found.roles),
+        warnings=list(found.warnings),
+        faults=_faults(found),
     )
 
 
@@ -129,7 +129,7 @@ def check_document(checked: Checked) -> Check:
     )
 
 
-def branches_document(survey: BranchSurvey) -> Branches:
+def branches_document(survey: Survey) -> Branches:
     """What a project has: durations in seconds, instants as ISO 8601."""
     return Branches(
         project=BranchProject(survey.project.id, survey.project.name),
@@ -196,5 +196,5 @@ def _deviations(found: Sequence[Deviation]) -> list[RoleDeviation]:
     return [RoleDeviation(each.role or None, each.what, each.expected, each.found) for each in found]
 
 
-def _faults(survey: Survey) -> list[Fault]:
-    return [Fault(each.where, each.message, each.remedy) for each in survey.plan.faults]
+def _faults(found: DeployStatus) -> list[Fault]:
+    return [Fault(each.where, each.message, each.remedy) for each in found.plan.faults]

@@ -10,7 +10,7 @@ import psycopg
 from pipeline.deploy import look
 from pipeline.deploy.activation import refused_passwords
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.survey import role_deviations
+from pipeline.deploy.status import role_deviations
 from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan
 from pipeline.migrations import Folder, read_folder

@@ -16,7 +16,7 @@ from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.rolling_back import rollback
 from pipeline.deploy.signals import as_exceptions
-from pipeline.deploy.survey import survey
+from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, Interrupted, MigrationFailed, PipelineError
 from tests.support.counting_proxy import CountingProxy
@@ -289,7 +289,7 @@ def test_a_file_that_was_begun_and_is_not_here_any_more_is_told_of(table: Databa
     apply(table.url, folder.read(), observer=Listening())
     assert [text for text in heard if text.startswith("0002_i was begun here") and "INVALID index" in text] == heard
     assert len(heard) == 1
-    seen = survey(table.url, folder.read(), target=Target(), observer=Observer())
+    seen = read_status(table.url, folder.read(), target=Target(), observer=Observer())
     assert seen.begun_elsewhere == ("0002_i",)
 
 

@@ -15,7 +15,7 @@ import pytest
 from pipeline.deploy import apply, transactional
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.survey import survey
+from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.postgres.connect import open_session
@@ -254,7 +254,7 @@ def test_a_lock_that_never_comes_is_given_up_with_exit_code_6(
 
 
 def test_a_standby_is_looked_at_and_not_deployed_to(sample: FolderBuilder, standby: DatabaseURL) -> None:
-    seen = survey(standby, sample.read(), target=Target(), observer=Observer())
+    seen = read_status(standby, sample.read(), target=Target(), observer=Observer())
     assert (seen.identity.in_recovery, [file.id for file in seen.plan.pending]) == (True, SAMPLE_IDS)
     with pytest.raises(DatabaseFailed, match="is in recovery") as caught:
         apply(standby, sample.read())

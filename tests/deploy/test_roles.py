@@ -13,7 +13,7 @@ from pipeline.console.text import show_report
 from pipeline.deploy import apply, look
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.survey import survey
+from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.migrations import read_folder
@@ -147,7 +147,9 @@ def test_a_look_without_the_stack_says_that_nobody_saw_the_passwords_on_a_branch
     activated: Activated,
 ) -> None:
     def said(target: Target) -> str:
-        return survey(activated.db.url, activated.folder.read(), target=target, observer=Observer()).passwords_unseen
+        return read_status(
+            activated.db.url, activated.folder.read(), target=target, observer=Observer()
+        ).passwords_unseen
 
     assert said(activated.target) == ""
     assert f"no stack was asked for the passwords of {activated.role}" in said(Target("dev"))
@@ -167,7 +169,9 @@ def test_what_a_service_and_a_hand_changed_is_put_right_and_told(
         f"ALTER ROLE {role} IN DATABASE {here} SET search_path = mine; "
         f"GRANT USAGE ON SCHEMA migration_history TO {role}; GRANT DELETE ON migration_history._yoyo_log TO PUBLIC"
     )
-    seen = survey(activated.db.url, activated.folder.read(), target=activated.target, observer=Observer(), log_in=True)
+    seen = read_status(
+        activated.db.url, activated.folder.read(), target=activated.target, observer=Observer(), log_in=True
+    )
     show_status(seen)
     # the role of this test is none of the services', so `status` asks about those; the password is the target's
     assert f"  role      {role}: password (expected: the stack's; found: another)\n" in capsys.readouterr().out

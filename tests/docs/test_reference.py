@@ -24,14 +24,13 @@ from pipeline.console.documents import (
 )
 from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.survey import survey
+from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.generate.drift import Comparison, Drift
 from pipeline.history.record import Author
 from pipeline.lint.finding import about_file
 from pipeline.neon.shapes import Project
-from pipeline.neon.survey import BranchLine
-from pipeline.neon.survey import Survey as BranchSurvey
+from pipeline.neon.survey import BranchLine, Survey
 from pipeline.roles.deviations import Deviation
 from verbs import VERBS
 from verbs.reference import described, json_schema
@@ -83,7 +82,7 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
     report = apply(database, folder.read(), author=lambda: author)
     folder.write("0001_first", "-- edited\nCREATE TABLE t (id int);")
     folder.write("0002_second", "CREATE TABLE u (id int);")
-    seen = survey(database, folder.read(), target=Target(), observer=Observer())
+    seen = read_status(database, folder.read(), target=Target(), observer=Observer())
     deviation = Deviation("server", "member of ai_service", None, "granted by somebody")
     report, seen = replace(report, corrected=(deviation,)), replace(seen, roles=(deviation,))
 
@@ -100,7 +99,7 @@ def test_so_have_those_of_the_other_verbs() -> None:
 
     fits(diff_document("local", comparison))
     fits(check_document(checked))
-    fits(branches_document(BranchSurvey(project, (branch,), (project,))))
+    fits(branches_document(Survey(project, (branch,), (project,))))
 
 
 def test_the_schemas_are_what_the_code_makes() -> None:

@@ -13,14 +13,14 @@ from pipeline.adopt.baseline import baseline
 from pipeline.console.documents import status_document
 from pipeline.deploy import apply, look
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.survey import survey
+from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, InvalidPlan, MigrationFailed, Refused
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
 from verbs.status import show_status
 
 if TYPE_CHECKING:
-    from pipeline.deploy.survey import Survey
+    from pipeline.deploy.status import DeployStatus
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer
 
@@ -28,8 +28,8 @@ LOG = "migration_history._yoyo_log"
 RECORDS = "migration_history._yoyo_migration"
 
 
-def seen(db: Database, folder: FolderBuilder) -> Survey:
-    return survey(db.url, folder.read(), target=Target(), observer=Observer())
+def seen(db: Database, folder: FolderBuilder) -> DeployStatus:
+    return read_status(db.url, folder.read(), target=Target(), observer=Observer())
 
 
 class Listening(Observer):

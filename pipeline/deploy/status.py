@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Survey:
+class DeployStatus:
     """A server, its history, and what a deploy would do there. The plan's faults are listed, not raised."""
 
     server: str
@@ -55,10 +55,10 @@ class Survey:
         raise_faults(self.plan.faults)
 
 
-def status(checkout: Checkout, *, log_in: bool = False) -> Survey:
-    """What `plan` and `status` show of an environment, with why a deploy would refuse its files. Raises what `survey` raises."""
+def status(checkout: Checkout, *, log_in: bool = False) -> DeployStatus:
+    """Look at a checkout's environment, and say why a deploy would refuse its files. Raises what `read_status` raises."""
     folder = checkout.folder()
-    seen = survey(checkout.url, folder, target=checkout.target, observer=checkout.observer, log_in=log_in)
+    seen = read_status(checkout.url, folder, target=checkout.target, observer=checkout.observer, log_in=log_in)
     if seen.plan.pending:
         try:
             checkout.author(folder)
@@ -67,7 +67,9 @@ def status(checkout: Checkout, *, log_in: bool = False) -> Survey:
     return seen
 
 
-def survey(url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer, log_in: bool = False) -> Survey:
+def read_status(
+    url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer, log_in: bool = False
+) -> DeployStatus:
     """Look at an environment. `log_in`: also whether the runtime roles take the target's passwords.
 
     Raises:
@@ -77,7 +79,7 @@ def survey(url: DatabaseURL, folder: Folder, *, target: Target, observer: Observ
     view = look(url, target=target, observer=observer)
     plan = make_plan(folder, view.history.applied)
     refused = refused_passwords(url, target, observer) if log_in else ()
-    return Survey(
+    return DeployStatus(
         view.server,
         view.identity,
         view.history,
