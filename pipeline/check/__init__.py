@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline import packages
 from pipeline.check.base import new_ids, read_base
 from pipeline.check.checking import check
-from pipeline.deploy import look
+from pipeline.deploy import inspect_server
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL
@@ -42,6 +42,6 @@ def fix_here(checkout: Checkout, *, base: str | None, lint_everything: bool) -> 
         merged = (
             {file.id for file in folder.files} - new_ids(folder, read_base(place.migrations, base)) if base else set()
         )
-        applied = look(place.local, target=Target(LOCAL, local_only=True)).history.applied
+        applied = inspect_server(place.local, target=Target(LOCAL, local_only=True)).history.applied
         fixed = fix(place, ids, merged=merged, applied=applied)
         return fixed, check(place, base=base, lint_everything=lint_everything)

@@ -125,7 +125,7 @@ class View:
     facts: tuple[Fact, ...] = ()
 
 
-def look(
+def inspect_server(
     url: DatabaseURL,
     *,
     target: Target | None = None,

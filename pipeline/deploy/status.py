@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.deploy import look
+from pipeline.deploy import inspect_server
 from pipeline.deploy.activation import due_passwords, refused_passwords
 from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.errors import Refused
@@ -76,7 +76,7 @@ def read_status(
         Refused: the target is not the one that was meant.
         DatabaseFailed: no connection, or the server refused the query.
     """
-    view = look(url, target=target, observer=observer)
+    view = inspect_server(url, target=target, observer=observer)
     plan = make_plan(folder, view.history.applied)
     refused = refused_passwords(url, target, observer) if log_in else ()
     return DeployStatus(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from pipeline.deploy import look
+from pipeline.deploy import inspect_server
 from pipeline.deploy.activation import refused_passwords
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.status import role_deviations
@@ -69,9 +69,9 @@ def compare(
 
     Raises:
         InvalidPlan: it has migrations applied that this checkout has not, or in another text.
-        WrongTarget, ConfigurationError, DatabaseFailed: as `look`.
+        WrongTarget, ConfigurationError, DatabaseFailed: as `inspect_server`.
     """
-    view = look(url, target=target, observer=observer)
+    view = inspect_server(url, target=target, observer=observer)
     shown, history = view.server, view.history
     folder = read_folder(place.migrations)
     missing = sorted(set(history.applied) - set(folder.by_id))
@@ -85,7 +85,7 @@ def compare(
         built = shadows.create("history")
         replay(built, Folder(folder.path, applied, folder.faults))
         expected, found = _read(built), _read(url.direct() if url.is_pooled else url)
-        built_settings = _settings(look(built).facts)
+        built_settings = _settings(inspect_server(built).facts)
     if built_settings.get(f"database: {SETTING[0]}") == SETTING[1]:
         del built_settings[f"database: {SETTING[0]}"]
     roles = (*role_deviations(view), *refused_passwords(url, target or Target(), observer or Observer()))

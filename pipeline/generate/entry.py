@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chatdb.errors import InvalidDatabaseURL
 from chatdb.url import DatabaseURL
 from pipeline import packages
-from pipeline.deploy import look
+from pipeline.deploy import inspect_server
 from pipeline.deploy.checkout import claim_of, deploy
 from pipeline.deploy.signals import as_exceptions
 from pipeline.environments import LOCAL
@@ -90,7 +90,7 @@ def _unclaimed(checkout: Checkout) -> Checkout:
 
 
 def _place(checkout: Checkout) -> Place:
-    look(checkout.url, target=checkout.target)
+    inspect_server(checkout.url, target=checkout.target)
     return Place(checkout.root, checkout.url, _shadow())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chatdb.url import DatabaseURL
-from pipeline.deploy import apply, look
+from pipeline.deploy import apply, inspect_server
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
 from pipeline.errors import BehindPooler, DatabaseFailed
@@ -36,7 +36,7 @@ def test_a_deploy_through_a_pooler_is_refused_and_leaves_no_lock(
 ) -> None:
     url = pooled(db.url, settings)
     assert through_pooler_works(url)
-    for attempt in (lambda: apply(url, sample.read()), lambda: look(url)):
+    for attempt in (lambda: apply(url, sample.read()), lambda: inspect_server(url)):
         with pytest.raises(BehindPooler, match="pooler") as caught:
             attempt()
         assert caught.value.exit_code == 3

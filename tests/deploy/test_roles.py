@@ -10,7 +10,7 @@ import pytest
 
 from chatdb.url import DatabaseURL
 from pipeline.console.text import show_report
-from pipeline.deploy import apply, look
+from pipeline.deploy import apply, inspect_server
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.status import read_status
@@ -255,7 +255,7 @@ def test_the_roles_of_another_database_of_the_server_are_none_of_this_ones(
     migrated_sample: Database, services: Services
 ) -> None:
     del services  # the roles are there
-    assert look(migrated_sample.url).facts == ()
+    assert inspect_server(migrated_sample.url).facts == ()
 
 
 def test_a_service_that_has_the_lock_is_called_by_its_role(

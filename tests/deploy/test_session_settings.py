@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.deploy import apply, look
+from pipeline.deploy import apply, inspect_server
 from pipeline.errors import ConfigurationError
 from pipeline.postgres.connect import SETTINGS, open_session
 
@@ -140,7 +140,7 @@ def test_a_role_without_triggers_and_foreign_keys_is_refused_and_may_look(
     with pytest.raises(ConfigurationError, match="session_replication_role is replica") as caught:
         apply(migrated_sample.url, sample.read())
     assert "RESET session_replication_role" in caught.value.remedy
-    look(migrated_sample.url)
+    inspect_server(migrated_sample.url)
 
 
 def test_an_encoding_in_the_url_changes_nothing(db: Database, folder: FolderBuilder) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.adopt.baseline import baseline
 from pipeline.console.documents import status_document
-from pipeline.deploy import apply, look
+from pipeline.deploy import apply, inspect_server
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
@@ -90,7 +90,7 @@ def test_a_missing_table_is_named_and_what_the_remedy_says_repairs_it(
 ) -> None:
     migrated_sample.run(f"DROP TABLE migration_history.{table}")
     with pytest.raises(Refused, match=f"is incomplete: the schema migration_history lacks {table}") as caught:
-        look(migrated_sample.url)
+        inspect_server(migrated_sample.url)
     with pytest.raises(Refused, match="incomplete"):
         apply(migrated_sample.url, sample.read())
     for statement in re.findall(r"(?:CREATE TABLE|INSERT INTO) [^;]+;", caught.value.remedy):
@@ -103,7 +103,7 @@ def test_without_the_records_the_remedy_is_a_backup_or_an_adoption(
 ) -> None:
     migrated_sample.run(f"DROP TABLE {RECORDS}")
     with pytest.raises(Refused, match="lacks _yoyo_migration") as caught:
-        look(migrated_sample.url)
+        inspect_server(migrated_sample.url)
     assert "DROP SCHEMA migration_history CASCADE" in caught.value.remedy
     migrated_sample.run("DROP SCHEMA migration_history CASCADE")
     scratch = server.create_database()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.deploy import apply, look
+from pipeline.deploy import apply, inspect_server
 from pipeline.errors import ConfigurationError
 from pipeline.migrations.plan import make_plan
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
@@ -55,7 +55,7 @@ def listed(url: DatabaseURL, folder: FolderBuilder) -> dict[str, str]:
 
 
 def pending(url: DatabaseURL, folder: FolderBuilder) -> list[str]:
-    history = look(url).history
+    history = inspect_server(url).history
     return [file.id for file in make_plan(folder.read(), history.applied).pending]
 
 
@@ -79,7 +79,7 @@ def test_a_mark_of_yoyos_has_no_checksum_and_the_next_deploy_takes_it_as_applied
     sample.write("0006_more", "CREATE TABLE more ();")
     yoyo(migrated_sample.url, sample, "mark", "-m", "0006_more")
     assert apply(migrated_sample.url, sample.read()).already == len(SAMPLE_IDS) + 1
-    history = look(migrated_sample.url).history
+    history = inspect_server(migrated_sample.url).history
     assert history.applied["0006_more"].checksum == ""
 
 
