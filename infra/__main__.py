@@ -10,7 +10,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from infra import recall
-from infra.adoption import Standing, standing
+from infra.adoption import ExistingBranch, find_existing
 from infra.api import require_key
 from infra.neon_database import NeonDatabase, ParentBranch
 from infra.settings import BranchSettings, load
@@ -25,11 +25,11 @@ def main(remember: Callable[[str], recall.Recalled] = recall.recall) -> None:
     """Run the program for the selected stack. `remember` reads what the state of a stack, by its full name, has."""
     stack = pulumi.get_stack()
     settings = load(stack, _configuration())
-    parent, there = None, Standing()
+    parent, there = None, ExistingBranch()
     if isinstance(settings, BranchSettings):
-        there = _standing(stack, settings, remember)
+        there = _existing_branch(stack, settings, remember)
         parent = _parent(settings)
-    database = NeonDatabase("chat", settings, parent=parent, standing=there)
+    database = NeonDatabase("chat", settings, parent=parent, existing=there)
     for name, value in database.outputs().items():
         pulumi.export(name, value)
 
@@ -57,12 +57,14 @@ def _check_key() -> None:
         raise pulumi.RunError(str(error)) from error
 
 
-def _standing(stack: str, settings: BranchSettings, remember: Callable[[str], recall.Recalled]) -> Standing:
+def _existing_branch(
+    stack: str, settings: BranchSettings, remember: Callable[[str], recall.Recalled]
+) -> ExistingBranch:
     def owner() -> str:
         return recall.stack_output(_full_name(settings.parent_stack), "project_id") if settings.parent_stack else ""
 
     full_name = _full_name(stack)
-    return standing(stack, settings, remember(full_name), owner, full_name=full_name)
+    return find_existing(stack, settings, remember(full_name), owner, full_name=full_name)
 
 
 def _full_name(stack: str) -> str:

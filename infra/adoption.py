@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ExistingBranch:
     """What there is of a stack's branch: the id under which it is imported (None: not at all), and whether it is kept.
 
     `kept` is a branch that the state has and Neon too; it stays as it is, wherever its parent moved.
@@ -29,9 +29,9 @@ class Standing:
     kept: Recalled | None = None
 
 
-def standing(
+def find_existing(
     stack: str, settings: BranchSettings, before: Recalled, owner: Callable[[], str], *, full_name: str
-) -> Standing:
+) -> ExistingBranch:
     """Decide it. `owner` gives the id of the project that the parent stack owns; it is asked when it matters.
 
     Raises SettingError for a `branchId` that cannot be taken in.
@@ -51,16 +51,16 @@ def standing(
                 f"{before.branch_id}, the branch of this stack, is not on Neon any more. "
                 f"Look again, and make another: pulumi up --stack {stack} --refresh"
             )
-            return Standing()
-        return Standing(kept=before)
+            return ExistingBranch()
+        return ExistingBranch(kept=before)
     candidate = wanted or before.branch_id
     if not candidate:
-        return Standing()
+        return ExistingBranch()
     project = settings.project_id or owner() or before.project_id
     found = _branch(project, candidate)
     if found is None or found.default:
         if wanted is None:
-            return Standing()
+            return ExistingBranch()
         said = "is not a branch of" if found is None else "is the default branch of"
         raise SettingError(
             f"stack {stack}: the setting branchId is {wanted!r}, which {said} the project {project}.\n"
@@ -68,7 +68,7 @@ def standing(
         )
     if wanted is None:
         pulumi.log.warn(f"{candidate}, which the state remembers, is there: it is taken back in, with its rows")
-    return Standing(import_id=f"{project}/{candidate}")
+    return ExistingBranch(import_id=f"{project}/{candidate}")
 
 
 def refuse_to_move(stack: str, kept: Recalled, project_id: str, parent_id: str) -> None:

@@ -15,7 +15,7 @@ import pulumi_random as random
 from pulumi import Output, ResourceHookBinding, ResourceOptions
 
 from infra import connection_strings, fixed_names, leftovers
-from infra.adoption import Standing, refuse_to_move
+from infra.adoption import ExistingBranch, refuse_to_move
 from infra.branch_expiry import BranchExpiry
 from infra.branch_guard import BranchGuard
 from infra.branch_removal import BranchRemoval
@@ -79,7 +79,7 @@ class NeonDatabase(pulumi.ComponentResource):
         settings: ProjectSettings | BranchSettings,
         *,
         parent: ParentBranch | None = None,
-        standing: Standing | None = None,
+        existing: ExistingBranch | None = None,
         opts: ResourceOptions | None = None,
     ) -> None:
         super().__init__("chat:neon:Database", name, {}, opts)
@@ -89,7 +89,7 @@ class NeonDatabase(pulumi.ComponentResource):
         if isinstance(settings, ProjectSettings):
             branch = self._make_project(name, settings, passwords=list(passwords.values()))
         elif parent is not None:
-            branch = self._make_branch(name, settings, parent, standing or Standing())
+            branch = self._make_branch(name, settings, parent, existing or ExistingBranch())
         else:
             raise ValueError("a stack that owns a branch needs the branch that it is cut from")
         compute = self._settle(name, settings, branch)
@@ -184,11 +184,13 @@ class NeonDatabase(pulumi.ComponentResource):
         ids = project.id, project.default_branch_id, project.default_endpoint_id
         return _Branch(*ids, [project], parent_id=None, protect=True)
 
-    def _make_branch(self, name: str, settings: BranchSettings, parent: ParentBranch, standing: Standing) -> _Branch:
+    def _make_branch(
+        self, name: str, settings: BranchSettings, parent: ParentBranch, existing: ExistingBranch
+    ) -> _Branch:
         first = f"the stack {settings.parent_stack} is not made yet. Make it first: pulumi up --stack {settings.parent_stack}"
         project_id, parent_id = _filled(parent.project_id, first), _filled(parent.branch_id, first)
         stack = pulumi.get_stack()
-        if (kept := standing.kept) is not None:
+        if (kept := existing.kept) is not None:
 
             def checked(ids: list[str]) -> str:
                 refuse_to_move(stack, kept, *ids)
@@ -199,7 +201,7 @@ class NeonDatabase(pulumi.ComponentResource):
             f"{name}-removal",
             project_id=project_id,
             branch_name=settings.branch_name,
-            taken_in=(standing.import_id or "").rpartition("/")[2],
+            taken_in=(existing.import_id or "").rpartition("/")[2],
             stack=stack,
             opts=ResourceOptions(parent=self),
         )
@@ -221,8 +223,8 @@ class NeonDatabase(pulumi.ComponentResource):
                 replace_on_changes=["projectId", "parentId"],
                 delete_before_replace=True,
                 # A restore of the parent moves this branch below the backup: that is no reason to make it anew.
-                ignore_changes=["parentId"] if standing.kept or standing.import_id else None,
-                import_=standing.import_id,
+                ignore_changes=["parentId"] if existing.kept or existing.import_id else None,
+                import_=existing.import_id,
                 protect=settings.protected,
                 hooks=ResourceHookBinding(before_create=[before_branch]),
             ),
