@@ -12,7 +12,7 @@ from pipeline.deploy import apply
 from pipeline.deploy.failure import explain
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.signals import standing
+from pipeline.deploy.signals import stating_outcome
 from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.errors import DatabaseFailed, PipelineError, SchemaDiffers, UsageError
 from pipeline.history.record import Author, baseline_sql
@@ -71,13 +71,13 @@ def baseline(
     chosen = _chosen(folder, through)
     raise_faults(text_faults(chosen.files))
     target, observer = target or Target(), observer or Observer()
-    with standing(_NOTHING):
+    with stating_outcome(_NOTHING):
         expected = _expected(scratch, chosen)
         opened = open_locked(
             url, application="chat-database baseline", deadlines=deadlines or Deadlines(), observer=observer
         )
     with opened.session as session:
-        with standing(_NOTHING):
+        with stating_outcome(_NOTHING):
             other = read_other(session, opened.identity.other_history) if not opened.history.exists else NO_OTHER
             identity = replace(opened.identity, other_history="")
             check_target(target, identity, opened.history, session.shown_as)
@@ -157,7 +157,7 @@ def _created(exists: bool, other: OtherHistory) -> str:
 
 def _write(session: Session, sql: str) -> None:
     try:
-        with standing(_UNKNOWN):
+        with stating_outcome(_UNKNOWN):
             session.run(f"BEGIN;{sql}COMMIT")
     except ServerError as error:
         session.run("ROLLBACK")

@@ -9,7 +9,7 @@ from pipeline.deploy.claim import require_claim
 from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.deploy.locking import Deadlines, Opened, open_locked, open_reading
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.signals import standing
+from pipeline.deploy.signals import stating_outcome
 from pipeline.deploy.steps import Step
 from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.history.record import Author
@@ -83,11 +83,11 @@ def apply(
         Interrupted: a signal arrived; the message says what is applied.
     """
     run = Run(url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb)
-    with standing("nothing of this run is applied."):
+    with stating_outcome("nothing of this run is applied."):
         ahead = (lambda history: read_large(folder, history.applied)) if has_large(folder) else None
         opened = _open(run, ahead)
     with opened.session:
-        with standing("nothing of this run is applied."):
+        with stating_outcome("nothing of this run is applied."):
             check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
             if run.target.claim is not None:
                 require_claim(run.target.claim, opened.session, opened.identity, opened.history.marker)
@@ -107,7 +107,7 @@ def apply(
         report = Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied))
         if not run.target.passwords or not (plan.applied or plan.pending):
             return report
-        with standing("every migration is applied; the runtime roles may not have their passwords yet."):
+        with stating_outcome("every migration is applied; the runtime roles may not have their passwords yet."):
             from pipeline.deploy.activation import activate, read_again  # only these deploys pay for it
 
             facts = read_again(opened.session, run.target) if applied else opened.facts
@@ -178,7 +178,7 @@ def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[A
     """Run the plan's files, and say truly what is applied, whatever goes wrong."""
     if not plan.pending:
         return []
-    with standing("nothing of this run is applied."):
+    with stating_outcome("nothing of this run is applied."):
         # what only these need is not paid for by a run with nothing to do
         from pipeline.deploy.execution import carry_out
 

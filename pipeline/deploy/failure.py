@@ -54,9 +54,9 @@ class Retries:
         return random.uniform(pause / 2, pause)  # noqa: S311 - jitter, not a secret
 
 
-def explain(error: ServerError, what: str, standing: str) -> DatabaseFailed:
+def explain(error: ServerError, what: str, outcome: str) -> DatabaseFailed:
     """A failure outside any file."""
-    return DatabaseFailed(f"{what}: {error.message}. {standing}", remedy=_REMEDIES.get(error.sqlstate, ""))
+    return DatabaseFailed(f"{what}: {error.message}. {outcome}", remedy=_REMEDIES.get(error.sqlstate, ""))
 
 
 def explain_file(error: ServerError, script: Script) -> MigrationFailed:

@@ -37,7 +37,7 @@ def _raise(number: int, _: FrameType | None) -> None:
 
 @contextmanager
 def as_exceptions() -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM raise SignalReceived; the handlers of before come back at the end.
+    """While inside, SIGINT and SIGTERM raise SignalReceived; the earlier handlers are restored at the end.
 
     Raises:
         Interrupted: one arrived where nobody inside knew how things stand.
@@ -55,8 +55,8 @@ def as_exceptions() -> Iterator[None]:
 
 
 @contextmanager
-def standing(text: str) -> Iterator[None]:
-    """Say how things stand when what is inside is interrupted, or loses its connection."""
+def stating_outcome(text: str) -> Iterator[None]:
+    """Add to an interruption, or to a lost connection, what is true of the run then."""
     try:
         yield
     except SignalReceived as signal_received:
