@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.lint.bodies import body_of
 from pipeline.lint.definitions import Column, named, read_column, read_constraint, type_text
 from pipeline.lint.locks import lock_of
-from pipeline.lint.model import Index, Relation, Routine, Schema, Type
+from pipeline.lint.model import KnownIndex, Relation, Routine, Schema, Type
 from pipeline.migrations.phrase import Phrase, altered_table, contains
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _created_index(schema: Schema, phrase: Phrase) -> Schema:
             break
         columns.append(column)
     name = name or f"{table}_{'_'.join(columns)}_idx"
-    return schema.with_index(Index(name, table, unique, tuple(columns), is_new=True, only=only))
+    return schema.with_index(KnownIndex(name, table, unique, tuple(columns), is_new=True, only=only))
 
 
 def _created_routine(schema: Schema, phrase: Phrase) -> Schema:

@@ -55,7 +55,7 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class KnownIndex:
     """An index on a table, with the columns that it begins with as far as they are plain columns."""
 
     name: str
@@ -91,7 +91,7 @@ class Schema:
     """What there is at one point of the history."""
 
     relations: Mapping[str, Relation] = field(default_factory=_none)
-    indexes: Mapping[str, Index] = field(default_factory=_none)
+    indexes: Mapping[str, KnownIndex] = field(default_factory=_none)
     routines: Mapping[str, Routine] = field(default_factory=_none)
     types: Mapping[str, Type] = field(default_factory=_none)
 
@@ -124,7 +124,7 @@ class Schema:
         """Give the schema with the relation, in place of one that has its name."""
         return replace(self, relations=_with(self.relations, relation.name, relation))
 
-    def with_index(self, index: Index) -> Schema:
+    def with_index(self, index: KnownIndex) -> Schema:
         """Give the schema with the index."""
         return replace(self, indexes=_with(self.indexes, index.name, index))
 

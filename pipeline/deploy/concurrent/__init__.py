@@ -33,7 +33,7 @@ from pipeline.postgres.session import ServerError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pipeline.deploy.concurrent.observing import Index
+    from pipeline.deploy.concurrent.observing import IndexState
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.steps import Step, Work
     from pipeline.history import Unfinished
@@ -236,7 +236,7 @@ def _tidied_after_signal(
         raise
 
 
-def _drop(session: Session, left: tuple[Index, ...], seconds: float) -> None:
+def _drop(session: Session, left: tuple[IndexState, ...], seconds: float) -> None:
     """Drop INVALID indexes one by one, within so many seconds in all."""
     deadline = time.monotonic() + seconds
     for index in left:

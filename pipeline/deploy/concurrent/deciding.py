@@ -13,7 +13,7 @@ from pipeline.errors import DatabaseFailed
 from pipeline.postgres.connect import SETTINGS
 
 if TYPE_CHECKING:
-    from pipeline.deploy.concurrent.observing import Found, Index
+    from pipeline.deploy.concurrent.observing import Found, IndexState
     from pipeline.migrations.concurrent import Concurrent
     from pipeline.migrations.script import Script
 
@@ -74,7 +74,7 @@ def is_ours(concurrent: Concurrent, existed: str) -> bool:
     return existed == "attached" if concurrent.kind == "detach partition" else not existed
 
 
-def to_drop(concurrent: Concurrent, found: Found) -> tuple[Index, ...]:
+def to_drop(concurrent: Concurrent, found: Found) -> tuple[IndexState, ...]:
     """The INVALID indexes that the statement left, to be dropped if they are its own."""
     if concurrent.kind == "create index" and found.index is not None and not found.index.valid:
         return (found.index,)
@@ -87,7 +87,7 @@ def require_built(concurrent: Concurrent, found: Found, path: str, *, is_new: bo
         raise not_ours(path, concurrent, found.index)
 
 
-def not_ours(path: str, concurrent: Concurrent, index: Index | None) -> DatabaseFailed:
+def not_ours(path: str, concurrent: Concurrent, index: IndexState | None) -> DatabaseFailed:
     """What has the index's name is not proven to be the file's, or nothing has it."""
     if index is None:
         return DatabaseFailed(
@@ -159,12 +159,12 @@ def may_have_left(concurrent: Concurrent) -> str:
     return ""
 
 
-def drop_sql(index: Index) -> str:
+def drop_sql(index: IndexState) -> str:
     """What drops an INVALID index without blocking anybody."""
     return f"DROP INDEX CONCURRENTLY IF EXISTS {index.name}"
 
 
-def _about(index: Index, then: str) -> str:
+def _about(index: IndexState, then: str) -> str:
     if not index.written:
         cost = "no query uses it, and it is not enforced"
     elif index.unique:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class IndexState:
     """An index that is there: its quoted name, and how it is defined, without names of index and table.
 
     One that is not `valid` is used by no query. While it is `written`, all writes keep it up to date all the same, and a
@@ -37,9 +37,9 @@ class Found:
     `partition` is "attached", "pending" (half detached), or "" where the partition is none.
     """
 
-    index: Index | None = None
+    index: IndexState | None = None
     as_written: bool = False
-    leftovers: tuple[Index, ...] = ()
+    leftovers: tuple[IndexState, ...] = ()
     toast: tuple[str, ...] = ()
     partition: str = ""
 
@@ -77,7 +77,7 @@ def existed_sql(concurrent: Concurrent) -> str:
     return "''"
 
 
-def _find_index(session: Session, concurrent: Concurrent) -> Index | None:
+def _find_index(session: Session, concurrent: Concurrent) -> IndexState | None:
     """The index that the statement names, if anything has that name. A relation of another kind counts as not valid."""
     rows = session.run(
         "SELECT c.oid::pg_catalog.regclass, coalesce(i.indisvalid AND i.indisready, false), "
@@ -90,10 +90,10 @@ def _find_index(session: Session, concurrent: Concurrent) -> Index | None:
         return None
     name, valid, on_that_table, definition, unique, written = rows[0]
     shown = _without_names(definition or "") if on_that_table == "t" or not concurrent.table else definition or ""
-    return Index(name or "", valid == "t", shown, unique == "t", written == "t")
+    return IndexState(name or "", valid == "t", shown, unique == "t", written == "t")
 
 
-def _is_as_written(session: Session, concurrent: Concurrent, index: Index) -> bool:
+def _is_as_written(session: Session, concurrent: Concurrent, index: IndexState) -> bool:
     try:
         return index.definition == _expected_index(session, concurrent)
     except ServerError:
@@ -116,13 +116,13 @@ def _expected_index(session: Session, concurrent: Concurrent) -> str:
     return _without_names(next(result.rows[0][0] or "" for result in results if result.rows))
 
 
-def _reindex_leftovers(session: Session, concurrent: Concurrent) -> tuple[Index, ...]:
+def _reindex_leftovers(session: Session, concurrent: Concurrent) -> tuple[IndexState, ...]:
     """The INVALID indexes that a cut-off REINDEX CONCURRENTLY left (suffixes _ccnew and _ccold)."""
     rows = session.run(
         "SELECT i.indexrelid::pg_catalog.regclass, i.indisunique, i.indisready "
         f"{_from_reindex_leftovers(concurrent)} ORDER BY i.indexrelid"
     )[0].rows
-    return tuple(Index(name or "", False, "", unique == "t", written == "t") for name, unique, written in rows)
+    return tuple(IndexState(name or "", False, "", unique == "t", written == "t") for name, unique, written in rows)
 
 
 def _toast_leftovers(session: Session, concurrent: Concurrent) -> tuple[str, ...]:
