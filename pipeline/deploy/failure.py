@@ -14,7 +14,7 @@ from pipeline.migrations.sql_text import line_of
 from pipeline.postgres.lock import find_holder
 
 if TYPE_CHECKING:
-    from pipeline.migrations.pieces import Piece
+    from pipeline.migrations.chunks import Chunk
     from pipeline.migrations.script import Script
     from pipeline.postgres.session import ServerError, Session
 
@@ -33,7 +33,7 @@ TRY_AGAIN = frozenset({"55P03", "40P01", "40001"})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0  # seconds
 RETRY_FOR = 120.0  # seconds, from the first refusal
 
-# A piece of a file in a message: the text that it begins with, or the name of the function that it was made.
+# A chunk of a file in a message: the text that it begins with, or the name of the function that it was made.
 _NUMBER = re.compile(r"/\*(\d{1,9})\*/")
 _NAMED = re.compile(rf'"(?:{_NUMBER.pattern}|statement_(\d{{1,9}})")')
 
@@ -92,26 +92,26 @@ def _where(error: ServerError, script: Script) -> str:
     """The file, with the line: of the position that PostgreSQL gives, or else of the statement that its context names."""
     query, position = error.fields.get("internal_query", ""), error.fields.get("internal_position", "")
     number = _NUMBER.match(query)
-    piece = _piece(script, number[1]) if number is not None else None
+    chunk = _chunk(script, number[1]) if number is not None else None
     if (
         number is not None
-        and piece is not None
+        and chunk is not None
         and position.isdigit()
-        and query == numbered(int(number[1]), piece.text)
+        and query == numbered(int(number[1]), chunk.text)
     ):
-        return f"{script.path}:{line_of(script.text, piece.start + int(position) - 1 - number.end())}"
+        return f"{script.path}:{line_of(script.text, chunk.start + int(position) - 1 - number.end())}"
     *_, last = (None, *_NAMED.finditer(error.fields.get("context", "")))
-    piece = _piece(script, last[1] or last[2]) if last is not None else None
-    if piece is not None and len(piece.statements) == 1:
-        return f"{script.path}:{piece.statements[0].line}"
+    chunk = _chunk(script, last[1] or last[2]) if last is not None else None
+    if chunk is not None and len(chunk.statements) == 1:
+        return f"{script.path}:{chunk.statements[0].line}"
     if script.concurrent is not None and len(script.statements) == 1:  # sent as it stands in the file
         at = error.fields.get("position", "")
         return f"{script.path}:{script.statements[0].line_at(int(at) - 1 if at.isdigit() else 0)}"
     return script.path
 
 
-def _piece(script: Script, number: str) -> Piece | None:
-    return script.pieces[int(number) - 1] if 0 < int(number) <= len(script.pieces) else None
+def _chunk(script: Script, number: str) -> Chunk | None:
+    return script.chunks[int(number) - 1] if 0 < int(number) <= len(script.chunks) else None
 
 
 def _hint(error: ServerError) -> str:

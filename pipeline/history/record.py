@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.migrations import MigrationFile
-    from pipeline.migrations.pieces import Piece
+    from pipeline.migrations.chunks import Chunk
     from pipeline.migrations.plan import Applied
     from pipeline.migrations.script import Script
 
@@ -169,14 +169,14 @@ def _transaction(announcement: str, script: Script, *, record: str, log: str) ->
     block = (
         "DECLARE started timestamptz := pg_catalog.clock_timestamp(); "
         "lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
-        f"piece text; bodies text; BEGIN {_KEEP_LOCK}{announcement}{_execution(script)}"
+        f"chunk text; bodies text; BEGIN {_KEEP_LOCK}{announcement}{_execution(script)}"
         f"{_FORGET_ALL}{log}; END"
     )
     return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};"
 
 
 def _execution(script: Script) -> str:
-    """What executes the file's text, piece by piece.
+    """What executes the file's text, chunk by chunk.
 
     The server sends the text that it executes along with each NOTICE and WARNING: 8,000 of them would carry a file that
     was executed as a whole 8,000 times.
@@ -184,9 +184,9 @@ def _execution(script: Script) -> str:
     tag = _tag(script.text)
     blocks: list[str] = []
     small: list[str] = []
-    for number, piece in enumerate(script.pieces, start=1):
-        text = f"{tag}{numbered(number, piece.text)}{tag}"
-        if not _is_long(piece):
+    for number, chunk in enumerate(script.chunks, start=1):
+        text = f"{tag}{numbered(number, chunk.text)}{tag}"
+        if not _is_long(chunk):
             small.append(text)
             continue
         blocks += (_each(small), _by_a_function(number, text))
@@ -194,20 +194,20 @@ def _execution(script: Script) -> str:
     return "".join((*blocks, _each(small)))
 
 
-def numbered(number: int, piece: str) -> str:
-    """A piece's text as it is sent: a message that names it tells which one it is."""
-    return f"/*{number}*/{piece}"
+def numbered(number: int, chunk: str) -> str:
+    """A chunk's text as it is sent: a message that names it tells which one it is."""
+    return f"/*{number}*/{chunk}"
 
 
-def _is_long(piece: Piece) -> bool:
+def _is_long(chunk: Chunk) -> bool:
     """Whether a statement is too long to be repeated with each of its messages; a DO block may have a message in a loop."""
-    return len(piece.statements) == 1 and (len(piece.text) > _LONG or piece.statements[0].first_word == "DO")
+    return len(chunk.statements) == 1 and (len(chunk.text) > _LONG or chunk.statements[0].first_word == "DO")
 
 
 def _each(texts: Sequence[str]) -> str:
     if len(texts) == 1:
         return f"EXECUTE {texts[0]}; "
-    return f"FOREACH piece IN ARRAY ARRAY[{','.join(texts)}] LOOP EXECUTE piece; END LOOP; " if texts else ""
+    return f"FOREACH chunk IN ARRAY ARRAY[{','.join(texts)}] LOOP EXECUTE chunk; END LOOP; " if texts else ""
 
 
 def _by_a_function(number: int, text: str) -> str:
@@ -218,13 +218,13 @@ def _by_a_function(number: int, text: str) -> str:
     """
     name = f"{SCHEMA}.statement_{number}()"
     return (
-        f"piece := {text}; IF pg_catalog.has_schema_privilege('{SCHEMA}', 'CREATE') THEN "
+        f"chunk := {text}; IF pg_catalog.has_schema_privilege('{SCHEMA}', 'CREATE') THEN "
         "bodies := pg_catalog.current_setting('check_function_bodies'); "
         "PERFORM pg_catalog.set_config('check_function_bodies', 'off', true); "
-        f"EXECUTE pg_catalog.format('CREATE FUNCTION {name} RETURNS void LANGUAGE sql AS %L', piece); "
+        f"EXECUTE pg_catalog.format('CREATE FUNCTION {name} RETURNS void LANGUAGE sql AS %L', chunk); "
         "PERFORM pg_catalog.set_config('check_function_bodies', bodies, true); "
         f"IF {name} IS NULL THEN END IF; DROP FUNCTION {name}; "
-        "ELSE EXECUTE piece; END IF; "
+        "ELSE EXECUTE chunk; END IF; "
     )
 
 

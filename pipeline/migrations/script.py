@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import MigrationFileError
+from pipeline.migrations.chunks import cut
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
 from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, SELECT_INTO, out_of_place, selects_into
-from pipeline.migrations.pieces import cut
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:
-    from pipeline.migrations.pieces import Piece
+    from pipeline.migrations.chunks import Chunk
     from pipeline.migrations.sql_text import Statement
 
 _DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline)\s*:\s*(.*)", re.IGNORECASE)
@@ -59,7 +59,7 @@ class Script:
     concurrent: Concurrent | None = None  # the one statement of a file that runs outside a transaction
 
     @cached_property
-    def pieces(self) -> list[Piece]:
+    def chunks(self) -> list[Chunk]:
         """The text cut between its statements, as it is sent."""
         return cut(self.text, self.statements)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.migrations.pieces import cut
+from pipeline.migrations.chunks import cut
 from pipeline.migrations.sql_text import Statement, Token, Unterminated, statements, tokens
 
 parser = pytest.importorskip("pglast.parser", reason="pglast has no wheel for this Python", exc_type=ImportError)
@@ -131,11 +131,11 @@ def test_a_wrong_cut_is_refused_by_the_server_or_changes_nothing(
     text = "".join(f"{before}{statement}{after};" for before, statement, after in parts)
     stops = [offset for offset, character in enumerate(text, start=1) if character == ";"]
     chosen = [stop for stop in stops if data is None or data.draw(st.booleans())]
-    pieces = cut(text, [Statement("", 0, 1, stop) for stop in chosen])
-    assert "".join(piece.text for piece in pieces) == text
+    chunks = cut(text, [Statement("", 0, 1, stop) for stop in chosen])
+    assert "".join(chunk.text for chunk in chunks) == text
     try:
         whole = [parser.fingerprint(statement) for statement in parser.split(text)]
-        apart = [parser.fingerprint(statement) for piece in pieces for statement in parser.split(piece.text)]
+        apart = [parser.fingerprint(statement) for chunk in chunks for statement in parser.split(chunk.text)]
     except parser.ParseError:
         return
     assert apart == whole

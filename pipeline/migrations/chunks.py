@@ -1,9 +1,9 @@
 """A file's text cut between its statements, where the server cannot but agree that one ends.
 
-The server names the text that it executes in every message that it sends, so a large file does not go out in one piece.
-The pieces together are the text, to the letter. That a cut can never change what the text means does not rest on our
-reading of it: a piece ends with a semicolon, and the server parses it by itself. Were that semicolon inside quotes, a block
-comment, parentheses or a function's body, the piece would be an error. It could be in a line comment without being one, so
+The server names the text that it executes in every message that it sends, so a large file does not go out in one chunk.
+The chunks together are the text, to the letter. That a cut can never change what the text means does not rest on our
+reading of it: a chunk ends with a semicolon, and the server parses it by itself. Were that semicolon inside quotes, a block
+comment, parentheses or a function's body, the chunk would be an error. It could be in a line comment without being one, so
 there is no cut where two hyphens stand before the semicolon in its line.
 """
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """Some statements of a file with what stands around them: mostly one."""
 
     text: str
@@ -27,9 +27,9 @@ class Piece:
     statements: tuple[Statement, ...]
 
 
-def cut(text: str, statements: Sequence[Statement]) -> list[Piece]:
-    """The text in pieces, which joined are the text again. Takes time linear in the text."""
-    found: list[Piece] = []
+def cut(text: str, statements: Sequence[Statement]) -> list[Chunk]:
+    """The text in chunks, which joined are the text again. Takes time linear in the text."""
+    found: list[Chunk] = []
     start = behind = 0
     held: list[Statement] = []
     commented = False  # two hyphens stand in this line, behind the last cut
@@ -41,8 +41,8 @@ def cut(text: str, statements: Sequence[Statement]) -> list[Piece]:
         commented = (commented and line < 0) or "--" in part[line + 1 :]
         if commented or text[behind - 1] != ";":
             continue
-        found.append(Piece(text[start:behind], start, tuple(held)))
+        found.append(Chunk(text[start:behind], start, tuple(held)))
         start, held = behind, []
     if start < len(text):
-        found.append(Piece(text[start:], start, tuple(held)))
+        found.append(Chunk(text[start:], start, tuple(held)))
     return found
