@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.place import Place
+    from pipeline.generate import Workbench
     from pipeline.migrations import Folder, MigrationFile
     from pipeline.schema.dump import Deviation
     from pipeline.schema.replay import BothSchemas, BuiltSchema
@@ -45,7 +45,7 @@ class Checked:
     findings: tuple[Finding, ...]
 
 
-def check(place: Place, *, base: str | None = None, lint_everything: bool = False) -> Checked:
+def check(workbench: Workbench, *, base: str | None = None, lint_everything: bool = False) -> Checked:
     """Check what is committed.
 
     With `base`, a branch or commit: files that are on it must not be edited or removed, and only others are linted,
@@ -55,30 +55,30 @@ def check(place: Place, *, base: str | None = None, lint_everything: bool = Fals
         UsageError: git does not know the base.
         ConfigurationError: squawk, pg_dump or a server is missing.
     """
-    folder = read_folder(place.migrations)
+    folder = read_folder(workbench.migrations)
     found = [_from_fault(fault) for fault in (*folder.faults, *text_faults(folder.files))]
     chosen = list(folder.files)
     if base is not None:
-        on_base = read_base(place.migrations, base)
-        found += against_base(folder, place.migrations, on_base)
+        on_base = read_base(workbench.migrations, base)
+        found += against_base(folder, workbench.migrations, on_base)
         if not lint_everything:
             chosen = [file for file in folder.files if file.id in new_ids(folder, on_base)]
     with ThreadPoolExecutor(max_workers=1) as pool:
-        linted = pool.submit(_lint, place, folder, chosen, base)
+        linted = pool.submit(_lint, workbench, folder, chosen, base)
         if not found or not any(finding.rule == "malformed" for finding in found):
-            found += _proofs(place, folder)
+            found += _proofs(workbench, folder)
         found += linted.result()
     return Checked(len(folder.files), len(chosen), tuple(sorted(set(found))))
 
 
-def _lint(place: Place, folder: Folder, chosen: list[MigrationFile], base: str | None) -> list[Finding]:
+def _lint(workbench: Workbench, folder: Folder, chosen: list[MigrationFile], base: str | None) -> list[Finding]:
     """Lint the chosen files; what those that are not chosen make is known all the same."""
     paths = {path for file in chosen for path in (file.path, file.rollback_path)}
-    sources = read_sources(folder.files, deploys(place.migrations, base))
+    sources = read_sources(folder.files, deploys(workbench.migrations, base))
     return lint([source for source in sources if source.path in paths])
 
 
-def _proofs(place: Place, folder: Folder) -> list[Finding]:
+def _proofs(workbench: Workbench, folder: Folder) -> list[Finding]:
     """Build both sides and compare them, and try every rollback.
 
     The rollbacks take longest, and are tried in two databases at once. One of the two ends with all migrations applied:
@@ -87,7 +87,7 @@ def _proofs(place: Place, folder: Folder) -> list[Finding]:
     split = round(len(folder.files) * _EARLY)
     early, late = replace(folder, files=folder.files[:split]), folder.files[split:]
     unproven: list[Finding] = []
-    with open_shadows(place.local, place.shadow) as shadows, ThreadPoolExecutor(max_workers=1) as pool:
+    with open_shadows(workbench.local, workbench.shadow) as shadows, ThreadPoolExecutor(max_workers=1) as pool:
         current, beside, desired = (shadows.create(purpose) for purpose in ("current", "rollbacks", "desired"))
 
         def build_current() -> BuiltSchema:
@@ -102,16 +102,16 @@ def _proofs(place: Place, folder: Folder) -> list[Finding]:
 
         proven = pool.submit(unproven_rollbacks, beside, early.files)
         try:
-            seen = build_beside(build_current, desired, place.schema)
-            found = [*_about_study(place, seen), *_about_prisma(place, folder, seen.current.database)]
+            seen = build_beside(build_current, desired, workbench.schema)
+            found = [*_about_study(workbench, seen), *_about_prisma(workbench, folder, seen.current.database)]
         except InvalidPlan as fault:
             found = [_from_fault(fault)]
         return [*found, *unproven, *proven.result()]
 
 
-def _about_study(place: Place, seen: BothSchemas) -> list[Finding]:
+def _about_study(workbench: Workbench, seen: BothSchemas) -> list[Finding]:
     wrong = deviations(seen.desired.objects, seen.current.objects, grants=False)
-    return [*_about_deviations(place.schema, wrong), *_about_diagram(place, seen.current.database)]
+    return [*_about_deviations(workbench.schema, wrong), *_about_diagram(workbench, seen.current.database)]
 
 
 def _about_deviations(schema: Path, wrong: Iterable[Deviation]) -> Iterable[Finding]:
@@ -147,11 +147,11 @@ def _lines_by_name(schema: Path) -> dict[str, int]:
     return lines
 
 
-def _about_diagram(place: Place, current: DatabaseURL) -> Iterable[Finding]:
-    if redrawn(place.page, current) is not None:
-        text = place.page.read_text(encoding="utf-8")
+def _about_diagram(workbench: Workbench, current: DatabaseURL) -> Iterable[Finding]:
+    if redrawn(workbench.page, current) is not None:
+        text = workbench.page.read_text(encoding="utf-8")
         yield about_file(
-            place.page.relative_to(place.root).as_posix(),
+            workbench.page.relative_to(workbench.root).as_posix(),
             "diagram",
             "the ER diagram is not that of the migrations",
             "`./inv verify` draws it, and `./inv migrate` where a merge left a conflict in it.",
@@ -159,14 +159,14 @@ def _about_diagram(place: Place, current: DatabaseURL) -> Iterable[Finding]:
         )
 
 
-def _about_prisma(place: Place, folder: Folder, current: DatabaseURL) -> Iterable[Finding]:
-    new = place.prisma.refreshed_once(current, (file.checksum for file in folder.files))
+def _about_prisma(workbench: Workbench, folder: Folder, current: DatabaseURL) -> Iterable[Finding]:
+    new = workbench.prisma.refreshed_once(current, (file.checksum for file in folder.files))
     if new is not None:
-        now = place.prisma.file.read_text(encoding="utf-8").splitlines()
+        now = workbench.prisma.file.read_text(encoding="utf-8").splitlines()
         pairs = enumerate(zip_longest(now, new.splitlines()), start=1)
         line, (_, wanted) = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
         yield about_file(
-            place.prisma.file.relative_to(place.root).as_posix(),
+            workbench.prisma.file.relative_to(workbench.root).as_posix(),
             "prisma",
             f"Prisma finds something else in the database: {(wanted or 'nothing more').strip() or 'an empty line'}",
             "`./inv verify` writes it as Prisma's engine finds it; names of relations and defaults of the client stay.",

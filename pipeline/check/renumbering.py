@@ -11,7 +11,7 @@ from pipeline.deploy.claim import nobody
 from pipeline.deploy.renaming import Renamed, rename_in_history
 from pipeline.deploy.signals import as_exceptions
 from pipeline.errors import PipelineError
-from pipeline.generate.place import generation_lock
+from pipeline.generate import generation_lock
 from pipeline.migrations import read_folder
 from pipeline.migrations.renumbering import new_ids, rename_files
 

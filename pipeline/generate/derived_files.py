@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.place import Place
+    from pipeline.generate import Workbench
 
 _PACKAGES = ("package.json", "package-lock.json", ".npmrc", "schema_engine.mjs", "pull.mjs", "diff.mjs")
 _TIMEOUT = 120  # seconds
@@ -42,7 +42,7 @@ class Derived:
     prisma: Path | None = None
 
 
-def read_derived(place: Place, database: DatabaseURL) -> DerivedTexts:
+def read_derived(workbench: Workbench, database: DatabaseURL) -> DerivedTexts:
     """Read what the files should say from a database that the migrations built.
 
     Raises:
@@ -51,14 +51,14 @@ def read_derived(place: Place, database: DatabaseURL) -> DerivedTexts:
     """
     from pipeline.schema.er_diagram import redrawn
 
-    return DerivedTexts(redrawn(place.page, database), place.prisma.refreshed(database))
+    return DerivedTexts(redrawn(workbench.page, database), workbench.prisma.refreshed(database))
 
 
-def write_derived(place: Place, texts: DerivedTexts) -> Derived:
+def write_derived(workbench: Workbench, texts: DerivedTexts) -> Derived:
     """Write what `read_derived` gave."""
     from pipeline.schema.er_diagram import write_page
 
-    return Derived(write_page(place.page, texts.page), place.prisma.write(texts.prisma))
+    return Derived(write_page(workbench.page, texts.page), workbench.prisma.write(texts.prisma))
 
 
 def draw_after_conflict(root: Path, local: DatabaseURL) -> Path | None:

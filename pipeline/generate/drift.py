@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.place import Place
+    from pipeline.generate import Workbench
     from pipeline.roles import Fact
     from pipeline.schema.catalog import Catalog, Difference
 
@@ -60,7 +60,7 @@ class Comparison:
 
 
 def compare(
-    url: DatabaseURL, place: Place, *, target: Target | None = None, observer: Observer | None = None
+    url: DatabaseURL, workbench: Workbench, *, target: Target | None = None, observer: Observer | None = None
 ) -> Comparison:
     """Compare a live database with what its applied migrations build in a shadow, object by object, grants included.
 
@@ -73,7 +73,7 @@ def compare(
     """
     view = inspect_server(url, target=target, observer=observer)
     shown, history = view.server, view.history
-    folder = read_folder(place.migrations)
+    folder = read_folder(workbench.migrations)
     missing = sorted(set(history.applied) - set(folder.by_id))
     if missing:
         raise InvalidPlan(
@@ -81,7 +81,7 @@ def compare(
             remedy="Compare from a commit that has it: this checkout may be older than the database.",
         )
     applied = tuple(file for file in folder.files if file.id in history.applied)
-    with open_shadows(place.local, place.shadow) as shadows:
+    with open_shadows(workbench.local, workbench.shadow) as shadows:
         built = shadows.create("history")
         replay(built, Folder(folder.path, applied, folder.faults))
         expected, found = _read(built), _read(url.direct() if url.is_pooled else url)

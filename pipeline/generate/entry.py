@@ -15,9 +15,9 @@ from pipeline.deploy.signals import as_exceptions
 from pipeline.environments import LOCAL
 from pipeline.environments.completing import completed
 from pipeline.errors import ConfigurationError
+from pipeline.generate import Workbench
 from pipeline.generate.drift import compare
 from pipeline.generate.generating import generate, generate_empty
-from pipeline.generate.place import Place
 from pipeline.generate.pushing import push
 from pipeline.generate.verifying import verify
 
@@ -37,41 +37,41 @@ SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 
 def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
     """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `deploy` raise."""
-    place = _place(checkout)
+    workbench = _workbench(checkout)
     try:
         packages.ensure("check")  # its linter is asked before anything is written
     except ConfigurationError as error:
         checkout.observer.note(f"{error.message}: `./inv check` may ask about what is written now")
     with as_exceptions():
-        return generate(name, place, wishes, run=lambda folder: deploy(checkout, folder))
+        return generate(name, workbench, wishes, run=lambda folder: deploy(checkout, folder))
 
 
 def write_empty(checkout: Checkout, name: str) -> tuple[Path, ...]:
     """Write a draft to be filled in by hand. Raises what `generate_empty` raises."""
-    return generate_empty(name, _place(_unclaimed(checkout)))
+    return generate_empty(name, _workbench(_unclaimed(checkout)))
 
 
 def verify_here(checkout: Checkout, ids: Sequence[str]) -> Verified:
     """Prove what was finished by hand. Raises what `verify` raises."""
-    place = proving_place(checkout)
+    workbench = proving_workbench(checkout)
     with as_exceptions():
-        return verify(place, ids)
+        return verify(workbench, ids)
 
 
 def push_here(checkout: Checkout, *, allow_destructive: bool) -> Pushed:
     """Put schema.sql onto the local database. Raises what `push` raises."""
-    place = _place(checkout)
+    workbench = _workbench(checkout)
     with as_exceptions():
-        return push(place, allow_destructive=allow_destructive)
+        return push(workbench, allow_destructive=allow_destructive)
 
 
 def diff(checkout: Checkout) -> Comparison:
     """Compare an environment with its history; the shadow is made locally. Raises what `compare` raises."""
     with as_exceptions():
-        return compare(checkout.url, _shadow_place(checkout), target=checkout.target, observer=checkout.observer)
+        return compare(checkout.url, _shadow_workbench(checkout), target=checkout.target, observer=checkout.observer)
 
 
-def proving_place(checkout: Checkout) -> Place:
+def proving_workbench(checkout: Checkout) -> Workbench:
     """Say where to work: the checkout, the local database, and SHADOW_DATABASE_URL if that is set.
 
     The server is asked who it is before anything is made on it: through a tunnel any server looks local. Shadows need the
@@ -81,7 +81,7 @@ def proving_place(checkout: Checkout) -> Place:
         NotLocal: it is a Neon compute, or marked as another environment, or nothing says that it is local.
         ConfigurationError: SHADOW_DATABASE_URL cannot be read.
     """
-    return _place(checkout if _shadow() is None else _unclaimed(checkout))
+    return _workbench(checkout if _shadow() is None else _unclaimed(checkout))
 
 
 def _unclaimed(checkout: Checkout) -> Checkout:
@@ -89,12 +89,12 @@ def _unclaimed(checkout: Checkout) -> Checkout:
     return replace(checkout, target=replace(checkout.target, claim=None))
 
 
-def _place(checkout: Checkout) -> Place:
+def _workbench(checkout: Checkout) -> Workbench:
     inspect_server(checkout.url, target=checkout.target)
-    return Place(checkout.root, checkout.url, _shadow())
+    return Workbench(checkout.root, checkout.url, _shadow())
 
 
-def _shadow_place(checkout: Checkout) -> Place:
+def _shadow_workbench(checkout: Checkout) -> Workbench:
     """Say where to make shadows for a look at another environment: SHADOW_DATABASE_URL, else the local server.
 
     DATABASE_URL names the environment that is looked at, so the local server is found as if it were not set. An address
@@ -102,14 +102,14 @@ def _shadow_place(checkout: Checkout) -> Place:
     """
     root, environment, shadow = checkout.root, checkout.environment, _shadow()
     if shadow is not None:
-        return Place(root, shadow, shadow)
+        return Workbench(root, shadow, shadow)
     from pipeline.local.server_identity import is_claimed
 
     if environment.name == LOCAL and is_claimed(environment, claim_of(root, environment, checkout.verb)):
-        return Place(root, checkout.url)
+        return Workbench(root, checkout.url)
     from pipeline.environments.local import LocalServers
 
-    return Place(root, LocalServers(root, tell=checkout.observer.note).start().url)
+    return Workbench(root, LocalServers(root, tell=checkout.observer.note).start().url)
 
 
 def _shadow() -> DatabaseURL | None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError, Refused
+from pipeline.generate import Workbench, generation_lock
 from pipeline.generate.differ import Step
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.new_migrations import Losses, NewMigration, Part, Piece, put, write_parts
-from pipeline.generate.place import Place, generation_lock
 from pipeline.generate.proposals.arranging import arrange
 from pipeline.generate.proposals.rollbacks import Undoing
 from pipeline.migrations import Folder, read_folder
@@ -56,7 +56,9 @@ class Fixed:
     why_not: str = ""
 
 
-def fix(place: Place, ids: Collection[str], *, merged: Collection[str], applied: Collection[str]) -> list[Fixed]:
+def fix(
+    workbench: Workbench, ids: Collection[str], *, merged: Collection[str], applied: Collection[str]
+) -> list[Fixed]:
     """Write these migrations anew, each in as many files as it needs; the numbers of those behind it move on.
 
     `merged` are the ids that the base branch has, `applied` those that the local database has: neither may change.
@@ -66,17 +68,17 @@ def fix(place: Place, ids: Collection[str], *, merged: Collection[str], applied:
         InvalidPlan: a migration does not run.
     """
     chosen = sorted(set(ids) - set(merged), reverse=True)  # from the last one, since numbers behind one move
-    with generation_lock(place.state):
-        folder = read_folder(place.migrations)
+    with generation_lock(workbench.state):
+        folder = read_folder(workbench.migrations)
         _refuse_applied(folder, chosen, applied)
-        return _all_fixed(place, chosen)
+        return _all_fixed(workbench, chosen)
 
 
-def _all_fixed(place: Place, chosen: Sequence[str]) -> list[Fixed]:
+def _all_fixed(workbench: Workbench, chosen: Sequence[str]) -> list[Fixed]:
     """Fix each, and tell of those behind it by the numbers that they end with."""
     done: list[Fixed] = []
     for id_ in chosen:
-        fixed = _fixed(place, read_folder(place.migrations).by_id[id_])
+        fixed = _fixed(workbench, read_folder(workbench.migrations).by_id[id_])
         shift = max(len(fixed.written) - 1, 0)
         done = [replace(each, written=tuple(_moved(written, shift) for written in each.written)) for each in done]
         done.append(fixed)
@@ -93,39 +95,39 @@ def _refuse_applied(folder: Folder, chosen: Sequence[str], applied: Collection[s
         )
 
 
-def _fixed(place: Place, file: MigrationFile) -> Fixed:
+def _fixed(workbench: Workbench, file: MigrationFile) -> Fixed:
     script = file.forward
     by_hand = next((each for each in script.statements if each.words[0] not in _SCHEMA_ONLY), None)
     if by_hand is not None:
         return Fixed(file.id, why_not=f"{by_hand.words[0]} on line {by_hand.line}: what moves rows is its author's")
     if not script.transactional:
         return Fixed(file.id, why_not="it runs outside a transaction already")
-    with _earlier(place, file) as earlier, open_shadows(place.local, place.shadow) as shadows:
+    with _earlier(workbench, file) as earlier, open_shadows(workbench.local, workbench.shadow) as shadows:
         try:
             written = _written_anew(earlier, shadows, file)
         except PipelineError as error:
             return Fixed(file.id, why_not=error.message)
     if isinstance(written, str):
         return Fixed(file.id, why_not=written)
-    _replace(place.migrations, file, written)
+    _replace(workbench.migrations, file, written)
     return Fixed(file.id, tuple(migration.id for migration in written))
 
 
 @contextmanager
-def _earlier(place: Place, file: MigrationFile) -> Iterator[Place]:
-    """A place whose folder ends before the file."""
+def _earlier(workbench: Workbench, file: MigrationFile) -> Iterator[Workbench]:
+    """A workbench whose folder ends before the file."""
     with tempfile.TemporaryDirectory(prefix="chat-database-") as name:
-        copy = Path(name) / place.migrations.name
+        copy = Path(name) / workbench.migrations.name
         copy.mkdir()
-        for path in place.migrations.glob("*.sql"):
+        for path in workbench.migrations.glob("*.sql"):
             if path.name[:4] < file.id[:4]:
                 shutil.copyfile(path, copy / path.name)
-        yield Place(Path(name), place.local, place.shadow, place.differ)
+        yield Workbench(Path(name), workbench.local, workbench.shadow, workbench.differ)
 
 
-def _written_anew(place: Place, shadows: Shadows, file: MigrationFile) -> list[NewMigration] | str:
+def _written_anew(workbench: Workbench, shadows: Shadows, file: MigrationFile) -> list[NewMigration] | str:
     """The files, proven; or why there are none."""
-    folder = read_folder(place.migrations)
+    folder = read_folder(workbench.migrations)
     before = shadows.create("before")
     replay(before, folder)
     current = read_built(before)
@@ -138,9 +140,9 @@ def _written_anew(place: Place, shadows: Shadows, file: MigrationFile) -> list[N
     if [[piece.sql for piece in part.pieces] for part in arrangement.parts] == [[step.sql for step in steps]]:
         return "the generator knows no other way for it"
     parts = _with_comments(arrangement.parts, script)
-    difference = place.differ.difference(before, after, roles=current.facts.roles)
+    difference = workbench.differ.difference(before, after, roles=current.facts.roles)
     seen = BothSchemas(current, desired)
-    undo = Undoing(place, shadows, current, seen, difference).of(parts)
+    undo = Undoing(workbench, shadows, current, seen, difference).of(parts)
     written = write_parts(
         file.id[5:],
         list(zip(parts, undo.statements, strict=True)),
@@ -149,7 +151,7 @@ def _written_anew(place: Place, shadows: Shadows, file: MigrationFile) -> list[N
         number=int(file.id[:4]),
     )
     written = [_with_head(migration, script, is_first=number == 0) for number, migration in enumerate(written)]
-    with folder_with(place.migrations, written) as finished:
+    with folder_with(workbench.migrations, written) as finished:
         new_ids = [migration.id for migration in written]
         verdict = prove(shadows, before, finished, new_ids, before=current.objects, desired=desired.objects)
     if verdict.proof is None:
@@ -162,11 +164,11 @@ def _written_anew(place: Place, shadows: Shadows, file: MigrationFile) -> list[N
 def _with_comments(parts: Sequence[Part], script: Script) -> list[Part]:
     """The parts with what the author wrote above each statement: at it, or at the first that says all that it said."""
     result = [list(part.pieces) for part in parts]
-    places = [(number, at) for number, pieces in enumerate(result) for at in range(len(pieces))]
+    positions = [(number, at) for number, pieces in enumerate(result) for at in range(len(pieces))]
     for statement, lines in _comments(script):
-        same = [place for place in places if result[place[0]][place[1]].sql == statement.text]
+        same = [at for at in positions if result[at[0]][at[1]].sql == statement.text]
         names = _names(statement)
-        alike = [place for place in places if names <= _names(statements(result[place[0]][place[1]].sql)[0])]
+        alike = [at for at in positions if names <= _names(statements(result[at[0]][at[1]].sql)[0])]
         if lines and (found := same or alike):
             number, at = found[0]
             result[number][at] = _commented(result[number][at], lines)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFailed
+from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
 from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, next_number, put
-from pipeline.generate.place import generation_lock
 from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.proposals.proposing import Proposal, Wishes, propose
 from pipeline.generate.proposals.renames import probable_renames
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.deploy import Report
-    from pipeline.generate.place import Place
+    from pipeline.generate import Workbench
     from pipeline.lint.finding import Finding
 
     Runner = Callable[[Folder], Report]
@@ -58,7 +58,7 @@ class Generated:
     report: Report | None = None
 
 
-def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runner | None = None) -> Generated:
+def generate(name: str, workbench: Workbench, wishes: Wishes | None = None, *, run: Runner | None = None) -> Generated:
     """Write the migration that leads from what the migrations build to schema.sql, prove it, and apply it with `run`.
 
     With no difference nothing is written, and `run` applies what is pending.
@@ -70,16 +70,16 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
         UsageError: the name or a rename cannot be used.
     """
     name, wishes = check_name(name), wishes or Wishes()
-    with generation_lock(place.state):
-        place.migrations.mkdir(exist_ok=True)  # git keeps no empty folder
-        refuse_drafts(place.migrations)
-        proposal, texts = _proposal(name, place, wishes)
-        files = put(place.migrations, _as_written(name, place, proposal))
-        derived = write_derived(place, texts)
+    with generation_lock(workbench.state):
+        workbench.migrations.mkdir(exist_ok=True)  # git keeps no empty folder
+        refuse_drafts(workbench.migrations)
+        proposal, texts = _proposal(name, workbench, wishes)
+        files = put(workbench.migrations, _as_written(name, workbench, proposal))
+        derived = write_derived(workbench, texts)
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
-    report = None if run is None or wishes.draft else _applied(run, place.migrations, files)
-    notes = read_schema(place.schema).notes
+    report = None if run is None or wishes.draft else _applied(run, workbench.migrations, files)
+    notes = read_schema(workbench.schema).notes
     if proposal is None:
         return Generated(derived=derived, report=report, notes=notes)
     return Generated(
@@ -87,21 +87,21 @@ def generate(name: str, place: Place, wishes: Wishes | None = None, *, run: Runn
         proposal.losses,
         proposal.rollback_losses,
         (*notes, *proposal.notes),
-        tuple(_findings(place.migrations, files)),
+        tuple(_findings(workbench.migrations, files)),
         derived,
         report,
     )
 
 
-def generate_empty(name: str, place: Place) -> tuple[Path, ...]:
+def generate_empty(name: str, workbench: Workbench) -> tuple[Path, ...]:
     """Write a draft with nothing in it, to be filled in by hand and proven by `verify`."""
-    with generation_lock(place.state):
-        place.migrations.mkdir(exist_ok=True)
-        ids = [file.id for file in read_folder(place.migrations).files]
+    with generation_lock(workbench.state):
+        workbench.migrations.mkdir(exist_ok=True)
+        ids = [file.id for file in read_folder(workbench.migrations).files]
         migration = _bare(check_name(name), ids)
         return tuple(
             put(
-                place.migrations,
+                workbench.migrations,
                 [migration.with_note(["Write the change here, and what takes it back in the rollback file."])],
             )
         )
@@ -122,25 +122,25 @@ def refuse_drafts(folder: Path) -> None:
             )
 
 
-def _proposal(name: str, place: Place, wishes: Wishes) -> tuple[Proposal | None, DerivedTexts]:
+def _proposal(name: str, workbench: Workbench, wishes: Wishes) -> tuple[Proposal | None, DerivedTexts]:
     """The proposal, or None when there is nothing to do; and the new texts of what follows the migrations."""
-    with open_shadows(place.local, place.shadow) as shadows:
-        seen = build_both(shadows, read_folder(place.migrations), place.schema)
+    with open_shadows(workbench.local, workbench.shadow) as shadows:
+        seen = build_both(shadows, read_folder(workbench.migrations), workbench.schema)
         if not seen.deviations:
-            return None, read_derived(place, seen.current.database)
-        proposal = propose(name, place, shadows, seen, wishes)
+            return None, read_derived(workbench, seen.current.database)
+        proposal = propose(name, workbench, shadows, seen, wishes)
         if proposal.problems:
             hints = probable_renames(seen.current.facts, seen.desired.facts)
             return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints]), DerivedTexts()
-        return proposal, read_derived(place, proposal.proof or seen.desired.database)
+        return proposal, read_derived(workbench, proposal.proof or seen.desired.database)
 
 
-def _as_written(name: str, place: Place, proposal: Proposal | None) -> list[NewMigration]:
+def _as_written(name: str, workbench: Workbench, proposal: Proposal | None) -> list[NewMigration]:
     if proposal is None:
         return []
     if not proposal.problems:
         return list(proposal.migrations)
-    migrations = proposal.migrations or (_bare(name, [file.id for file in read_folder(place.migrations).files]),)
+    migrations = proposal.migrations or (_bare(name, [file.id for file in read_folder(workbench.migrations).files]),)
     return [
         migration.with_note(proposal.problems if number == 0 else ()) for number, migration in enumerate(migrations)
     ]

@@ -16,7 +16,7 @@ from pipeline.schema.replay import load, read_built
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
-    from pipeline.generate.place import Place
+    from pipeline.generate import Workbench
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Pushed:
     losses: tuple[str, ...] = ()
 
 
-def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
+def push(workbench: Workbench, *, allow_destructive: bool = False) -> Pushed:
     """Make the local database what schema.sql says, in one transaction where PostgreSQL allows it, with no file.
 
     The history knows nothing of it: `reset` is the way back to what the migrations build.
@@ -37,14 +37,14 @@ def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
         MigrationFailed: a statement failed; its transaction was rolled back.
         InvalidPlan: schema.sql is at fault, or holds what the differ does not handle.
     """
-    with open_shadows(place.local, place.shadow) as shadows:
+    with open_shadows(workbench.local, workbench.shadow) as shadows:
         desired = shadows.create("desired")
-        load(desired, place.schema)
+        load(desired, workbench.schema)
         objects, facts = read_objects(desired), read_facts(desired)
-        local = read_built(place.local)
+        local = read_built(workbench.local)
         if not deviations(objects, local.objects, grants=False):
             return Pushed()
-        difference = place.differ.difference(place.local, desired, roles=facts.roles)
+        difference = workbench.differ.difference(workbench.local, desired, roles=facts.roles)
         arrangement = arrange(difference.forward, local.facts, facts, careful=False)
         if arrangement.losses and not allow_destructive:
             lost = "".join(f"\n  {loss}" for loss in arrangement.losses)
@@ -54,8 +54,8 @@ def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
         groups = [[piece.sql for piece in part.pieces] for part in arrangement.parts]
         if groups:
             groups[-1] += [piece.sql for piece in grants_for([sql for group in groups for sql in group], local, facts)]
-        _run(place, groups)
-        if wrong := deviations(objects, read_objects(place.local), grants=False):
+        _run(workbench, groups)
+        if wrong := deviations(objects, read_objects(workbench.local), grants=False):
             raise InvalidPlan(
                 f"the local database is still not what schema.sql says:\n{listed(wrong)}",
                 remedy="The differ does not handle these. Make them by hand, or as a migration: `./inv migrate --name …`.",
@@ -63,8 +63,8 @@ def push(place: Place, *, allow_destructive: bool = False) -> Pushed:
     return Pushed(tuple(sql for group in groups for sql in group), arrangement.losses)
 
 
-def _run(place: Place, groups: list[list[str]]) -> None:
-    with open_session(place.local, application_name="chat-database push") as session:
+def _run(workbench: Workbench, groups: list[list[str]]) -> None:
+    with open_session(workbench.local, application_name="chat-database push") as session:
         for group in groups:
             try:
                 session.run(";\n".join(group))

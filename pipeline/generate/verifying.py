@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, UsageError
+from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.new_migrations import NewMigration, is_draft, without_mark
-from pipeline.generate.place import generation_lock
 from pipeline.migrations import Folder, read_folder
 from pipeline.schema.replay import build_both
 from pipeline.schema.shadows import open_shadows
@@ -18,7 +18,7 @@ from pipeline.schema.shadows import open_shadows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.generate.place import Place
+    from pipeline.generate import Workbench
     from pipeline.migrations import MigrationFile
 
 
@@ -31,7 +31,7 @@ class Verified:
     derived: Derived = Derived()
 
 
-def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
+def verify(workbench: Workbench, ids: Sequence[str] = ()) -> Verified:
     """Prove migrations that stand at the end of the folder, forward and back, and take the draft's mark off.
 
     `ids` names them (by id or number); left out, they are the drafts and all that stand behind the first of them, or the
@@ -41,17 +41,17 @@ def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
         InvalidPlan: they are not proven; the message says what misses. Nothing was changed.
         UsageError: there is nothing to prove, or an id names nothing.
     """
-    with generation_lock(place.state):
-        folder = read_folder(place.migrations)
+    with generation_lock(workbench.state):
+        folder = read_folder(workbench.migrations)
         chosen = _chosen(folder, ids)
         texts = [_text(file) for file in chosen]
         first = chosen[0].id
         earlier = tuple(file for file in folder.files if file.id < first)
         with (
-            open_shadows(place.local, place.shadow) as shadows,
-            folder_with(place.migrations, texts) as finished,
+            open_shadows(workbench.local, workbench.shadow) as shadows,
+            folder_with(workbench.migrations, texts) as finished,
         ):
-            seen = build_both(shadows, Folder(folder.path, earlier, folder.faults), place.schema)
+            seen = build_both(shadows, Folder(folder.path, earlier, folder.faults), workbench.schema)
             verdict = prove(
                 shadows,
                 seen.current.database,
@@ -60,14 +60,14 @@ def verify(place: Place, ids: Sequence[str] = ()) -> Verified:
                 before=seen.current.objects,
                 desired=seen.desired.objects,
             )
-            derived = read_derived(place, verdict.proof) if verdict.proof else DerivedTexts()
+            derived = read_derived(workbench, verdict.proof) if verdict.proof else DerivedTexts()
         if not verdict.is_proven:
             raise InvalidPlan(
                 "it is not proven:\n" + "\n".join(verdict.problems),
                 where=chosen[0].path,
                 remedy="Correct it and run `./inv verify` again.",
             )
-        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), write_derived(place, derived))
+        return Verified(tuple(file.id for file in chosen), tuple(_unmark(chosen)), write_derived(workbench, derived))
 
 
 def _chosen(folder: Folder, ids: Sequence[str]) -> list[MigrationFile]:

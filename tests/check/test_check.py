@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.check.checking import check
 from pipeline.errors import UsageError
-from pipeline.generate.place import Place
+from pipeline.generate import Workbench
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
@@ -25,7 +25,7 @@ class Repository:
 
     def __init__(self, root: Path, local: DatabaseURL) -> None:
         self.root = root
-        self.place = Place(root, local)
+        self.workbench = Workbench(root, local)
         self.migrations = root / "migrations"
         shutil.copytree(REPOSITORY / "migrations", self.migrations)
         shutil.copy(REPOSITORY / "schema.sql", root)
@@ -54,7 +54,7 @@ class Repository:
 
     def found(self, base: str | None = "main") -> list[tuple[str, str, int]]:
         """(rule, file, line) of what check finds."""
-        findings = check(self.place, base=base).findings
+        findings = check(self.workbench, base=base).findings
         return [(finding.rule, Path(finding.path).name, finding.line) for finding in findings]
 
 
@@ -225,7 +225,7 @@ def test_two_hundred_migrations_are_checked_in_seconds(
     repository.commit()
     repository.git("branch", "-f", "main", "change")
     started = time.monotonic()
-    checked = check(repository.place, base="main")
+    checked = check(repository.workbench, base="main")
     seconds = time.monotonic() - started
     with capsys.disabled():
         print(f"\ncheck of {checked.migrations} migrations: {seconds:.1f} s")

@@ -13,8 +13,8 @@ from pipeline.deploy import apply
 from pipeline.deploy.rolling_back import rollback
 from pipeline.deploy.target import Target
 from pipeline.errors import Refused
+from pipeline.generate import Workbench
 from pipeline.generate.fixing import FIXABLE, fix
-from pipeline.generate.place import Place
 from pipeline.migrations import read_folder
 from tests.generate.conftest import REPOSITORY, differ
 
@@ -53,14 +53,14 @@ DROP INDEX "Tag_label_idx";
 
 
 @pytest.fixture
-def place(tmp_path: Path, database: DatabaseURL, differ: Path) -> Place:
+def workbench(tmp_path: Path, database: DatabaseURL, differ: Path) -> Workbench:
     """A checkout with a table that is in use, and a migration written by hand that stops its writers."""
     shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "differ").symlink_to(differ)
     write(tmp_path, "0101_tags", BEFORE, '-- Undo\nDROP TABLE "Tag";\n')
     write(tmp_path, "0102_labels", BY_HAND, UNDO)
-    return Place(tmp_path, database)
+    return Workbench(tmp_path, database)
 
 
 def write(root: Path, id_: str, forward: str, backward: str) -> None:
@@ -68,26 +68,26 @@ def write(root: Path, id_: str, forward: str, backward: str) -> None:
     (root / "migrations" / f"{id_}.rollback.sql").write_text(backward)
 
 
-def asked(place: Place) -> dict[str, set[str]]:
+def asked(workbench: Workbench) -> dict[str, set[str]]:
     """The rules that can be fixed and have a finding, by migration."""
     text = "\n".join(
-        path.read_text() for path in sorted(place.migrations.glob("0???_*.sql")) if "rollback" not in path.name
+        path.read_text() for path in sorted(workbench.migrations.glob("0???_*.sql")) if "rollback" not in path.name
     )
-    place.schema.write_text(text.replace("-- transactional: false", ""))
+    workbench.schema.write_text(text.replace("-- transactional: false", ""))
     found: dict[str, set[str]] = {}
-    for finding in check(place).findings:
+    for finding in check(workbench).findings:
         if finding.rule in FIXABLE | {"rollback", "malformed"}:
             id_ = finding.path.rpartition("/")[2].removesuffix(".sql").removesuffix(".rollback")
             found.setdefault(id_, set()).add(finding.rule)
     return found
 
 
-def fixed(place: Place, *ids: str) -> list[Fixed]:
-    return fix(place, ids, merged=(), applied=())
+def fixed(workbench: Workbench, *ids: str) -> list[Fixed]:
+    return fix(workbench, ids, merged=(), applied=())
 
 
-def catalog(place: Place) -> list[tuple[object, ...]]:
-    with psycopg.connect(place.local.reveal()) as connection:
+def catalog(workbench: Workbench) -> list[tuple[object, ...]]:
+    with psycopg.connect(workbench.local.reveal()) as connection:
         return connection.execute(
             """SELECT conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conrelid = '"Tag"'::regclass
                UNION ALL SELECT relname, pg_get_indexdef(oid), true FROM pg_class WHERE relname LIKE 'Tag%' AND relkind = 'i'
@@ -96,104 +96,104 @@ def catalog(place: Place) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-def test_it_builds_the_same_in_files_that_stop_nobody_and_keeps_the_authors_words(place: Place) -> None:
-    assert asked(place)["0102_labels"] >= {
+def test_it_builds_the_same_in_files_that_stop_nobody_and_keeps_the_authors_words(workbench: Workbench) -> None:
+    assert asked(workbench)["0102_labels"] >= {
         "require-concurrent-index-creation",
         "adding-foreign-key-constraint",
         "constraint-missing-not-valid",
         "set-not-null",
     }
-    apply(place.local, read_folder(place.migrations))
-    wanted = catalog(place)
-    rollback(place.local, read_folder(place.migrations), to="0101", target=Target())
-    bare = catalog(place)
+    apply(workbench.local, read_folder(workbench.migrations))
+    wanted = catalog(workbench)
+    rollback(workbench.local, read_folder(workbench.migrations), to="0101", target=Target())
+    bare = catalog(workbench)
 
-    (done,) = fixed(place, "0102_labels")
+    (done,) = fixed(workbench, "0102_labels")
 
     assert done.written[0] == "0102_labels"
     assert len(done.written) >= 3
-    first = (place.migrations / "0102_labels.sql").read_text()
+    first = (workbench.migrations / "0102_labels.sql").read_text()
     assert first.startswith("-- Tags are found by label, and belong to a thread\n-- pipeline: lock-timeout=4s\n")
-    texts = "".join((place.migrations / f"{id_}.sql").read_text() for id_ in done.written)
+    texts = "".join((workbench.migrations / f"{id_}.sql").read_text() for id_ in done.written)
     assert "CREATE INDEX CONCURRENTLY" in texts
     assert texts.count("NOT VALID") >= 2
     assert "COMMENT ON TABLE" in texts
     assert texts.count("-- Both services ask for it.\n") == 1
     assert texts.count("-- A tag without a label says nothing.\n") == 1
-    assert not any(id_ in done.written for id_ in asked(place))
-    apply(place.local, read_folder(place.migrations))
-    assert catalog(place) == wanted
-    rollback(place.local, read_folder(place.migrations), to="0101", target=Target())
-    assert catalog(place) == bare
+    assert not any(id_ in done.written for id_ in asked(workbench))
+    apply(workbench.local, read_folder(workbench.migrations))
+    assert catalog(workbench) == wanted
+    rollback(workbench.local, read_folder(workbench.migrations), to="0101", target=Target())
+    assert catalog(workbench) == bare
 
 
-def test_what_stands_behind_it_moves_on_with_what_it_depends_on(place: Place) -> None:
+def test_what_stands_behind_it_moves_on_with_what_it_depends_on(workbench: Workbench) -> None:
     write(
-        place.root,
+        workbench.root,
         "0103_more",
         '-- More\nALTER TABLE "Tag" ADD COLUMN "a" text;\n',
         '-- Undo\nALTER TABLE "Tag" DROP COLUMN "a";\n',
     )
     write(
-        place.root,
+        workbench.root,
         "0104_last",
         '-- Last\n-- depends: 0103_more\nALTER TABLE "Tag" ADD COLUMN "b" text;\n',
         '-- Undo\nALTER TABLE "Tag" DROP COLUMN "b";\n',
     )
-    (done,) = fixed(place, "0102_labels")
+    (done,) = fixed(workbench, "0102_labels")
     shift = len(done.written) - 1
     moved = f"{103 + shift:04d}_more"
-    assert f"-- depends: {moved}\n" in (place.migrations / f"{104 + shift:04d}_last.sql").read_text()
-    folder = read_folder(place.migrations)
+    assert f"-- depends: {moved}\n" in (workbench.migrations / f"{104 + shift:04d}_last.sql").read_text()
+    folder = read_folder(workbench.migrations)
     assert [file.id for file in folder.files][-2:] == [moved, f"{104 + shift:04d}_last"]
     assert folder.faults == ()
-    apply(place.local, folder)
+    apply(workbench.local, folder)
 
 
-def test_a_file_that_moves_rows_is_left_to_its_author(place: Place) -> None:
+def test_a_file_that_moves_rows_is_left_to_its_author(workbench: Workbench) -> None:
     text = BY_HAND + 'UPDATE "Tag" SET "label" = \'none\' WHERE "label" IS NULL;\n'
-    write(place.root, "0102_labels", text, UNDO)
-    (done,) = fixed(place, "0102_labels")
+    write(workbench.root, "0102_labels", text, UNDO)
+    (done,) = fixed(workbench, "0102_labels")
     assert done.written == ()
     assert done.why_not == "UPDATE on line 11: what moves rows is its author's"
-    assert (place.migrations / "0102_labels.sql").read_text() == text
+    assert (workbench.migrations / "0102_labels.sql").read_text() == text
 
 
-def test_a_statement_without_a_way_around_is_left_as_it_is(place: Place) -> None:
+def test_a_statement_without_a_way_around_is_left_as_it_is(workbench: Workbench) -> None:
     text = '-- Two at once\nALTER TABLE "Tag" ADD COLUMN "a" uuid REFERENCES "Thread" ("id");\n'
-    write(place.root, "0102_labels", text, '-- Undo\nALTER TABLE "Tag" DROP COLUMN "a";\n')
-    (done,) = fixed(place, "0102_labels")
+    write(workbench.root, "0102_labels", text, '-- Undo\nALTER TABLE "Tag" DROP COLUMN "a";\n')
+    (done,) = fixed(workbench, "0102_labels")
     assert done == type(done)("0102_labels", why_not="the generator knows no other way for it")
-    assert (place.migrations / "0102_labels.sql").read_text() == text
+    assert (workbench.migrations / "0102_labels.sql").read_text() == text
 
 
-def test_one_that_is_applied_here_or_behind_which_one_is_stays_until_it_is_rolled_back(place: Place) -> None:
+def test_one_that_is_applied_here_or_behind_which_one_is_stays_until_it_is_rolled_back(workbench: Workbench) -> None:
     write(
-        place.root,
+        workbench.root,
         "0103_more",
         '-- More\nALTER TABLE "Tag" ADD COLUMN "a" text;\n',
         '-- Undo\nALTER TABLE "Tag" DROP COLUMN "a";\n',
     )
-    before = {path.name: path.read_text() for path in place.migrations.iterdir()}
+    before = {path.name: path.read_text() for path in workbench.migrations.iterdir()}
     for applied, to in (["0102_labels", "0103_more"], "0101"), (["0103_more"], "0102"):
         with pytest.raises(Refused, match="applied to the local database") as refused:
-            fix(place, ["0102_labels"], merged=(), applied=applied)
+            fix(workbench, ["0102_labels"], merged=(), applied=applied)
         assert f"--to {to}`" in refused.value.remedy
-    assert {path.name: path.read_text() for path in place.migrations.iterdir()} == before
+    assert {path.name: path.read_text() for path in workbench.migrations.iterdir()} == before
 
 
-def test_a_merged_file_is_not_touched(place: Place) -> None:
-    before = {path.name: path.read_text() for path in place.migrations.iterdir()}
-    assert fix(place, ["0102_labels"], merged=["0102_labels"], applied=()) == []
-    assert {path.name: path.read_text() for path in place.migrations.iterdir()} == before
+def test_a_merged_file_is_not_touched(workbench: Workbench) -> None:
+    before = {path.name: path.read_text() for path in workbench.migrations.iterdir()}
+    assert fix(workbench, ["0102_labels"], merged=["0102_labels"], applied=()) == []
+    assert {path.name: path.read_text() for path in workbench.migrations.iterdir()} == before
 
 
-def test_of_several_each_is_told_by_the_numbers_that_its_files_end_with(place: Place) -> None:
+def test_of_several_each_is_told_by_the_numbers_that_its_files_end_with(workbench: Workbench) -> None:
     index = '-- Ranks\nCREATE INDEX "Tag_rank_idx" ON "Tag" ("rank");\nALTER TABLE "Tag" ADD COLUMN "a" text;\n'
     back = '-- Undo\nALTER TABLE "Tag" DROP COLUMN "a";\nDROP INDEX "Tag_rank_idx";\n'
-    write(place.root, "0103_ranks", index, back)
-    first, second = fixed(place, "0102_labels", "0103_ranks")
+    write(workbench.root, "0103_ranks", index, back)
+    first, second = fixed(workbench, "0102_labels", "0103_ranks")
     assert (first.id, second.id) == ("0102_labels", "0103_ranks")
-    ids = [file.id for file in read_folder(place.migrations).files]
+    ids = [file.id for file in read_folder(workbench.migrations).files]
     assert tuple(ids[-len(second.written) :]) == second.written
     assert tuple(ids[-len(second.written) - len(first.written) : -len(second.written)]) == first.written

@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.errors import ConfigurationError
+from pipeline.generate import Workbench
 from pipeline.generate.differ.pg_delta import FILES, PgDelta
-from pipeline.generate.place import Place
 from pipeline.migrations import read_folder
 from pipeline.node import install
 from pipeline.schema.catalog import read_catalog
@@ -37,34 +37,34 @@ DIFFER = REPOSITORY / ".local" / "differ"
 class Checkout:
     """A copy of the repository's schema and migrations, with a local database of its own."""
 
-    place: Place
+    workbench: Workbench
 
     @property
     def root(self) -> Path:
-        return self.place.root
+        return self.workbench.root
 
     @property
     def local(self) -> DatabaseURL:
-        return self.place.local
+        return self.workbench.local
 
     @property
     def folder(self) -> Folder:
-        return read_folder(self.place.migrations)
+        return read_folder(self.workbench.migrations)
 
     def edit(self, text: str) -> None:
-        self.place.schema.write_text(text)
+        self.workbench.schema.write_text(text)
 
     def append(self, sql: str) -> None:
-        self.edit(f"{self.place.schema.read_text()}\n{sql}\n")
+        self.edit(f"{self.workbench.schema.read_text()}\n{sql}\n")
 
     def names(self) -> list[str]:
-        return sorted(path.name for path in self.place.migrations.iterdir())
+        return sorted(path.name for path in self.workbench.migrations.iterdir())
 
     def run(self, folder: Folder) -> Report:
         return apply(self.local, folder, verb="migrate")
 
     def run_on(self, database: DatabaseURL) -> Report:
-        return apply(database, read_folder(self.place.migrations), verb="migrate")
+        return apply(database, read_folder(self.workbench.migrations), verb="migrate")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.local.reveal(), autocommit=True) as connection:
@@ -126,7 +126,7 @@ def with_rows(
     """A checkout with the extras, whose local database has rows in every table."""
     copy_of_the_repository(tmp_path, extras=True, differ=differ)
     local = server.create_database(template_with_rows)
-    yield Checkout(Place(tmp_path, local, chosen_differ=kept_differ))
+    yield Checkout(Workbench(tmp_path, local, chosen_differ=kept_differ))
     server.drop_database(local)
 
 
@@ -134,7 +134,7 @@ def with_rows(
 def checkout(differ: Path, migrated: DatabaseURL, tmp_path: Path) -> Checkout:
     """A checkout of the repository as it is, migrated."""
     copy_of_the_repository(tmp_path, extras=False, differ=differ)
-    return Checkout(Place(tmp_path, migrated))
+    return Checkout(Workbench(tmp_path, migrated))
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,8 @@ COLUMN = '    "metaJson"   jsonb,\n    "pinned"     boolean,\n'
 
 def with_pinned(checkout: Checkout) -> Path:
     """A schema with a column more, and an empty draft for it."""
-    checkout.edit(checkout.place.schema.read_text().replace('    "metaJson"   jsonb,\n', COLUMN))
-    (path,) = generate_empty("pinned", checkout.place)
+    checkout.edit(checkout.workbench.schema.read_text().replace('    "metaJson"   jsonb,\n', COLUMN))
+    (path,) = generate_empty("pinned", checkout.workbench)
     return path
 
 
@@ -43,10 +43,10 @@ ADD, DROP = 'ALTER TABLE "Message" ADD COLUMN "pinned" boolean;', 'ALTER TABLE "
 def test_a_draft_that_is_finished_is_proven_and_becomes_a_migration(checkout: Checkout) -> None:
     path = with_pinned(checkout)
     finish(path, ADD, DROP)
-    verified = verify(checkout.place)
+    verified = verify(checkout.workbench)
     assert verified.were_drafts == verified.proven == ("0007_pinned",)
     assert path.read_text() == f"-- Pinned\n-- depends: 0006_what_both_clients_can_read_validate\n\n{ADD}\n"
-    apply(checkout.local, read_folder(checkout.place.migrations))
+    apply(checkout.local, read_folder(checkout.workbench.migrations))
 
 
 @pytest.mark.parametrize(
@@ -63,40 +63,40 @@ def test_a_draft_that_is_not_right_stays_one(checkout: Checkout, forward: str, b
     path = with_pinned(checkout)
     finish(path, forward, backward)
     with pytest.raises(InvalidPlan, match=said):
-        verify(checkout.place)
+        verify(checkout.workbench)
     assert "-- pipeline: draft" in path.read_text()
 
 
 def test_without_a_draft_the_last_migration_is_proven(checkout: Checkout) -> None:
-    assert verify(checkout.place).proven == ("0006_what_both_clients_can_read_validate",)
-    assert verify(checkout.place, ["0005"]).proven == (
+    assert verify(checkout.workbench).proven == ("0006_what_both_clients_can_read_validate",)
+    assert verify(checkout.workbench, ["0005"]).proven == (
         "0005_what_both_clients_can_read",
         "0006_what_both_clients_can_read_validate",
     )
     with pytest.raises(UsageError, match="no migration 0009"):
-        verify(checkout.place, ["0009"])
+        verify(checkout.workbench, ["0009"])
 
 
 def test_push_makes_the_local_database_what_the_schema_says(checkout: Checkout) -> None:
-    checkout.edit(checkout.place.schema.read_text().replace('    "metaJson"   jsonb,\n', COLUMN))
+    checkout.edit(checkout.workbench.schema.read_text().replace('    "metaJson"   jsonb,\n', COLUMN))
     checkout.append('CREATE TABLE "Tag" ("id" uuid PRIMARY KEY); CREATE INDEX "x" ON "Message" ("model");')
     names = checkout.names()
-    assert any("pinned" in sql for sql in push(checkout.place).statements)
-    assert push(checkout.place).statements == ()
+    assert any("pinned" in sql for sql in push(checkout.workbench).statements)
+    assert push(checkout.workbench).statements == ()
     assert checkout.names() == names
     assert checkout.rows("SELECT has_table_privilege('server', '\"Tag\"', 'INSERT')") == [(True,)]
 
 
 def test_push_loses_nothing_without_leave(checkout: Checkout) -> None:
-    schema = checkout.place.schema.read_text()
+    schema = checkout.workbench.schema.read_text()
     checkout.edit(schema.replace('    "provider"   text,\n', ""))
     with pytest.raises(Refused, match=r'column "Message"."provider"'):
-        push(checkout.place)
-    assert push(checkout.place, allow_destructive=True).losses == ('column "Message"."provider" with its contents',)
+        push(checkout.workbench)
+    assert push(checkout.workbench, allow_destructive=True).losses == ('column "Message"."provider" with its contents',)
 
 
 def test_a_database_as_its_migrations_left_it_has_no_drift(checkout: Checkout) -> None:
-    comparison = compare(checkout.local, checkout.place)
+    comparison = compare(checkout.local, checkout.workbench)
     assert (comparison.applied, comparison.pending, comparison.drift) == (6, (), ())
 
 
@@ -109,17 +109,17 @@ def test_what_the_owner_has_set_for_itself_is_no_drift(checkout: Checkout) -> No
             "TimeZone = Japan",
         ):
             connection.execute(f"ALTER ROLE chat_owner IN DATABASE {checkout.local.database} SET {setting}".encode())
-    assert compare(checkout.local, checkout.place).drift == ()
+    assert compare(checkout.local, checkout.workbench).drift == ()
 
 
 def test_drift_is_told_object_by_object_and_a_pending_migration_is_none(checkout: Checkout) -> None:
-    (checkout.place.migrations / "0007_pinned.sql").write_text(f"-- Pinned\n\n{ADD}\n")
+    (checkout.workbench.migrations / "0007_pinned.sql").write_text(f"-- Pinned\n\n{ADD}\n")
     with psycopg.connect(checkout.local.reveal()) as connection:
         connection.execute(
             'DROP INDEX "Message_threadId_createdAt_idx"; CREATE TABLE by_hand (id int); '
             'ALTER TABLE "User" ALTER "name" SET NOT NULL; GRANT DELETE ON "ScopeConsent" TO server;'
         )
-    comparison = compare(checkout.local, checkout.place)
+    comparison = compare(checkout.local, checkout.workbench)
     verdicts = {(each.verdict, each.kind) for each in comparison.drift}
     assert comparison.pending == ("0007_pinned",)
     assert {("missing", "index"), ("unexpected", "table"), ("changed", "column")} <= verdicts
@@ -139,7 +139,7 @@ def test_what_takes_the_roles_limits_away_is_drift(checkout: Checkout, server: P
             f"ALTER DATABASE {name} SET search_path = mine".encode()
         )
         try:
-            drift = compare(checkout.local, checkout.place).drift
+            drift = compare(checkout.local, checkout.workbench).drift
         finally:
             superuser.execute(
                 "REVOKE server FROM ai_service; ALTER ROLE ai_service CONNECTION LIMIT -1; "
@@ -156,19 +156,19 @@ def test_what_takes_the_roles_limits_away_is_drift(checkout: Checkout, server: P
 
 
 def test_a_setting_of_the_database_that_a_migration_made_is_no_drift(checkout: Checkout) -> None:
-    (checkout.place.migrations / "0007_utc.sql").write_text(
+    (checkout.workbench.migrations / "0007_utc.sql").write_text(
         "-- UTC for everybody\n\nDO $$ BEGIN EXECUTE format("
         "'ALTER DATABASE %I SET TimeZone = %L', current_database(), 'UTC'); END $$;\n"
     )
-    apply(checkout.local, read_folder(checkout.place.migrations))
-    assert compare(checkout.local, checkout.place).drift == ()
+    apply(checkout.local, read_folder(checkout.workbench.migrations))
+    assert compare(checkout.local, checkout.workbench).drift == ()
 
 
 def test_a_migration_that_only_the_database_has_stops_the_comparison(checkout: Checkout) -> None:
-    for path in checkout.place.migrations.glob("0006*"):
+    for path in checkout.workbench.migrations.glob("0006*"):
         path.unlink()
     with pytest.raises(InvalidPlan, match="0006_what_both_clients_can_read_validate"):
-        compare(checkout.local, checkout.place)
+        compare(checkout.local, checkout.workbench)
 
 
 def test_the_value_of_a_setting_that_should_not_be_there_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,13 +51,13 @@ def test_a_change_converges_with_its_rows_kept_or_ends_as_a_draft(
     record_property: Callable[[str, object], None],
 ) -> None:
     skip_without_extension(change, with_rows)
-    with_rows.edit(change.of(with_rows.place.schema.read_text()))
+    with_rows.edit(change.of(with_rows.workbench.schema.read_text()))
     before = contents(with_rows)
     names = with_rows.names()
     wishes = Wishes(allow_destructive=change.allow_destructive, renames=change.renames)
     ending = "converged"
     try:
-        made = generate("change", with_rows.place, wishes, run=with_rows.run)
+        made = generate("change", with_rows.workbench, wishes, run=with_rows.run)
         record_property("notes", "; ".join(made.notes))
     except DraftLeft as draft:
         ending = "draft" if draft.exit_code == 4 and all(map(is_marked, draft.files)) else "unmarked"
@@ -81,7 +81,7 @@ def assert_it_goes_there_and_back(change: Change, checkout: Checkout, shape: Cat
     Rolled back, it is what it was; and applied again, as the first time. New rows get new numbers in each state.
     """
     desired = desired_catalog(checkout, server)
-    folder = read_folder(checkout.place.migrations)
+    folder = read_folder(checkout.workbench.migrations)
     assert desired.differences(catalog(checkout.local), without={"privilege"}) == []
     assert_that_numbers_go_on(change, checkout, server)
     rollback(checkout.local, folder, to=BEFORE)
@@ -157,7 +157,7 @@ def _renamed(change: Change) -> list[tuple[str, str]]:
 def desired_catalog(checkout: Checkout, server: PostgresServer) -> Catalog:
     desired = server.create_database()
     try:
-        load(desired, checkout.place.schema)
+        load(desired, checkout.workbench.schema)
         return catalog(desired)
     finally:
         server.drop_database(desired)

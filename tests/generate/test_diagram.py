@@ -26,42 +26,42 @@ ADD, DROP = 'ALTER TABLE "Message" ADD COLUMN "pinned" boolean;', 'ALTER TABLE "
 @pytest.fixture
 def page(checkout: Checkout) -> Path:
     """The page as it is in the repository."""
-    checkout.place.page.parent.mkdir()
-    shutil.copy(REPOSITORY / "docs" / "schema.md", checkout.place.page)
-    return checkout.place.page
+    checkout.workbench.page.parent.mkdir()
+    shutil.copy(REPOSITORY / "docs" / "schema.md", checkout.workbench.page)
+    return checkout.workbench.page
 
 
 def with_column(checkout: Checkout, column: str) -> None:
-    text = checkout.place.schema.read_text()
+    text = checkout.workbench.schema.read_text()
     checkout.edit(text.replace('    "metaJson"   jsonb,', f'    "metaJson"   jsonb,\n    {column},'))
 
 
 def test_it_is_drawn_with_the_migration(checkout: Checkout, page: Path) -> None:
     before = page.read_text()
     with_column(checkout, '"pinned" boolean')
-    assert generate("pinned", checkout.place, run=checkout.run).derived.page == page
+    assert generate("pinned", checkout.workbench, run=checkout.run).derived.page == page
     lines = page.read_text().splitlines()
     assert [line for line in lines if line not in before.splitlines()] == ['        boolean pinned "may be null"']
 
 
 def test_it_is_drawn_where_there_is_no_difference_but_an_old_diagram(checkout: Checkout, page: Path) -> None:
     now = page.read_text()
-    assert generate("nothing", checkout.place).derived.page is None
+    assert generate("nothing", checkout.workbench).derived.page is None
     page.write_text(now.replace("jsonb metaJson", "jsonb other"))
-    assert generate("nothing", checkout.place).derived.page == page
+    assert generate("nothing", checkout.workbench).derived.page == page
     assert page.read_text() == now
 
 
 def test_a_draft_leaves_it_until_it_is_verified(checkout: Checkout, page: Path) -> None:
     before = page.read_text()
     with_column(checkout, '"pinned" boolean')
-    (draft,) = generate_empty("pinned", checkout.place)
+    (draft,) = generate_empty("pinned", checkout.workbench)
     with pytest.raises(InvalidPlan, match="no statement"):
-        verify(checkout.place)
+        verify(checkout.workbench)
     assert page.read_text() == before
     for path, sql in ((draft, ADD), (draft.with_name("0007_pinned.rollback.sql"), DROP)):
         path.write_text(f"{path.read_text()}{sql}\n")
-    assert verify(checkout.place).derived.page == page
+    assert verify(checkout.workbench).derived.page == page
     assert "boolean pinned" in page.read_text()
 
 
@@ -71,7 +71,7 @@ def test_it_stands_beside_the_files_whatever_becomes_of_the_deploy(checkout: Che
 
     with_column(checkout, '"pinned" boolean')
     with pytest.raises(TimedOut):
-        generate("pinned", checkout.place, run=too_slow)
+        generate("pinned", checkout.workbench, run=too_slow)
     assert "0007_pinned.sql" in checkout.names()
     assert "boolean pinned" in page.read_text()
 

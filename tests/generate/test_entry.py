@@ -74,11 +74,11 @@ def test_check_fixes_what_is_not_applied_here_and_says_what_is_left(as_local: Ch
     change = 'CREATE INDEX "Message_name_idx" ON "Message" ("name");'
     as_local.append(change)
     for ending, sql in ((".sql", change), (".rollback.sql", 'DROP INDEX "Message_name_idx";')):
-        (as_local.place.migrations / f"0101_names{ending}").write_text(f"-- Names are searched\n\n{sql}\n")
+        (as_local.workbench.migrations / f"0101_names{ending}").write_text(f"-- Names are searched\n\n{sql}\n")
     fixed, checked = fix_here(local_checkout(as_local.root, "check"), base=None, lint_everything=False)
     assert [each.written for each in fixed] == [("0101_names",)]
     assert checked.findings == ()
-    assert "INDEX CONCURRENTLY" in (as_local.place.migrations / "0101_names.sql").read_text()
+    assert "INDEX CONCURRENTLY" in (as_local.workbench.migrations / "0101_names.sql").read_text()
     assert fix_here(local_checkout(as_local.root, "check"), base=None, lint_everything=False) == ([], checked)
 
 

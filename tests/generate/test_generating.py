@@ -41,22 +41,22 @@ INDEX = 'CREATE INDEX "Message_model_idx" ON "Message" ("model");'
 
 
 def texts(checkout: Checkout, pattern: str = "0007*") -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted(checkout.place.migrations.glob(pattern))}
+    return {path.name: path.read_text() for path in sorted(checkout.workbench.migrations.glob(pattern))}
 
 
 def test_a_schema_that_the_migrations_build_needs_no_file(checkout: Checkout) -> None:
     names = checkout.names()
-    assert generate("nothing", checkout.place, run=checkout.run).files == ()
+    assert generate("nothing", checkout.workbench, run=checkout.run).files == ()
     assert checkout.names() == names
 
 
 def test_a_new_column_is_one_file_and_is_applied(checkout: Checkout) -> None:
     checkout.edit(
-        checkout.place.schema.read_text().replace(
+        checkout.workbench.schema.read_text().replace(
             '    "metaJson"   jsonb,', '    "metaJson"   jsonb,\n    "pinned" boolean NOT NULL DEFAULT false,'
         )
     )
-    made = generate("Add message pinned", checkout.place, run=checkout.run)
+    made = generate("Add message pinned", checkout.workbench, run=checkout.run)
     assert texts(checkout) == {
         "0007_add_message_pinned.sql": "-- Add message pinned\n-- depends: 0006_what_both_clients_can_read_validate\n\n"
         'ALTER TABLE "Message" ADD COLUMN "pinned" boolean NOT NULL DEFAULT false;\n',
@@ -69,7 +69,7 @@ def test_a_new_column_is_one_file_and_is_applied(checkout: Checkout) -> None:
 
 def test_a_new_table_is_in_the_developers_words_and_granted(checkout: Checkout) -> None:
     checkout.append(REACTION)
-    generate("reactions", checkout.place, run=checkout.run)
+    generate("reactions", checkout.workbench, run=checkout.run)
     text = texts(checkout)["0007_reactions.sql"]
     assert REACTION.split("\n", 2)[2].split(";", maxsplit=1)[0] in text
     assert 'GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "Reaction" TO server, ai_service;' in text
@@ -78,7 +78,7 @@ def test_a_new_table_is_in_the_developers_words_and_granted(checkout: Checkout) 
 
 def test_an_index_on_a_table_in_use_is_built_concurrently_in_a_file_of_its_own(checkout: Checkout) -> None:
     checkout.append(f"{REACTION}\n{INDEX}")
-    made = generate("reactions", checkout.place, run=checkout.run)
+    made = generate("reactions", checkout.workbench, run=checkout.run)
     assert [path.name for path in made.files] == ["0007_reactions.sql", "0008_reactions_index.sql"]
     assert "-- transactional: false" in made.files[1].read_text()
     assert 'CREATE INDEX CONCURRENTLY "Message_model_idx"' in made.files[1].read_text()
@@ -86,16 +86,16 @@ def test_an_index_on_a_table_in_use_is_built_concurrently_in_a_file_of_its_own(c
 
 def test_a_check_on_a_table_in_use_is_validated_in_a_second_file(checkout: Checkout) -> None:
     checkout.append('ALTER TABLE "Message" ADD CONSTRAINT "Message_content_check" CHECK (length("content") < 100);')
-    made = generate("limit", checkout.place, run=checkout.run)
+    made = generate("limit", checkout.workbench, run=checkout.run)
     first, second = (path.read_text() for path in made.files)
     assert "NOT VALID;" in first
     assert 'VALIDATE CONSTRAINT "Message_content_check";' in second
 
 
 def test_not_null_comes_by_way_of_a_validated_check(checkout: Checkout) -> None:
-    schema = checkout.place.schema.read_text()
+    schema = checkout.workbench.schema.read_text()
     checkout.edit(schema.replace('    "provider"   text,', '    "provider"   text NOT NULL,'))
-    made = generate("provider", checkout.place, run=checkout.run)
+    made = generate("provider", checkout.workbench, run=checkout.run)
     assert made.findings == ()
     second = made.files[1].read_text()
     assert second.index("VALIDATE") < second.index("SET NOT NULL") < second.index("DROP CONSTRAINT")
@@ -104,40 +104,40 @@ def test_not_null_comes_by_way_of_a_validated_check(checkout: Checkout) -> None:
 @pytest.mark.parametrize("sql", [REACTION, INDEX, 'ALTER TABLE "Thread" ADD CONSTRAINT "c" CHECK ("model" <> \'\');'])
 def test_what_is_written_passes_lint(checkout: Checkout, sql: str) -> None:
     checkout.append(sql)
-    generate("change", checkout.place, run=checkout.run)
-    assert as_text(lint(read_sources(read_folder(checkout.place.migrations).files))) == ""
+    generate("change", checkout.workbench, run=checkout.run)
+    assert as_text(lint(read_sources(read_folder(checkout.workbench.migrations).files))) == ""
 
 
 def test_the_same_edit_gives_the_same_bytes(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> None:
     again = tmp_path_factory.mktemp("again")
     copy_of_the_repository(again, extras=False)
-    places = checkout.place, replace(checkout.place, root=again)
-    for place in places:
-        with place.schema.open("a") as schema:
+    workbenches = checkout.workbench, replace(checkout.workbench, root=again)
+    for workbench in workbenches:
+        with workbench.schema.open("a") as schema:
             schema.write(f'{REACTION}\n{INDEX}\nALTER TABLE "Thread" ADD CONSTRAINT "c" CHECK ("model" <> \'\');')
-        generate("change", place)
-    written = [{path.name: path.read_bytes() for path in place.migrations.iterdir()} for place in places]
+        generate("change", workbench)
+    written = [{path.name: path.read_bytes() for path in workbench.migrations.iterdir()} for workbench in workbenches]
     assert written[0] == written[1]
     assert len(written[0]) == 12 + 2 * 3
 
 
 def test_lost_rows_are_listed_and_need_leave(checkout: Checkout) -> None:
-    schema = checkout.place.schema.read_text()
+    schema = checkout.workbench.schema.read_text()
     checkout.edit(schema.replace('    "provider"   text,\n', ""))
     names = checkout.names()
     with pytest.raises(Refused, match=r'column "Message"."provider" with its contents') as refused:
-        generate("change", checkout.place, run=checkout.run)
+        generate("change", checkout.workbench, run=checkout.run)
     assert "--allow-destructive" in refused.value.remedy
     assert checkout.names() == names
-    made = generate("change", checkout.place, Wishes(allow_destructive=True), run=checkout.run)
+    made = generate("change", checkout.workbench, Wishes(allow_destructive=True), run=checkout.run)
     assert made.losses == ('column "Message"."provider" with its contents',)
     assert "Loses, and no rollback brings it back" in made.files[0].read_text()
 
 
 def test_a_probable_rename_is_pointed_out(checkout: Checkout) -> None:
-    checkout.edit(checkout.place.schema.read_text().replace('    "provider"   text,', '    "vendor"     text,'))
+    checkout.edit(checkout.workbench.schema.read_text().replace('    "provider"   text,', '    "vendor"     text,'))
     with pytest.raises(Refused) as refused:
-        generate("change", checkout.place)
+        generate("change", checkout.workbench)
     assert "--rename Message.provider=vendor" in refused.value.remedy
 
 
@@ -145,20 +145,20 @@ def test_a_probable_rename_is_pointed_out(checkout: Checkout) -> None:
 def test_a_rename_of_nothing_is_refused(checkout: Checkout, rename: str) -> None:
     checkout.append(REACTION)
     with pytest.raises(UsageError, match="--rename"):
-        generate("change", checkout.place, Wishes(renames=(rename,)))
+        generate("change", checkout.workbench, Wishes(renames=(rename,)))
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b!", "x" * 90])
 def test_a_name_that_no_file_can_have_is_refused(checkout: Checkout, name: str) -> None:
     with pytest.raises(UsageError, match="name of a migration"):
-        generate(name, checkout.place)
+        generate(name, checkout.workbench)
 
 
 def test_a_fault_in_the_schema_names_its_line(checkout: Checkout) -> None:
-    line = checkout.place.schema.read_text().count("\n") + 3
+    line = checkout.workbench.schema.read_text().count("\n") + 3
     checkout.append('CREATE TABLE "A" (\n    "x" nonsense\n);')
     with pytest.raises(InvalidPlan) as fault:
-        generate("change", checkout.place)
+        generate("change", checkout.workbench)
     assert fault.value.where == f"schema.sql:{line}"
     assert "nonsense" in fault.value.message
 
@@ -178,16 +178,16 @@ def test_a_fault_in_the_schema_names_its_line(checkout: Checkout) -> None:
 def test_a_fault_of_any_kind_in_the_schema_names_the_line_that_the_server_means(
     checkout: Checkout, written: str, below: int
 ) -> None:
-    line = checkout.place.schema.read_text().count("\n") + 2
+    line = checkout.workbench.schema.read_text().count("\n") + 2
     checkout.append(written)
     with pytest.raises(InvalidPlan) as fault:
-        generate("change", checkout.place)
+        generate("change", checkout.workbench)
     assert fault.value.where == f"schema.sql:{line + below}", fault.value
 
 
 def test_with_draft_nothing_is_applied(checkout: Checkout) -> None:
     checkout.append(REACTION)
-    made = generate("change", checkout.place, Wishes(draft=True), run=checkout.run)
+    made = generate("change", checkout.workbench, Wishes(draft=True), run=checkout.run)
     assert made.report is None
     assert checkout.rows("SELECT to_regclass('\"Reaction\"')") == [(None,)]
 
@@ -231,9 +231,9 @@ SABOTAGE: dict[str, Callable[[Difference], Difference]] = {
 @pytest.mark.parametrize("what", SABOTAGE)
 def test_a_differ_that_errs_leaves_a_draft(checkout: Checkout, what: str) -> None:
     checkout.append(TWO_TABLES)
-    place = replace(checkout.place, chosen_differ=Sabotaged(SABOTAGE[what]))
+    workbench = replace(checkout.workbench, chosen_differ=Sabotaged(SABOTAGE[what]))
     with pytest.raises(DraftLeft) as left:
-        generate("change", place, run=checkout.run)
+        generate("change", workbench, run=checkout.run)
     assert left.value.exit_code == 4
     assert all("-- pipeline: draft" in text for text in texts(checkout).values())
     assert checkout.rows("SELECT to_regclass('\"B\"')") == [(None,)]
@@ -241,18 +241,18 @@ def test_a_differ_that_errs_leaves_a_draft(checkout: Checkout, what: str) -> Non
 
 def test_a_draft_says_what_is_missing_and_stops_every_deploy(checkout: Checkout) -> None:
     checkout.append(TWO_TABLES)
-    place = replace(checkout.place, chosen_differ=Sabotaged(SABOTAGE["it forgets a step"]))
+    workbench = replace(checkout.workbench, chosen_differ=Sabotaged(SABOTAGE["it forgets a step"]))
     with pytest.raises(DraftLeft, match=r"schema is not that of schema\.sql"):
-        generate("change", place)
+        generate("change", workbench)
     assert "-- ! " in texts(checkout)["0007_change.sql"]
     with pytest.raises(InvalidPlan, match="draft"):
-        apply(checkout.local, read_folder(checkout.place.migrations))
+        apply(checkout.local, read_folder(checkout.workbench.migrations))
     with pytest.raises(InvalidPlan, match="draft"):
-        generate("other", checkout.place)
+        generate("other", checkout.workbench)
 
 
 def test_an_empty_file_is_a_draft(checkout: Checkout) -> None:
-    (path,) = generate_empty("by hand", checkout.place)
+    (path,) = generate_empty("by hand", checkout.workbench)
     assert path.name == "0007_by_hand.sql"
     assert "-- pipeline: draft" in path.read_text()
 

@@ -9,8 +9,8 @@ import psycopg
 
 from pipeline.adopt.baseline import baseline
 from pipeline.deploy.rolling_back import rollback
+from pipeline.generate import Workbench
 from pipeline.generate.generating import generate
-from pipeline.generate.place import Place
 from pipeline.generate.proposals.proposing import Wishes
 from pipeline.migrations import read_folder
 from pipeline.postgres.binaries import find_binary
@@ -38,27 +38,27 @@ def test_it_is_adopted_changed_and_taken_back_with_its_rows(
         extensions = [name for (name,) in connection.execute(TRUSTED).fetchall()]
         connection.execute(large_schema(extensions).encode())
         connection.execute(large_rows().encode())
-    checkout = Checkout(Place(tmp_path, database, chosen_differ=kept_differ))
+    checkout = Checkout(Workbench(tmp_path, database, chosen_differ=kept_differ))
     checkout.edit(dump_of(database))
     before, rows = catalog(database), contents(checkout)
     assert len(before.of_kind("table")) >= 100
 
-    made = generate("as found", checkout.place)
+    made = generate("as found", checkout.workbench)
     assert [path.name for path in made.files] == ["0001_as_found.sql"]
     assert {finding.rule for finding in made.findings} <= {"missing-grants"}  # there are no runtime roles yet
     scratch = server.create_database()
-    assert baseline(database, read_folder(checkout.place.migrations), through="0001", scratch=scratch).recorded == (
+    assert baseline(database, read_folder(checkout.workbench.migrations), through="0001", scratch=scratch).recorded == (
         "0001_as_found",
     )
     server.drop_database(scratch)
 
     checkout.append(EDITS)
-    made = generate("edited", checkout.place, Wishes(), run=checkout.run)
+    made = generate("edited", checkout.workbench, Wishes(), run=checkout.run)
     assert len(made.files) == 5
     assert {finding.rule for finding in made.findings} <= {"missing-grants"}
     after = desired_catalog(checkout, server)
     assert after.differences(catalog(database), without={"privilege"}) == []
-    folder = read_folder(checkout.place.migrations)
+    folder = read_folder(checkout.workbench.migrations)
     rollback(database, folder, to="0001")
     assert before.differences(catalog(database)) == []
     assert contents(checkout) == rows

@@ -32,12 +32,14 @@ def branch(project: dict[str, Any]) -> DatabaseURL:
 
 
 def test_drift_is_found_through_the_owners_url(branch: DatabaseURL, checkout: Checkout) -> None:
-    apply(branch, read_folder(checkout.place.migrations))
-    assert compare(branch, checkout.place).drift == ()
+    apply(branch, read_folder(checkout.workbench.migrations))
+    assert compare(branch, checkout.workbench).drift == ()
     with psycopg.connect(branch.reveal(), autocommit=True) as connection:
         connection.execute('ALTER TABLE "Message" ADD COLUMN "note" text')
     for url in (branch, branch.pooled()):
-        assert [(each.kind, each.verdict) for each in compare(url, checkout.place).drift] == [("column", "unexpected")]
+        assert [(each.kind, each.verdict) for each in compare(url, checkout.workbench).drift] == [
+            ("column", "unexpected")
+        ]
 
 
 @pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
@@ -54,7 +56,7 @@ def test_shadows_are_made_beside_it(
     write_pg_dump_with_tls(tmp_path / "bin" / "pg_dump")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     checkout.append('CREATE TABLE "Tag" ("id" uuid PRIMARY KEY);')
-    assert len(generate("add_tag", replace(checkout.place, shadow=branch)).files) == 1
+    assert len(generate("add_tag", replace(checkout.workbench, shadow=branch)).files) == 1
     with psycopg.connect(branch.reveal()) as connection:
         assert connection.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'chatdb%'").fetchone() == (0,)
 
@@ -64,7 +66,7 @@ def test_without_a_pg_dump_that_speaks_tls_it_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigurationError, match="SSL support is not compiled in") as caught:
-        generate("change", replace(checkout.place, shadow=branch))
+        generate("change", replace(checkout.workbench, shadow=branch))
     assert "client programs" in caught.value.remedy
 
 

@@ -39,25 +39,25 @@ def prisma(checkout: Checkout) -> Path:
 
 
 def with_column(checkout: Checkout) -> None:
-    text = checkout.place.schema.read_text()
+    text = checkout.workbench.schema.read_text()
     checkout.edit(text.replace('    "metaJson"   jsonb,', '    "pinned" boolean,\n    "metaJson"   jsonb,'))
 
 
 def findings(checkout: Checkout) -> list[tuple[str, str, int]]:
-    return [(each.rule, each.path, each.line) for each in check(checkout.place).findings]
+    return [(each.rule, each.path, each.line) for each in check(checkout.workbench).findings]
 
 
 def test_it_is_written_with_the_migration_and_keeps_what_people_wrote(checkout: Checkout, prisma: Path) -> None:
     before = prisma.read_text()
     with_column(checkout)
-    assert generate("pinned", checkout.place, run=checkout.run).derived.prisma == prisma
+    assert generate("pinned", checkout.workbench, run=checkout.run).derived.prisma == prisma
     new = [" ".join(line.split()) for line in prisma.read_text().splitlines() if line not in before.splitlines()]
     assert new == ["pinned Boolean?"]
     assert COMMENT in prisma.read_text()
     assert "cuid()" in prisma.read_text()
     # the column stands last, where the migration put it, and not where schema.sql has it: nothing is left to find
     assert findings(checkout) == []
-    assert generate("nothing", checkout.place).derived.prisma is None
+    assert generate("nothing", checkout.workbench).derived.prisma is None
 
 
 def test_check_finds_the_line_that_does_not_fit_and_verify_mends_it(checkout: Checkout, prisma: Path) -> None:
@@ -65,7 +65,7 @@ def test_check_finds_the_line_that_does_not_fit_and_verify_mends_it(checkout: Ch
     prisma.write_text(before.replace("  email         String?   @unique", "  email         String    @unique"))
     line = before[: before.index("@unique\n  emailVerified")].count("\n") + 1
     assert findings(checkout) == [("prisma", "clients/prisma/schema.prisma", line)]
-    assert verify(checkout.place).derived.prisma == prisma
+    assert verify(checkout.workbench).derived.prisma == prisma
     assert prisma.read_text() == before
     assert findings(checkout) == []
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_not_in_its_language_is_named(checkout: Checkout, prisma:
     with_column(checkout)
     names = checkout.names()
     with pytest.raises(InvalidPlan, match=r"clients/prisma/schema\.prisma: Prisma's engine failed on it"):
-        generate("pinned", checkout.place)
+        generate("pinned", checkout.workbench)
     assert checkout.names() == names
     assert prisma.read_text() == text
 
@@ -84,20 +84,20 @@ def test_a_file_that_is_not_in_its_language_is_named(checkout: Checkout, prisma:
 def test_a_draft_leaves_it_as_it_is(checkout: Checkout, prisma: Path) -> None:
     before = prisma.read_text()
     with_column(checkout)
-    generate_empty("pinned", checkout.place)
+    generate_empty("pinned", checkout.workbench)
     with pytest.raises(InvalidPlan, match="no statement"):
-        verify(checkout.place)
+        verify(checkout.workbench)
     assert prisma.read_text() == before
 
 
 def test_a_table_that_gets_its_key_later_is_usable_then(checkout: Checkout, prisma: Path) -> None:
-    schema = checkout.place.schema.read_text()
+    schema = checkout.workbench.schema.read_text()
     checkout.edit(f'{schema}\nCREATE TABLE "Log" ("id" uuid NOT NULL, "userId" text);\n')
-    generate("log", checkout.place)
+    generate("log", checkout.workbench)
     assert "@@ignore" in prisma.read_text()
     key = 'PRIMARY KEY, "userId" text REFERENCES "User" ("id")'
     checkout.edit(f'{schema}\nCREATE TABLE "Log" ("id" uuid NOT NULL {key});\n')
-    generate("log_key", checkout.place)
+    generate("log_key", checkout.workbench)
     assert "@@ignore" not in prisma.read_text()
     assert "Log[]" in prisma.read_text()
     assert COMMENT in prisma.read_text()

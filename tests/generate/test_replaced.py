@@ -39,9 +39,9 @@ def test_nothing_gets_in_between_the_files(with_rows: Checkout, what: str) -> No
     sql, error = REFUSED[what]
     named = "primary key: replaced, referenced" if error is psycopg.errors.ForeignKeyViolation else what
     (change,) = (each for each in CHANGES_OF_KEYS if each.id == named)
-    with_rows.edit(change.of(with_rows.place.schema.read_text()))
-    assert generate("change", with_rows.place, Wishes(draft=True)).notes == ()
-    folder = read_folder(with_rows.place.migrations)
+    with_rows.edit(change.of(with_rows.workbench.schema.read_text()))
+    assert generate("change", with_rows.workbench, Wishes(draft=True)).notes == ()
+    folder = read_folder(with_rows.workbench.migrations)
     new = [file.id for file in folder.files if file.id > BEFORE]
     assert len(new) > 1
     for id_ in new:
@@ -58,10 +58,10 @@ def assert_refused(checkout: Checkout, sql: str, error: type[psycopg.Error]) -> 
 
 
 def test_all_rows_are_read_before_a_lock_that_stops_everybody(with_rows: Checkout) -> None:
-    schema = with_rows.place.schema.read_text()
+    schema = with_rows.workbench.schema.read_text()
     for column in ('"title"     varchar(100)', '"price"     numeric(8, 2)'):
         schema = schema.replace(column, f"{column} NOT NULL")
     with_rows.edit(schema)
-    second = generate("change", with_rows.place, run=with_rows.run).files[1].read_text()
+    second = generate("change", with_rows.workbench, run=with_rows.run).files[1].read_text()
     assert second.count("VALIDATE CONSTRAINT") == 2
     assert second.rindex("VALIDATE CONSTRAINT") < second.index("SET NOT NULL")

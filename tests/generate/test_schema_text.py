@@ -70,7 +70,7 @@ def test_a_dump_of_the_database_is_its_schema(checkout: Checkout) -> None:
         check=True,
     )
     checkout.edit(done.stdout)
-    made = generate("nothing", checkout.place)
+    made = generate("nothing", checkout.workbench)
     assert made.files == ()
     assert "left out" in made.notes[0]
 
@@ -91,31 +91,31 @@ def test_what_is_no_schema_is_refused_with_its_line(tmp_path: Path, text: str, s
 
 
 def test_without_migrations_the_first_one_builds_the_schema(checkout: Checkout, database: DatabaseURL) -> None:
-    for path in checkout.place.migrations.iterdir():
+    for path in checkout.workbench.migrations.iterdir():
         path.unlink()
-    checkout.place.migrations.rmdir()  # as in a clone: git keeps no empty folder
-    made = generate("as found", checkout.place)
+    checkout.workbench.migrations.rmdir()  # as in a clone: git keeps no empty folder
+    made = generate("as found", checkout.workbench)
     assert [path.name for path in made.files] == ["0001_as_found.sql"]
     assert "depends" not in made.files[0].read_text()
     checkout.run_on(database)
-    assert generate("nothing", checkout.place).files == ()
+    assert generate("nothing", checkout.workbench).files == ()
 
 
 def test_an_empty_schema_drops_everything_with_leave_and_nothing_without(checkout: Checkout) -> None:
     names = checkout.names()
     checkout.edit("-- nothing any more\n")
     with pytest.raises(Refused, match='table "Message" with its rows'):
-        generate("the end", checkout.place)
+        generate("the end", checkout.workbench)
     assert checkout.names() == names
-    generate("the end", checkout.place, Wishes(allow_destructive=True), run=checkout.run)
+    generate("the end", checkout.workbench, Wishes(allow_destructive=True), run=checkout.run)
     assert checkout.rows("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
 
 
 def test_nothing_on_both_sides_is_no_difference(checkout: Checkout) -> None:
-    for path in checkout.place.migrations.iterdir():
+    for path in checkout.workbench.migrations.iterdir():
         path.unlink()
     checkout.edit("")
-    assert generate("nothing", checkout.place).files == ()
+    assert generate("nothing", checkout.workbench).files == ()
 
 
 def test_the_schema_of_this_repository_leaves_nothing_out() -> None:

@@ -32,9 +32,9 @@ from pathlib import Path
 from chatdb.url import DatabaseURL
 from pipeline.deploy.signals import as_exceptions
 from pipeline.generate.generating import generate
-from pipeline.generate.place import Place
+from pipeline.generate import Workbench
 with as_exceptions():
-    generate("change", Place(Path(sys.argv[1]), DatabaseURL.parse(sys.argv[2])))
+    generate("change", Workbench(Path(sys.argv[1]), DatabaseURL.parse(sys.argv[2])))
 """
 
 
@@ -77,7 +77,7 @@ def test_what_a_killed_generation_leaves_is_dropped_by_the_next(checkout: Checko
     left = shadows_on(server)
     assert left
     until(lambda: sessions_of_shadows(server) == 0)
-    generate("change", checkout.place)
+    generate("change", checkout.workbench)
     assert shadows_on(server) == []
 
 
@@ -114,9 +114,9 @@ def test_a_database_of_a_similar_name_is_not_ours_to_drop(database: DatabaseURL,
 def test_two_generations_in_one_checkout_write_one_migration(checkout: Checkout) -> None:
     checkout.append(TABLE)
     with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(lambda name: generate(name, checkout.place).files, ["one", "other"]))
+        made = list(pool.map(lambda name: generate(name, checkout.workbench).files, ["one", "other"]))
     assert sorted(map(len, made)) == [0, 1]
-    assert len(list(checkout.place.migrations.glob("0007*"))) == 2
+    assert len(list(checkout.workbench.migrations.glob("0007*"))) == 2
 
 
 def test_two_checkouts_generate_at_once_on_one_server(
@@ -124,15 +124,15 @@ def test_two_checkouts_generate_at_once_on_one_server(
 ) -> None:
     root = tmp_path_factory.mktemp("second")
     copy_of_the_repository(root, extras=False)
-    places = [checkout.place, replace(checkout.place, root=root)]
-    for place in places:
-        with place.schema.open("a") as schema:
+    workbenches = [checkout.workbench, replace(checkout.workbench, root=root)]
+    for workbench in workbenches:
+        with workbench.schema.open("a") as schema:
             schema.write(TABLE)
     barrier = threading.Barrier(2)
 
     def run(number: int) -> int:
         barrier.wait(timeout=30)
-        return len(generate("change", places[number]).files)
+        return len(generate("change", workbenches[number]).files)
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(run, [0, 1])) == [1, 1]
@@ -142,7 +142,7 @@ def test_two_checkouts_generate_at_once_on_one_server(
 def test_a_shadow_url_that_holds_tables_is_refused(checkout: Checkout, migrated: DatabaseURL) -> None:
     checkout.append(TABLE)
     with pytest.raises(Refused, match="not empty"):
-        generate("change", replace(checkout.place, shadow=migrated))
+        generate("change", replace(checkout.workbench, shadow=migrated))
     assert checkout.names() == sorted(path.name for path in (REPOSITORY / "migrations").iterdir())
 
 
@@ -150,9 +150,9 @@ def test_an_empty_shadow_url_is_marked_and_taken_again(
     checkout: Checkout, database: DatabaseURL, server: PostgresServer
 ) -> None:
     checkout.append(TABLE)
-    place = replace(checkout.place, shadow=database)
-    assert len(generate("change", place).files) == 1
+    workbench = replace(checkout.workbench, shadow=database)
+    assert len(generate("change", workbench).files) == 1
     with psycopg.connect(database.reveal(), autocommit=True) as connection:
         connection.execute("CREATE TABLE left_over (id int)")
-    assert generate("again", place).files == ()
+    assert generate("again", workbench).files == ()
     assert shadows_on(server) == []

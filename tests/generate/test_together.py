@@ -30,14 +30,14 @@ def test_many_changes_at_once_pass_check_and_go_there_and_back(
     with_rows: Checkout, shape: Catalog, server: PostgresServer
 ) -> None:
     by_id = {change.id: change for change in CHANGES}
-    schema = with_rows.place.schema.read_text()
+    schema = with_rows.workbench.schema.read_text()
     for id_ in TOGETHER.replace("\n", "|").strip("|").split("|"):
         schema = by_id[id_.strip()].of(schema)
     with_rows.edit(schema)
     before = contents(with_rows)
-    made = generate("together", with_rows.place, run=with_rows.run)
+    made = generate("together", with_rows.workbench, run=with_rows.run)
     assert (made.findings, made.notes) == ((), ())
-    found = check(with_rows.place).findings
+    found = check(with_rows.workbench).findings
     assert [str(finding) for finding in found if BEFORE not in finding.path] == []
 
     desired = desired_catalog(with_rows, server)

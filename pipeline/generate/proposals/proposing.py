@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from chatdb.url import DatabaseURL
+    from pipeline.generate import Workbench
     from pipeline.generate.differ import Difference
-    from pipeline.generate.place import Place
     from pipeline.schema.facts import Facts
     from pipeline.schema.replay import BothSchemas, BuiltSchema
     from pipeline.schema.shadows import Shadows
@@ -56,7 +56,7 @@ class Wishes:
     draft: bool = False
 
 
-def propose(name: str, place: Place, shadows: Shadows, seen: BothSchemas, wishes: Wishes) -> Proposal:
+def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, wishes: Wishes) -> Proposal:
     """Find files that lead from the current side to the desired one, and prove them.
 
     Raises:
@@ -64,12 +64,14 @@ def propose(name: str, place: Place, shadows: Shadows, seen: BothSchemas, wishes
         UsageError: a --rename names nothing.
     """
     base, renames = _renamed(shadows, seen.current, seen.desired.facts, wishes.renames)
-    difference = place.differ.difference(base.database, seen.desired.database, roles=base.facts.roles)
+    difference = workbench.differ.difference(base.database, seen.desired.database, roles=base.facts.roles)
     first: Proposal | None = None
-    for arrangement in _variants(difference, base.facts, seen.desired.facts, place, renames):
+    for arrangement in _variants(difference, base.facts, seen.desired.facts, workbench, renames):
         _refuse_losses(arrangement, wishes, base.facts, seen.desired.facts)
         try:
-            proposal = _proven(name, place, shadows, seen, arrangement, Undoing(place, shadows, base, seen, difference))
+            proposal = _proven(
+                name, workbench, shadows, seen, arrangement, Undoing(workbench, shadows, base, seen, difference)
+            )
         except DatabaseFailed as error:
             proposal = Proposal((), arrangement.losses, problems=(error.message,))
         if proposal.passed_the_gate:
@@ -79,11 +81,11 @@ def propose(name: str, place: Place, shadows: Shadows, seen: BothSchemas, wishes
 
 
 def _variants(
-    difference: Difference, facts: Facts, desired: Facts, place: Place, renames: Sequence[Piece]
+    difference: Difference, facts: Facts, desired: Facts, workbench: Workbench, renames: Sequence[Piece]
 ) -> Iterator[Arrangement]:
     """The same steps in the developer's words; in the differ's; and in the differ's own order, which stops writers."""
     seen: list[Arrangement] = []
-    worded = Wording(place.schema).of(difference.forward, desired)
+    worded = Wording(workbench.schema).of(difference.forward, desired)
     for steps, careful in ((worded, True), (difference.forward, True), (difference.forward, False)):
         arrangement = arrange(steps, facts, desired, careful=careful)
         if renames:
@@ -100,7 +102,7 @@ def _behind_renames(parts: tuple[Part, ...], renames: Sequence[Piece]) -> tuple[
 
 
 def _proven(
-    name: str, place: Place, shadows: Shadows, seen: BothSchemas, arrangement: Arrangement, undoing: Undoing
+    name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, arrangement: Arrangement, undoing: Undoing
 ) -> Proposal:
     parts = [
         replace(
@@ -109,13 +111,13 @@ def _proven(
         for part in arrangement.parts
     ]
     undo = undoing.of(parts)
-    ids = [file.id for file in read_folder(place.migrations).files]
+    ids = [file.id for file in read_folder(workbench.migrations).files]
     losses = Losses(arrangement.losses, undo.losses)
     written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
-    with folder_with(place.migrations, written) as folder:
+    with folder_with(workbench.migrations, written) as folder:
         parts = answered(parts, folder, [migration.id for migration in written], careful=arrangement.careful)
     written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
-    with folder_with(place.migrations, written) as folder:
+    with folder_with(workbench.migrations, written) as folder:
         verdict = prove(
             shadows,
             seen.current.database,

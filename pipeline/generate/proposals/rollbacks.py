@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chatdb.url import DatabaseURL
+    from pipeline.generate import Workbench
     from pipeline.generate.differ import Difference, Step
     from pipeline.generate.new_migrations import Part, Piece
-    from pipeline.generate.place import Place
     from pipeline.schema.facts import Facts
     from pipeline.schema.replay import BothSchemas, BuiltSchema
     from pipeline.schema.shadows import Shadows
@@ -34,7 +34,7 @@ class Undo:
 class Undoing:
     """Finds out how to take parts back. `base` is the current side behind the renames."""
 
-    place: Place
+    workbench: Workbench
     shadows: Shadows
     base: BuiltSchema
     seen: BothSchemas
@@ -84,7 +84,7 @@ class Undoing:
         if len(parts) > 1 and before is self.base.database:
             reached = self._run(before, parts[:-1], renames)
         after = self._run(reached, parts[-1:], renames)
-        difference = self.place.differ.difference(reached, after, roles=self.base.facts.roles)
+        difference = self.workbench.differ.difference(reached, after, roles=self.base.facts.roles)
         return after, difference.backward, read_facts(after), read_facts(reached)
 
     def _run(self, database: DatabaseURL, parts: Sequence[Part], renames: Sequence[Piece]) -> DatabaseURL:

@@ -45,12 +45,12 @@ def ordered(steps: Sequence[Step]) -> list[Step]:
     once = _once(steps)
     changes = [_change_of(step) for step in once]
 
-    def place(at: int) -> tuple[int, bool]:
+    def position(at: int) -> tuple[int, bool]:
         first = _Change(_BEHIND.get(changes[at].kind, "none"), changes[at].column)
         needed = max((number for number, change in enumerate(changes) if change == first), default=-1)
         return max(at, needed), needed > at
 
-    return [once[at] for at in sorted(range(len(once)), key=place)]
+    return [once[at] for at in sorted(range(len(once)), key=position)]
 
 
 def _once(steps: Sequence[Step]) -> list[Step]:

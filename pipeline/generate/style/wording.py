@@ -39,13 +39,15 @@ class Wording:
         """
         read = [(step, statements(step.sql)[0]) for step in steps]
         spoken_tables = {name for _, statement in read if self._is_spoken(name := created_table(statement), statement)}
-        places = {table: self._place(table, [statement for _, statement in read], desired) for table in spoken_tables}
+        workbenches = {
+            table: self._workbench(table, [statement for _, statement in read], desired) for table in spoken_tables
+        }
         result: list[Step] = []
         for at, (step, statement) in enumerate(read):
             owner = next((table for table in spoken_tables if self._belongs(statement, table, desired)), None)
             if owner is None:
                 result.append(self._worded(step, statement))
-            elif at == places[owner]:
+            elif at == workbenches[owner]:
                 result.append(replace(step, sql=self._by_name["TABLE", owner].text, verbatim=True))
                 result += self._left_out(owner, [statement for _, statement in read])
                 if not self._is_serial(owner):
@@ -69,7 +71,7 @@ class Wording:
         apart = (statement for key, statement in self._apart.items() if key[0] == table and key not in added)
         return [Step(statement.text, verbatim=True) for statement in dict.fromkeys(apart)]
 
-    def _place(self, table: str, read: Sequence[Statement], desired: Facts) -> int:
+    def _workbench(self, table: str, read: Sequence[Statement], desired: Facts) -> int:
         """Where the whole table can stand: at its last part, which may refer to another table.
 
         But before whatever else refers to it, as a partition does.
