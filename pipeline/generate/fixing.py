@@ -18,7 +18,7 @@ from pipeline.errors import PipelineError, Refused
 from pipeline.generate import Workbench, generation_lock
 from pipeline.generate.differ import Step
 from pipeline.generate.gate import folder_with, prove
-from pipeline.generate.new_migrations import Losses, NewMigration, Part, Piece, put, write_parts
+from pipeline.generate.new_migrations import Losses, NewMigration, NewStatement, Part, put, write_parts
 from pipeline.generate.proposals.arranging import arrange
 from pipeline.generate.proposals.rollbacks import Undoing
 from pipeline.migrations import Folder, read_folder
@@ -137,7 +137,7 @@ def _written_anew(workbench: Workbench, shadows: Shadows, file: MigrationFile) -
     script = file.forward
     steps = [Step(statement.text, verbatim=True) for statement in script.statements]
     arrangement = arrange(steps, current.facts, desired.facts)
-    if [[piece.sql for piece in part.pieces] for part in arrangement.parts] == [[step.sql for step in steps]]:
+    if [[each.sql for each in part.statements] for part in arrangement.parts] == [[step.sql for step in steps]]:
         return "the generator knows no other way for it"
     parts = _with_comments(arrangement.parts, script)
     difference = workbench.differ.difference(before, after, roles=current.facts.roles)
@@ -163,8 +163,8 @@ def _written_anew(workbench: Workbench, shadows: Shadows, file: MigrationFile) -
 
 def _with_comments(parts: Sequence[Part], script: Script) -> list[Part]:
     """The parts with what the author wrote above each statement: at it, or at the first that says all that it said."""
-    result = [list(part.pieces) for part in parts]
-    positions = [(number, at) for number, pieces in enumerate(result) for at in range(len(pieces))]
+    result = [list(part.statements) for part in parts]
+    positions = [(number, at) for number, inside in enumerate(result) for at in range(len(inside))]
     for statement, lines in _comments(script):
         same = [at for at in positions if result[at[0]][at[1]].sql == statement.text]
         names = _names(statement)
@@ -172,17 +172,17 @@ def _with_comments(parts: Sequence[Part], script: Script) -> list[Part]:
         if lines and (found := same or alike):
             number, at = found[0]
             result[number][at] = _commented(result[number][at], lines)
-    return [replace(part, pieces=tuple(pieces)) for part, pieces in zip(parts, result, strict=True)]
+    return [replace(part, statements=tuple(inside)) for part, inside in zip(parts, result, strict=True)]
 
 
 def _names(statement: Statement) -> set[str]:
     return {token.identifier for token in statement.tokens if token.kind in {"word", "quoted"}}
 
 
-def _commented(piece: Piece, lines: Sequence[str]) -> Piece:
+def _commented(new: NewStatement, lines: Sequence[str]) -> NewStatement:
     why = [line for line in lines if not _IGNORE.match(line)]
     ignores = [_IGNORE.sub("", line) for line in lines if _IGNORE.match(line)]
-    return replace(piece, why="\n".join([*why, *filter(None, [piece.why])]), ignores=(*ignores, *piece.ignores))
+    return replace(new, why="\n".join([*why, *filter(None, [new.why])]), ignores=(*ignores, *new.ignores))
 
 
 def _comments(script: Script) -> Iterator[tuple[Statement, list[str]]]:

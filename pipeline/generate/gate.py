@@ -90,7 +90,7 @@ def _problems(
     if lost := lost_grants(before, states[-1]):
         yield f"after it, grants are not what they were:\n{listed(lost)}"
     for number in range(len(ids) - 1, -1, -1):
-        _back(proof, folder, through=ids[number])
+        _roll_back(proof, folder, through=ids[number])
         if wrong := deviations(states[number], read_objects(proof), grants=True):
             yield f"the rollback of {ids[number]} does not lead back to where it began:\n{listed(wrong)}"
             return
@@ -104,7 +104,7 @@ def _forward(proof: DatabaseURL, folder: Folder, *, through: str) -> None:
     apply(proof, Folder(folder.path, files, folder.faults), target=Target(), verb="prove")
 
 
-def _back(proof: DatabaseURL, folder: Folder, *, through: str) -> None:
+def _roll_back(proof: DatabaseURL, folder: Folder, *, through: str) -> None:
     """Roll back one file."""
     ids = [file.id for file in folder.files]
     position = ids.index(through)

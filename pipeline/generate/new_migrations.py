@@ -20,7 +20,7 @@ _TITLES = {"index": "the index", "validate": "the rows that were there before", 
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class NewStatement:
     """One statement, without its semicolon. `why` becomes the comment above it.
 
     `undo` are the statements that take it back, in order; None means that the differ is asked. `undo_last` are those of them
@@ -40,36 +40,36 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
-    """A statement taken apart: what runs with the others, what outside of a transaction, what behind all that, and what last.
+class SplitStatement:
+    """A statement taken apart: what runs with the others, what concurrently, what finishes that, and what comes last.
 
     `name` is the index or constraint that exists only then; statements that name it must wait for it.
     """
 
     name: str
-    now: tuple[Piece, ...] = ()
-    outside: tuple[Piece, ...] = ()
-    behind: tuple[Piece, ...] = ()
-    last: tuple[Piece, ...] = ()
+    transactional: tuple[NewStatement, ...] = ()
+    concurrent: tuple[NewStatement, ...] = ()
+    finishing: tuple[NewStatement, ...] = ()
+    last: tuple[NewStatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What one file holds. `kind` names it among its siblings: "" for the main one, index, validate, then."""
 
-    pieces: tuple[Piece, ...]
+    statements: tuple[NewStatement, ...]
     kind: str = ""
-    outside: bool = False  # of a transaction
+    concurrent: bool = False  # outside a transaction
 
     @property
     def undo(self) -> tuple[str, ...] | None:
-        """The statements that take the part back, or None when a piece does not know."""
+        """The statements that take the part back, or None when a statement does not know."""
         backwards: list[str] = []
-        for piece in reversed(self.pieces):
-            if piece.undo is None:
+        for each in reversed(self.statements):
+            if each.undo is None:
                 return None
-            backwards += piece.undo
-        return (*backwards, *(sql for piece in reversed(self.pieces) for sql in piece.undo_last))
+            backwards += each.undo
+        return (*backwards, *(sql for each in reversed(self.statements) for sql in each.undo_last))
 
 
 @dataclass(frozen=True)
@@ -141,14 +141,19 @@ def write_parts(
         id_ = f"{number + len(written):04d}_{name}{_suffix(part, [other for other, _ in parts])}"
         title = _title(name, part)
         depends = [f"-- depends: {previous}"] if previous else []
-        outside = ["-- transactional: false"] if part.outside else []
+        outside = ["-- transactional: false"] if part.concurrent else []
         said = Losses() if written else losses
-        forward = [f"-- {title}", *depends, *outside, *_said("Loses, and no rollback brings it back: ", said.forward)]
+        forward = [
+            f"-- {title}",
+            *depends,
+            *outside,
+            *_said("Loses, and no rollback brings it back: ", said.forward),
+        ]
         backward = [f"-- Undo: {title[0].lower()}{title[1:]}", *outside, *_said("Loses: ", said.backward)]
         written.append(
             NewMigration(
                 id_,
-                "\n".join([*forward, "", _body(part.pieces)]),
+                "\n".join([*forward, "", _body(part.statements)]),
                 "\n".join([*backward, "", *(f"{sql};" for sql in undo), ""]),
             )
         )
@@ -213,18 +218,18 @@ def _note_lines(item: str) -> list[str]:
     return lines
 
 
-def _body(pieces: Sequence[Piece]) -> str:
+def _body(new_statements: Sequence[NewStatement]) -> str:
     """The statements, each below its comment; what was said once in a file is not said again."""
     blocks: list[str] = []
     said: set[str] = set()
     apart = False
-    for piece in pieces:
-        comments = [_comment(piece.why)] if piece.why and piece.why not in said else []
-        comments += [f"-- lint: ignore {ignore}" for ignore in piece.ignores]
-        said.add(piece.why)
-        apart = bool(blocks) and (apart or bool(comments) or "\n" in piece.sql)
-        blocks.append(("\n" if apart else "") + "\n".join([*comments, f"{piece.sql};"]) + "\n")
-        apart = bool(comments) or "\n" in piece.sql
+    for each in new_statements:
+        comments = [_comment(each.why)] if each.why and each.why not in said else []
+        comments += [f"-- lint: ignore {ignore}" for ignore in each.ignores]
+        said.add(each.why)
+        apart = bool(blocks) and (apart or bool(comments) or "\n" in each.sql)
+        blocks.append(("\n" if apart else "") + "\n".join([*comments, f"{each.sql};"]) + "\n")
+        apart = bool(comments) or "\n" in each.sql
     return "".join(blocks)
 
 

@@ -51,9 +51,9 @@ def push(workbench: Workbench, *, allow_destructive: bool = False) -> Pushed:
             raise Refused(
                 f"this loses data:{lost}", remedy="Nothing was changed. If the rows do not matter: --allow-destructive."
             )
-        groups = [[piece.sql for piece in part.pieces] for part in arrangement.parts]
+        groups = [[each.sql for each in part.statements] for part in arrangement.parts]
         if groups:
-            groups[-1] += [piece.sql for piece in grants_for([sql for group in groups for sql in group], local, facts)]
+            groups[-1] += [each.sql for each in grants_for([sql for group in groups for sql in group], local, facts)]
         _run(workbench, groups)
         if wrong := deviations(objects, read_objects(workbench.local), grants=False):
             raise InvalidPlan(

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.new_migrations import Arrangement, Late, Part, Piece
-from pipeline.generate.proposals.constraints import keyed_tables, late_constraint, late_not_null
-from pipeline.generate.proposals.indexes import late_index
+from pipeline.generate.new_migrations import Arrangement, NewStatement, Part, SplitStatement
+from pipeline.generate.proposals.constraints import keyed_tables, split_constraint, split_not_null
+from pipeline.generate.proposals.indexes import split_index
 from pipeline.generate.proposals.losses import doubt_about, loss_of
-from pipeline.generate.proposals.partitions import late_partitioned_constraint, late_partitioned_index, with_partitions
+from pipeline.generate.proposals.partitions import (
+    split_partitioned_constraint,
+    split_partitioned_index,
+    with_partitions,
+)
 from pipeline.generate.proposals.sequences import carried_on
 from pipeline.generate.style.rewriting import merged, ordered, rewritten
 from pipeline.lint.source import created_table
@@ -41,26 +45,26 @@ def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool
             writer.commit()
         if loss := loss_of(step, statement, before):
             writer.losses.append(loss)
-        late = _late(statement, before, after, writer.new_tables, everything, keyed) if careful else None
-        writer.take(statement, late, step)
+        split = _split(statement, before, after, writer.new_tables, everything, keyed) if careful else None
+        writer.take(statement, split, step)
     return writer.done()
 
 
-def _late(
+def _split(
     statement: Statement,
     before: Facts,
     after: Facts,
     new_tables: frozenset[str],
     everything: Sequence[Statement],
     keyed: frozenset[str],
-) -> Late | None:
+) -> SplitStatement | None:
     """How to do it without stopping writers, or None where it does not stop any."""
     return (
-        late_index(statement, before, new_tables, everything)
-        or late_partitioned_index(statement, before, after)
-        or late_partitioned_constraint(statement, before, after)
-        or late_constraint(statement, before, new_tables, keyed)
-        or late_not_null(statement, before, new_tables)
+        split_index(statement, before, new_tables, everything)
+        or split_partitioned_index(statement, before, after)
+        or split_partitioned_constraint(statement, before, after)
+        or split_constraint(statement, before, new_tables, keyed)
+        or split_not_null(statement, before, new_tables)
     )
 
 
@@ -69,7 +73,7 @@ def _new_tables(found: Iterable[Statement]) -> frozenset[str]:
 
 
 class _Writer:
-    """Collects pieces into main parts, and what comes behind them."""
+    """Collects statements into main parts, and what comes behind them."""
 
     def __init__(self, before: Facts, new_tables: frozenset[str], *, careful: bool) -> None:
         self.before = before
@@ -77,47 +81,47 @@ class _Writer:
         self.losses: list[str] = []
         self._careful = careful
         self._doubts: list[str] = []
-        self._main: list[list[Piece]] = [[]]
-        self._outside: list[Piece] = []
-        self._behind: list[Piece] = []
-        self._last: list[Piece] = []
-        self._late_names: set[str] = set()
+        self._main: list[list[NewStatement]] = [[]]
+        self._concurrent: list[NewStatement] = []
+        self._finishing: list[NewStatement] = []
+        self._last: list[NewStatement] = []
+        self._split_names: set[str] = set()
 
     def commit(self) -> None:
         """Begin another main part, if this one holds anything."""
         if self._main[-1]:
             self._main.append([])
 
-    def take(self, statement: Statement, late: Late | None, step: Step) -> None:
+    def take(self, statement: Statement, split: SplitStatement | None, step: Step) -> None:
         """Put a statement where it belongs."""
-        if late is not None:
-            self._main[-1] += late.now
-            self._outside += late.outside
-            self._behind += late.behind
-            self._last += late.last
-            self._late_names |= {late.name, late.name.rpartition(".")[2]}
+        if split is not None:
+            self._main[-1] += split.transactional
+            self._concurrent += split.concurrent
+            self._finishing += split.finishing
+            self._last += split.last
+            self._split_names |= {split.name, split.name.rpartition(".")[2]}
             return
         if doubt := doubt_about(statement, self.before, self.new_tables):
             self._doubts.append(doubt)
-        piece = Piece(statement.text) if step.verbatim else rewritten(statement, self.before)
-        if piece is None:
+        new = NewStatement(statement.text) if step.verbatim else rewritten(statement, self.before)
+        if new is None:
             return
-        if step.needs in self._late_names:
-            self._behind.append(piece)
+        if step.needs in self._split_names:
+            self._finishing.append(new)
             return
         names = {token.identifier for token in statement.tokens if token.kind in {"word", "quoted"}}
-        (self._behind if names & self._late_names else self._main[-1]).append(piece)
+        (self._finishing if names & self._split_names else self._main[-1]).append(new)
 
     def done(self) -> Arrangement:
         """The parts, in the order in which they run."""
-        parts = [Part(tuple(pieces)) for pieces in self._main if pieces]
-        built_first = sorted(self._outside, key=lambda piece: piece.sql.startswith("DROP "))
-        parts += [Part((piece,), "index", outside=True) for piece in built_first]
+        parts = [Part(tuple(found)) for found in self._main if found]
+        built_first = sorted(self._concurrent, key=lambda each: each.sql.startswith("DROP "))
+        parts += [Part((each,), "index", concurrent=True) for each in built_first]
         # What reads all rows comes first, before a statement of this transaction takes a lock that stops everybody.
-        self._behind.sort(key=lambda piece: " VALIDATE CONSTRAINT " not in piece.sql)
-        if self._behind:
-            kind = "validate" if any("VALIDATE" in piece.sql for piece in self._behind) else "then"
-            parts.append(Part(tuple(self._behind), kind))
+        self._finishing.sort(key=lambda each: " VALIDATE CONSTRAINT " not in each.sql)
+        if self._finishing:
+            kind = "validate" if any("VALIDATE" in each.sql for each in self._finishing) else "then"
+            parts.append(Part(tuple(self._finishing), kind))
         if self._last:
             parts.append(Part(tuple(self._last), "validate"))
         return Arrangement(tuple(parts), tuple(dict.fromkeys(self.losses)), tuple(self._doubts), careful=self._careful)

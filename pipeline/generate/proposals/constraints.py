@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.new_migrations import Late, Piece
+from pipeline.generate.new_migrations import NewStatement, SplitStatement
 from pipeline.generate.style import new_name, quoted, spelled
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
@@ -30,9 +30,9 @@ def keyed_tables(found: Iterable[Statement], before: Facts, new_tables: frozense
     return frozenset(tables)
 
 
-def late_constraint(
+def split_constraint(
     statement: Statement, before: Facts, new_tables: frozenset[str], keyed: frozenset[str]
-) -> Late | None:
+) -> SplitStatement | None:
     """Treat ADD CONSTRAINT and DROP CONSTRAINT on a table that was there before. `keyed` are those that get a key."""
     table, clauses = altered_table(statement)
     if len(clauses) != 1 or table in new_tables or not _is_in_use(table, before):
@@ -41,7 +41,7 @@ def late_constraint(
     if before.is_partitioned(table):
         return _check(table, clause)
     if clause.take("DROP", "CONSTRAINT"):
-        return _dropped_late(table, clause.name(), before, keyed)
+        return _split_drop(table, clause.name(), before, keyed)
     if kind := _key_of(clause):
         return _key(table, clause.name(), kind, clause.rest_text, before)
     if not clause.take("ADD", "CONSTRAINT"):
@@ -49,17 +49,17 @@ def late_constraint(
     name, definition = clause.name(), clause.rest_text
     if not clause.take_any("FOREIGN KEY", "CHECK") or statement.words[-2:] == ("NOT", "VALID"):
         return None
-    late = _validated_later(table, name, definition)
+    split = _validated_later(table, name, definition)
     if _referenced(definition) in keyed:
-        return Late(late.name, behind=late.now, last=late.behind)
-    return late
+        return SplitStatement(split.name, finishing=split.transactional, last=split.finishing)
+    return split
 
 
 def _is_in_use(table: str, before: Facts) -> bool:
     return before.takes_rows(table) or before.is_partitioned(table)
 
 
-def _check(table: str, clause: Phrase) -> Late | None:
+def _check(table: str, clause: Phrase) -> SplitStatement | None:
     """A check on a partitioned table; its other constraints are for `partitions`."""
     if not clause.take("ADD", "CONSTRAINT"):
         return None
@@ -69,12 +69,14 @@ def _check(table: str, clause: Phrase) -> Late | None:
     return _validated_later(table, name, definition)
 
 
-def _validated_later(table: str, name: str, definition: str) -> Late:
+def _validated_later(table: str, name: str, definition: str) -> SplitStatement:
     added = spelled(_added(table, name, f"{definition} NOT VALID"))
     validated = f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}"
-    first = Piece(added, _NOT_VALID, undo=(_dropped(table, name),))
-    then = Piece(validated, _VALIDATED, undo=(_dropped(table, name), added))
-    return Late(f"{table} {name}", now=(first,), behind=(then,))  # it is there at once: nothing has to wait for it
+    first = NewStatement(added, _NOT_VALID, undo=(_dropped(table, name),))
+    then = NewStatement(validated, _VALIDATED, undo=(_dropped(table, name), added))
+    return SplitStatement(
+        f"{table} {name}", transactional=(first,), finishing=(then,)
+    )  # it is there at once: nothing has to wait for it
 
 
 def _key_of(clause: Phrase) -> str:
@@ -88,14 +90,14 @@ def _key_of(clause: Phrase) -> str:
     return kind
 
 
-def _dropped_late(table: str, name: str, before: Facts, keyed: frozenset[str]) -> Late | None:
+def _split_drop(table: str, name: str, before: Facts, keyed: frozenset[str]) -> SplitStatement | None:
     """A key stays until the other one can take its place, and so does what refers to it."""
     definition = before.constraints.get((table, name), "")
     is_key = definition.startswith(("UNIQUE", "PRIMARY KEY")) and table in keyed
     if not is_key and _referenced(definition) not in keyed:
         return None
-    back = spelled(_added(table, name, definition))
-    return Late(f"{table} {name} dropped", behind=(Piece(_dropped(table, name), undo=(back,)),))
+    undo = spelled(_added(table, name, definition))
+    return SplitStatement(f"{table} {name} dropped", finishing=(NewStatement(_dropped(table, name), undo=(undo,)),))
 
 
 def _referenced(definition: str) -> str:
@@ -105,7 +107,7 @@ def _referenced(definition: str) -> str:
     return Phrase(statements(definition[definition.index("REFERENCES ") + len("REFERENCES ") :])[0]).name()
 
 
-def late_not_null(statement: Statement, before: Facts, new_tables: frozenset[str]) -> Late | None:
+def split_not_null(statement: Statement, before: Facts, new_tables: frozenset[str]) -> SplitStatement | None:
     """Treat SET NOT NULL on a column that was there before."""
     table, clauses = altered_table(statement)
     if len(clauses) != 1 or table in new_tables or not _is_in_use(table, before):
@@ -119,13 +121,13 @@ def late_not_null(statement: Statement, before: Facts, new_tables: frozenset[str
     name = f"{table.split('.')[-1]}_{column}_not_null"[:63]
     check = _added(table, name, f"CHECK ({quoted(column)} IS NOT NULL) NOT VALID")
     alter = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)}"
-    return Late(
+    return SplitStatement(
         not_null_name(table, column),
-        now=(Piece(check, _NOT_VALID, undo=(_dropped(table, name),)),),
-        behind=(
-            Piece(f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}", _VALIDATED, undo=(check,)),
-            Piece(f"{alter} SET NOT NULL", _PROVEN, undo=(f"{alter} DROP NOT NULL",)),
-            Piece(_dropped(table, name), undo=()),
+        transactional=(NewStatement(check, _NOT_VALID, undo=(_dropped(table, name),)),),
+        finishing=(
+            NewStatement(f"ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}", _VALIDATED, undo=(check,)),
+            NewStatement(f"{alter} SET NOT NULL", _PROVEN, undo=(f"{alter} DROP NOT NULL",)),
+            NewStatement(_dropped(table, name), undo=()),
         ),
     )
 
@@ -135,7 +137,7 @@ def not_null_name(table: str, column: str) -> str:
     return f"{table} {column} NOT NULL"
 
 
-def _key(table: str, name: str, kind: str, definition: str, before: Facts) -> Late:
+def _key(table: str, name: str, kind: str, definition: str, before: Facts) -> SplitStatement:
     """A key is an index underneath: build that first, then make it the constraint.
 
     Where there is one of this name, the new index has another until it takes the constraint's place, which renames it.
@@ -157,23 +159,23 @@ def _key(table: str, name: str, kind: str, definition: str, before: Facts) -> La
     )
     # Taking the constraint away takes its index along: the rollback of the file before expects to find one. It comes last,
     # or a foreign key that comes back would stand on it.
-    back = index.replace("CONCURRENTLY ", "", 1)
+    undo = index.replace("CONCURRENTLY ", "", 1)
     dropped = f"DROP INDEX CONCURRENTLY {quoted(f'{schema}{dot}{index_name}')}"
-    return Late(
+    return SplitStatement(
         name,
-        outside=(
-            Piece(
+        concurrent=(
+            NewStatement(
                 index,
                 "The index that the constraint will stand on, built while services go on writing.",
                 undo=(dropped,),
             ),
         ),
-        behind=(
-            Piece(
+        finishing=(
+            NewStatement(
                 attached.rstrip(),
                 "The index is there: nothing is read.",
                 undo=(_dropped(table, name),),
-                undo_last=(back,),
+                undo_last=(undo,),
             ),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pipeline.generate.new_migrations import Piece
+from pipeline.generate.new_migrations import NewStatement
 from pipeline.generate.style import quoted, spelled
 from pipeline.lint.source import created_table
 from pipeline.migrations.phrase import Phrase, altered_table
@@ -36,31 +36,33 @@ _KINDS = {
 }
 
 
-def grants_for(created: Iterable[str], before: BuiltSchema, reached: Facts) -> list[Piece]:
+def grants_for(created: Iterable[str], before: BuiltSchema, reached: Facts) -> list[NewStatement]:
     """Write the grants for what these statements create: tables, views, sequences, schemas, and anything made again.
 
     `before` is what the migrations build so far, whose grants tell which roles count; `reached` is what they lead to.
     """
-    pieces: list[Piece] = []
+    new_statements: list[NewStatement] = []
     made = list(dict.fromkeys(found for sql in created for found in _created(sql, reached)))
     tables = {name for kind, name in made if kind == "table"}
     for kind, name in made:
         again = _granted_before(kind, name, before.objects)
         if again:
-            pieces += [Piece(line, _AGAIN if number == 0 else "", undo=()) for number, line in enumerate(again)]
+            new_statements += [
+                NewStatement(line, _AGAIN if number == 0 else "", undo=()) for number, line in enumerate(again)
+            ]
         elif before.facts.runtime_roles and not _was_there(name, before):
-            pieces += _new_grants(kind, name, tables, before, reached)
-    return pieces
+            new_statements += _new_grants(kind, name, tables, before, reached)
+    return new_statements
 
 
-def _new_grants(kind: str, name: str, new_tables: set[str], before: BuiltSchema, reached: Facts) -> list[Piece]:
+def _new_grants(kind: str, name: str, new_tables: set[str], before: BuiltSchema, reached: Facts) -> list[NewStatement]:
     roles = before.facts.runtime_roles
     if kind in {"table", "view"}:
         rights = "SELECT" if kind == "view" else "SELECT, INSERT, UPDATE, DELETE"
-        return [Piece(f"GRANT {rights} ON TABLE {quoted(name)} TO {', '.join(roles)}", _WHY, undo=())]
+        return [NewStatement(f"GRANT {rights} ON TABLE {quoted(name)} TO {', '.join(roles)}", _WHY, undo=())]
     if kind == "schema":
         why = "Without this, no service could reach what is in it."
-        return [Piece(f"GRANT USAGE ON SCHEMA {quoted(name)} TO {', '.join(roles)}", why, undo=())]
+        return [NewStatement(f"GRANT USAGE ON SCHEMA {quoted(name)} TO {', '.join(roles)}", why, undo=())]
     if kind == "sequence":
         table = reached.sequences.get(name)
         if table is not None and table not in new_tables:
@@ -72,7 +74,7 @@ def _new_grants(kind: str, name: str, new_tables: set[str], before: BuiltSchema,
             if table
             else "Without this, no service could count with it."
         )
-        return [Piece(f"GRANT USAGE ON SEQUENCE {quoted(name)} TO {', '.join(roles)}", why, undo=())]
+        return [NewStatement(f"GRANT USAGE ON SEQUENCE {quoted(name)} TO {', '.join(roles)}", why, undo=())]
     return []
 
 

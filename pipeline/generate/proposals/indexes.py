@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.generate.new_migrations import Late, Piece
+from pipeline.generate.new_migrations import NewStatement, SplitStatement
 from pipeline.generate.style import new_name, quoted, spelled
 from pipeline.migrations.phrase import Phrase, altered_table
 
@@ -21,14 +21,14 @@ _BUILT = (
 _DROPPED = "Dropped while services go on writing, which cannot be done inside a transaction."
 
 
-def late_index(
+def split_index(
     statement: Statement, before: Facts, new_tables: frozenset[str], everything: Sequence[Statement]
-) -> Late | None:
+) -> SplitStatement | None:
     """Treat CREATE INDEX and DROP INDEX on a table that was there before; None for anything else."""
     phrase = Phrase(statement)
     if phrase.take("DROP", "INDEX"):
         name = phrase.name()
-        return Late(name) if _is_replaced(name, before, everything) else _dropped(name, before, everything)
+        return SplitStatement(name) if _is_replaced(name, before, everything) else _dropped(name, before, everything)
     if not phrase.take("CREATE"):
         return None
     unique = phrase.take("UNIQUE")
@@ -45,7 +45,9 @@ def late_index(
     if _is_replaced(name, before, everything):
         return _replaced(statement.text, name, before, unique=unique)
     sql = concurrently(statement.text, unique=unique)
-    return Late(name, outside=(Piece(sql, _BUILT, undo=(f"DROP INDEX CONCURRENTLY {quoted(name)}",)),))
+    return SplitStatement(
+        name, concurrent=(NewStatement(sql, _BUILT, undo=(f"DROP INDEX CONCURRENTLY {quoted(name)}",)),)
+    )
 
 
 def concurrently(definition: str, *, unique: bool) -> str:
@@ -80,35 +82,35 @@ def _name_of(statement: Statement) -> str:
     return name
 
 
-def _replaced(definition: str, name: str, before: Facts, *, unique: bool) -> Late:
+def _replaced(definition: str, name: str, before: Facts, *, unique: bool) -> SplitStatement:
     """The new index first, then the old one goes: what it enforces and speeds up is never without it."""
     schema, dot, bare = name.rpartition(".")
     beside = new_name(bare)
     full = f"{schema}{dot}{beside}"
     sql = concurrently(definition, unique=unique).replace(quoted(bare), quoted(beside), 1)
     old = before.indexes[name].definition
-    back = concurrently(old, unique=old.startswith("CREATE UNIQUE"))
+    undo = concurrently(old, unique=old.startswith("CREATE UNIQUE"))
     rename, renamed_back = (
         f"ALTER INDEX {quoted(full)} RENAME TO {quoted(bare)}",
         f"ALTER INDEX {quoted(name)} RENAME TO {quoted(beside)}",
     )
-    return Late(
+    return SplitStatement(
         name,
-        outside=(
-            Piece(sql, _BUILT, undo=(f"DROP INDEX CONCURRENTLY {quoted(full)}",)),
-            Piece(f"DROP INDEX CONCURRENTLY {quoted(name)}", _DROPPED, undo=(back,)),
+        concurrent=(
+            NewStatement(sql, _BUILT, undo=(f"DROP INDEX CONCURRENTLY {quoted(full)}",)),
+            NewStatement(f"DROP INDEX CONCURRENTLY {quoted(name)}", _DROPPED, undo=(undo,)),
         ),
-        behind=(Piece(rename, undo=(renamed_back,)),),
+        finishing=(NewStatement(rename, undo=(renamed_back,)),),
     )
 
 
-def _dropped(name: str, before: Facts, everything: Sequence[Statement]) -> Late | None:
+def _dropped(name: str, before: Facts, everything: Sequence[Statement]) -> SplitStatement | None:
     index = before.indexes.get(name)
     if index is None or not before.takes_rows(index.table) or _goes_with_its_table(index.table, everything):
         return None
-    back = concurrently(index.definition, unique=index.definition.startswith("CREATE UNIQUE"))
-    piece = Piece(f"DROP INDEX CONCURRENTLY {quoted(name)}", _DROPPED, undo=(back,))
-    return Late(name, outside=(piece,))
+    undo = concurrently(index.definition, unique=index.definition.startswith("CREATE UNIQUE"))
+    dropped = NewStatement(f"DROP INDEX CONCURRENTLY {quoted(name)}", _DROPPED, undo=(undo,))
+    return SplitStatement(name, concurrent=(dropped,))
 
 
 def _goes_with_its_table(table: str, everything: Sequence[Statement]) -> bool:

@@ -19,7 +19,7 @@ from pipeline.migrations.sql_text import statements
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from pipeline.generate.new_migrations import Part, Piece
+    from pipeline.generate.new_migrations import NewStatement, Part
     from pipeline.lint.finding import Finding
     from pipeline.lint.source import Source
     from pipeline.migrations import Folder
@@ -88,14 +88,14 @@ def answered(parts: Sequence[Part], folder: Folder, ids: Sequence[str], *, caref
             continue
         at = ids.index(_id(source))
         part = result[at]
-        piece = part.pieces[number]
-        reason = _reason(finding.rule, piece, part)
+        asked = part.statements[number]
+        reason = _reason(finding.rule, asked, part)
         if reason == _LOCKED and not careful:
             reason = _PLAIN
         ignore = f"{finding.rule} ({reason})"
-        if reason and ignore not in piece.ignores:
-            again = replace(piece, ignores=(*piece.ignores, ignore))
-            result[at] = replace(part, pieces=(*part.pieces[:number], again, *part.pieces[number + 1 :]))
+        if reason and ignore not in asked.ignores:
+            again = replace(asked, ignores=(*asked.ignores, ignore))
+            result[at] = replace(part, statements=(*part.statements[:number], again, *part.statements[number + 1 :]))
     return result
 
 
@@ -113,9 +113,9 @@ def _number(source: Source, finding: Finding) -> int | None:
     return None
 
 
-def _reason(rule: str, piece: Piece, part: Part) -> str:
-    statement = statements(piece.sql)[0]
-    if known := dict(piece.answers).get(rule):
+def _reason(rule: str, asked: NewStatement, part: Part) -> str:
+    statement = statements(asked.sql)[0]
+    if known := dict(asked.answers).get(rule):
         return known
     if rule in _DROPS:
         return _why_dropped(rule, statement, part)
@@ -127,7 +127,7 @@ def _reason(rule: str, piece: Piece, part: Part) -> str:
 
 
 def _why_dropped(rule: str, statement: Statement, part: Part) -> str:
-    others = [statements(piece.sql)[0] for piece in part.pieces if piece.sql != statement.text]
+    others = [statements(each.sql)[0] for each in part.statements if each.sql != statement.text]
     dropped = statement.tokens[-1].identifier
     if rule == "ban-drop-default":
         table, column = _column(statement)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.generate.differ import Step
-from pipeline.generate.new_migrations import Late, Piece
+from pipeline.generate.new_migrations import NewStatement, SplitStatement
 from pipeline.generate.proposals.indexes import concurrently
 from pipeline.generate.style import quoted, spelled
 from pipeline.migrations.phrase import Phrase, altered_table
@@ -45,7 +45,7 @@ def with_partitions(steps: Sequence[Step], before: Facts, after: Facts) -> list[
     return result
 
 
-def late_partitioned_index(statement: Statement, before: Facts, after: Facts) -> Late | None:
+def split_partitioned_index(statement: Statement, before: Facts, after: Facts) -> SplitStatement | None:
     """Treat CREATE INDEX on a partitioned table that was there before; None for anything else."""
     name, table, _ = _created(statement)
     known = before.tables.get(table)
@@ -58,14 +58,14 @@ def late_partitioned_index(statement: Statement, before: Facts, after: Facts) ->
         return None
     definitions = {child: spelled(after.indexes[child].definition) for child in below}
     answer = ("require-concurrent-index-creation", "ON ONLY reads nothing")
-    now = [Piece(whole, _ONLY, undo=(f"DROP INDEX {quoted(name)}",), answers=(answer,))]
-    now += [
-        Piece(definitions[child], undo=(f"DROP INDEX {quoted(child)}",), answers=(answer,))
+    transactional = [NewStatement(whole, _ONLY, undo=(f"DROP INDEX {quoted(name)}",), answers=(answer,))]
+    transactional += [
+        NewStatement(definitions[child], undo=(f"DROP INDEX {quoted(child)}",), answers=(answer,))
         for child in below
         if kinds[child] == "p"
     ]
-    outside = [
-        Piece(
+    concurrent = [
+        NewStatement(
             concurrently(definitions[child], unique=definitions[child].startswith("CREATE UNIQUE")),
             _PART,
             undo=(f"DROP INDEX CONCURRENTLY {quoted(child)}",),
@@ -74,15 +74,19 @@ def late_partitioned_index(statement: Statement, before: Facts, after: Facts) ->
         if kinds[child] == "r"
     ]
     # There is no DETACH for an index: the whole goes with its parts, and all are made again as they were.
-    back = (f"DROP INDEX {quoted(name)}", whole, *definitions.values())
-    behind = [
-        Piece(_attach(after.index_parents[child], child), "" if number else _ATTACHED, undo=() if number else back)
+    undo = (f"DROP INDEX {quoted(name)}", whole, *definitions.values())
+    finishing = [
+        NewStatement(
+            _attach(after.index_parents[child], child), "" if number else _ATTACHED, undo=() if number else undo
+        )
         for number, child in enumerate(reversed(below))
     ]
-    return Late(name, now=tuple(now), outside=tuple(outside), behind=tuple(behind))
+    return SplitStatement(
+        name, transactional=tuple(transactional), concurrent=tuple(concurrent), finishing=tuple(finishing)
+    )
 
 
-def late_partitioned_constraint(statement: Statement, before: Facts, after: Facts) -> Late | None:
+def split_partitioned_constraint(statement: Statement, before: Facts, after: Facts) -> SplitStatement | None:
     """Treat ADD CONSTRAINT of a key or a foreign key on a partitioned table that was there before; None for anything else."""
     table, clauses = altered_table(statement)
     if len(clauses) != 1 or not before.is_partitioned(table) or not clauses[0].take("ADD", "CONSTRAINT"):
@@ -95,7 +99,7 @@ def late_partitioned_constraint(statement: Statement, before: Facts, after: Fact
     return _key(table, name, kind, definition, before, after) if kind else None
 
 
-def _foreign_key(table: str, name: str, definition: str, before: Facts) -> Late | None:
+def _foreign_key(table: str, name: str, definition: str, before: Facts) -> SplitStatement | None:
     """NOT VALID is refused on the whole before PostgreSQL 18, but not on its parts; what each has, the whole takes over."""
     parts = before.parts_of(table)
     if not parts or definition.endswith("NOT VALID"):
@@ -103,15 +107,15 @@ def _foreign_key(table: str, name: str, definition: str, before: Facts) -> Late 
     added = {part: spelled(_added(part, name, f"{definition} NOT VALID")) for part in parts}
     whole = spelled(_added(table, name, definition))
     answers = tuple((rule, "each partition has it, validated") for rule in _FOREIGN_KEY_RULES)
-    return Late(
+    return SplitStatement(
         f"{table} {name}",
-        now=tuple(Piece(sql, _NEW_ROWS, undo=(_dropped(part, name),)) for part, sql in added.items()),
-        behind=(
+        transactional=tuple(NewStatement(sql, _NEW_ROWS, undo=(_dropped(part, name),)) for part, sql in added.items()),
+        finishing=(
             *(
-                Piece(f"ALTER TABLE {quoted(part)} VALIDATE CONSTRAINT {quoted(name)}", _VALIDATED, undo=())
+                NewStatement(f"ALTER TABLE {quoted(part)} VALIDATE CONSTRAINT {quoted(name)}", _VALIDATED, undo=())
                 for part in parts
             ),
-            Piece(
+            NewStatement(
                 whole,
                 "Each partition has it: nothing is read.",
                 undo=(_dropped(table, name), *added.values()),
@@ -121,7 +125,7 @@ def _foreign_key(table: str, name: str, definition: str, before: Facts) -> Late 
     )
 
 
-def _key(table: str, name: str, kind: str, definition: str, before: Facts, after: Facts) -> Late | None:
+def _key(table: str, name: str, kind: str, definition: str, before: Facts, after: Facts) -> SplitStatement | None:
     """The key of the whole exists without being enforced until each part has its own."""
     schema, dot, _ = table.rpartition(".")
     below = _below(f"{schema}{dot}{name}", after)
@@ -129,23 +133,25 @@ def _key(table: str, name: str, kind: str, definition: str, before: Facts, after
         return None
     only = _only(table, name, definition)
     answers = tuple((rule, "ON ONLY reads nothing") for rule in _KEY_RULES)
-    now, outside, attaching, back = [], [], [], [_dropped(table, name), only]
-    now.append(Piece(only, _ONLY, undo=(_dropped(table, name),), answers=answers))
+    transactional, concurrent, attaching, undo = [], [], [], [_dropped(table, name), only]
+    transactional.append(NewStatement(only, _ONLY, undo=(_dropped(table, name),), answers=answers))
     for child in below:
         index = after.indexes[child]
         if before.is_partitioned(index.table):
             sql = _only(index.table, index.constraint, definition)
-            now.append(Piece(sql, undo=(_dropped(index.table, index.constraint),), answers=answers))
-            back.append(sql)
+            transactional.append(NewStatement(sql, undo=(_dropped(index.table, index.constraint),), answers=answers))
+            undo.append(sql)
         else:
             built = concurrently(index.definition, unique=True)
-            outside.append(Piece(built, _PART, undo=(f"DROP INDEX CONCURRENTLY {quoted(child)}",)))
+            concurrent.append(NewStatement(built, _PART, undo=(f"DROP INDEX CONCURRENTLY {quoted(child)}",)))
             own = f"{_added(index.table, index.constraint, kind)} USING INDEX {quoted(index.constraint)}"
-            attaching.append(Piece(own, "The index is there: nothing is read.", undo=()))
-            back.append(built.replace("CONCURRENTLY ", "", 1))
-    attaching += [Piece(_attach(after.index_parents[child], child), undo=()) for child in reversed(below)]
-    attaching[-1] = replace(attaching[-1], undo=tuple(back))
-    return Late(name, now=tuple(now), outside=tuple(outside), behind=tuple(attaching))
+            attaching.append(NewStatement(own, "The index is there: nothing is read.", undo=()))
+            undo.append(built.replace("CONCURRENTLY ", "", 1))
+    attaching += [NewStatement(_attach(after.index_parents[child], child), undo=()) for child in reversed(below)]
+    attaching[-1] = replace(attaching[-1], undo=tuple(undo))
+    return SplitStatement(
+        name, transactional=tuple(transactional), concurrent=tuple(concurrent), finishing=tuple(attaching)
+    )
 
 
 def _only(table: str, name: str, definition: str) -> str:

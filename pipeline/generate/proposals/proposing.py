@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, Refused
 from pipeline.generate.gate import folder_with, prove
-from pipeline.generate.new_migrations import Arrangement, Losses, NewMigration, Part, Piece, write_parts
+from pipeline.generate.new_migrations import Arrangement, Losses, NewMigration, NewStatement, Part, write_parts
 from pipeline.generate.proposals.arranging import arrange
 from pipeline.generate.proposals.grants import grants_for
 from pipeline.generate.proposals.lint_answers import answered
@@ -81,7 +81,7 @@ def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas
 
 
 def _variants(
-    difference: Difference, facts: Facts, desired: Facts, workbench: Workbench, renames: Sequence[Piece]
+    difference: Difference, facts: Facts, desired: Facts, workbench: Workbench, renames: Sequence[NewStatement]
 ) -> Iterator[Arrangement]:
     """The same steps in the developer's words; in the differ's; and in the differ's own order, which stops writers."""
     seen: list[Arrangement] = []
@@ -95,9 +95,9 @@ def _variants(
             yield arrangement
 
 
-def _behind_renames(parts: tuple[Part, ...], renames: Sequence[Piece]) -> tuple[Part, ...]:
-    if parts and not parts[0].outside:
-        return (replace(parts[0], pieces=(*renames, *parts[0].pieces)), *parts[1:])
+def _behind_renames(parts: tuple[Part, ...], renames: Sequence[NewStatement]) -> tuple[Part, ...]:
+    if parts and not parts[0].concurrent:
+        return (replace(parts[0], statements=(*renames, *parts[0].statements)), *parts[1:])
     return (Part(tuple(renames)), *parts)
 
 
@@ -106,7 +106,11 @@ def _proven(
 ) -> Proposal:
     parts = [
         replace(
-            part, pieces=(*part.pieces, *grants_for([p.sql for p in part.pieces], seen.current, seen.desired.facts))
+            part,
+            statements=(
+                *part.statements,
+                *grants_for([p.sql for p in part.statements], seen.current, seen.desired.facts),
+            ),
         )
         for part in arrangement.parts
     ]
@@ -158,16 +162,16 @@ def _refuse_losses(arrangement: Arrangement, wishes: Wishes, before: Facts, desi
 
 def _renamed(
     shadows: Shadows, current: BuiltSchema, desired: Facts, texts: Sequence[str]
-) -> tuple[BuiltSchema, list[Piece]]:
+) -> tuple[BuiltSchema, list[NewStatement]]:
     """The side after all renames, in a clone if there are any; and the renames."""
     base = current
-    renames: list[Piece] = []
+    renames: list[NewStatement] = []
     for number in range(2):  # those that were named, then those that follow from them
         found = following_renames(base.facts, desired) if number else named_renames(texts, base.facts)
         if found:
             database = base.database if renames else shadows.clone(current.database, "renamed")
             with open_session(database, application_name="chat-database rename") as session:
-                session.run(";".join(piece.sql for piece in found))
+                session.run(";".join(each.sql for each in found))
             base = replace(base, database=database, facts=read_facts(database))
             renames += found
     return base, renames

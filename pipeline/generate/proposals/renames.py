@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatdb.quoting import literal
 from pipeline.errors import UsageError
-from pipeline.generate.new_migrations import Piece
+from pipeline.generate.new_migrations import NewStatement
 from pipeline.generate.style import quoted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class _Named:
     new: str
 
 
-def named_renames(texts: Sequence[str], before: Facts) -> list[Piece]:
+def named_renames(texts: Sequence[str], before: Facts) -> list[NewStatement]:
     """Turn `--rename old=new` into statements.
 
     "Thread=Conversation", "Message.content=body", "Mood.sad=gloomy"; and "Thread=chat.Thread" moves to another schema, also
@@ -39,22 +39,22 @@ def named_renames(texts: Sequence[str], before: Facts) -> list[Piece]:
     Raises:
         UsageError: a text is not of that form, or names nothing that is there.
     """
-    pieces = [piece for text in texts for piece in _statements(_taken_apart(text), text, before)]
-    return list(dict.fromkeys(pieces))  # two that move to one new schema make it once
+    new_statements = [each for text in texts for each in _statements(_taken_apart(text), text, before)]
+    return list(dict.fromkeys(new_statements))  # two that move to one new schema make it once
 
 
-def following_renames(before: Facts, desired: Facts) -> list[Piece]:
+def following_renames(before: Facts, desired: Facts) -> list[NewStatement]:
     """Rename the indexes and constraints that are there under another name, on the same table and otherwise equal.
 
     Nothing is at stake but a name, so nobody needs to say so; built again they would cost a scan each.
     """
-    pieces = []
+    new_statements = []
     constraints = _pairs(
         {key: definition for key, definition in before.constraints.items() if key not in desired.constraints},
         {key: definition for key, definition in desired.constraints.items() if key not in before.constraints},
     )
     for table, old, new in constraints:
-        pieces.append(
+        new_statements.append(
             _both_ways(f"ALTER TABLE {quoted(table)} RENAME CONSTRAINT {{}} TO {{}}", quoted(old), quoted(new), "")
         )
     indexes = _pairs(_loose_indexes(before, desired), _loose_indexes(desired, before))
@@ -63,8 +63,8 @@ def following_renames(before: Facts, desired: Facts) -> list[Piece]:
             f"ALTER INDEX {quoted(old)} RENAME TO {quoted(_bare(new))}",
             f"ALTER INDEX {quoted(new)} RENAME TO {quoted(_bare(old))}",
         )
-        pieces.append(Piece(sql, undo=(undo,), is_rename=True))
-    return pieces
+        new_statements.append(NewStatement(sql, undo=(undo,), is_rename=True))
+    return new_statements
 
 
 def probable_renames(before: Facts, desired: Facts) -> list[str]:
@@ -118,7 +118,7 @@ def _taken_apart(text: str) -> _Named:
     return _Named(relation, part, new.strip())
 
 
-def _statements(named: _Named, text: str, before: Facts) -> list[Piece]:
+def _statements(named: _Named, text: str, before: Facts) -> list[NewStatement]:
     relation, part = named.relation, named.part
     kinds = {**before.others, **{name: _KINDS[table.kind] for name, table in before.tables.items()}}
     if part and f"{relation}.{part}" in kinds:
@@ -144,34 +144,36 @@ def _statements(named: _Named, text: str, before: Facts) -> list[Piece]:
     return _moved(head, relation, named.new, before)
 
 
-def _moved(head: str, old: str, new: str, before: Facts) -> list[Piece]:
+def _moved(head: str, old: str, new: str, before: Facts) -> list[NewStatement]:
     """To another schema, to another name, or both."""
     old_schema, _, old_name = old.rpartition(".")
     new_schema, dot, new_name = new.rpartition(".")
     old_schema = old_schema or "public"
     new_schema = new_schema if dot else old_schema
-    pieces = []
+    new_statements = []
     if new_schema != old_schema:
         if new_schema not in before.schemas:
             schema = quoted(new_schema)
-            pieces.append(Piece(f"CREATE SCHEMA {schema}", undo=(f"DROP SCHEMA {schema}",), is_rename=True))
+            new_statements.append(
+                NewStatement(f"CREATE SCHEMA {schema}", undo=(f"DROP SCHEMA {schema}",), is_rename=True)
+            )
         there = f"{head} {quoted(_qualified(new_schema, old_name))} SET SCHEMA {quoted(old_schema)}"
-        pieces.append(
-            Piece(f"{head} {quoted(old)} SET SCHEMA {quoted(new_schema)}", _KEPT, undo=(there,), is_rename=True)
+        new_statements.append(
+            NewStatement(f"{head} {quoted(old)} SET SCHEMA {quoted(new_schema)}", _KEPT, undo=(there,), is_rename=True)
         )
     if new_name != old_name:
         sql = f"{head} {quoted(_qualified(new_schema, old_name))} RENAME TO {quoted(new_name)}"
         undo = f"{head} {quoted(_qualified(new_schema, new_name))} RENAME TO {quoted(old_name)}"
-        pieces.append(Piece(sql, _KEPT, undo=(undo,), is_rename=True))
-    return pieces
+        new_statements.append(NewStatement(sql, _KEPT, undo=(undo,), is_rename=True))
+    return new_statements
 
 
 def _qualified(schema: str, name: str) -> str:
     return name if schema == "public" else f"{schema}.{name}"
 
 
-def _both_ways(template: str, old: str, new: str, why: str) -> Piece:
-    return Piece(template.format(old, new), why, undo=(template.format(new, old),), is_rename=True)
+def _both_ways(template: str, old: str, new: str, why: str) -> NewStatement:
+    return NewStatement(template.format(old, new), why, undo=(template.format(new, old),), is_rename=True)
 
 
 def _pairs(gone: Mapping[tuple[str, str], str], new: Mapping[tuple[str, str], str]) -> Iterable[tuple[str, str, str]]:

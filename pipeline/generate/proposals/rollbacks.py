@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.generate import Workbench
     from pipeline.generate.differ import Difference, Step
-    from pipeline.generate.new_migrations import Part, Piece
+    from pipeline.generate.new_migrations import NewStatement, Part
     from pipeline.schema.facts import Facts
     from pipeline.schema.replay import BothSchemas, BuiltSchema
     from pipeline.schema.shadows import Shadows
@@ -54,30 +54,30 @@ class Undoing:
             if own is not None:
                 undone.append(own)
                 continue
-            renames = [piece for piece in part.pieces if piece.is_rename]
+            renames = [each for each in part.statements if each.is_rename]
             if len(parts) == 1:
                 steps, facts, to = self.difference.backward, self.seen.desired.facts, self.base.facts
             else:
                 stage, steps, facts, to = self._staged(stage, parts[: number + 1], renames)
             undone.append(
                 (
-                    *self._back(steps, facts, to, losses),
-                    *(sql for piece in reversed(renames) for sql in piece.undo or ()),
+                    *self._rollback(steps, facts, to, losses),
+                    *(sql for each in reversed(renames) for sql in each.undo or ()),
                 )
             )
         return Undo(tuple(undone), tuple(dict.fromkeys(losses)))
 
-    def _back(self, steps: Sequence[Step], facts: Facts, to: Facts, losses: list[str]) -> list[str]:
+    def _rollback(self, steps: Sequence[Step], facts: Facts, to: Facts, losses: list[str]) -> list[str]:
         arrangement = arrange(steps, facts, to, careful=False)
         losses += arrangement.losses
-        statements = [piece.sql for part in arrangement.parts for piece in part.pieces]
+        statements = [each.sql for part in arrangement.parts for each in part.statements]
         return [
             *statements,
-            *(piece.sql for piece in grants_for(statements, self.seen.current, self.seen.current.facts)),
+            *(each.sql for each in grants_for(statements, self.seen.current, self.seen.current.facts)),
         ]
 
     def _staged(
-        self, before: DatabaseURL, parts: Sequence[Part], renames: Sequence[Piece]
+        self, before: DatabaseURL, parts: Sequence[Part], renames: Sequence[NewStatement]
     ) -> tuple[DatabaseURL, tuple[Step, ...], Facts, Facts]:
         """Run all parts up to this one on a clone, and ask what leads back from there to the state before it."""
         reached = before
@@ -87,9 +87,9 @@ class Undoing:
         difference = self.workbench.differ.difference(reached, after, roles=self.base.facts.roles)
         return after, difference.backward, read_facts(after), read_facts(reached)
 
-    def _run(self, database: DatabaseURL, parts: Sequence[Part], renames: Sequence[Piece]) -> DatabaseURL:
+    def _run(self, database: DatabaseURL, parts: Sequence[Part], renames: Sequence[NewStatement]) -> DatabaseURL:
         clone = self.shadows.clone(database, "stage")
         with open_session(clone, application_name="chat-database stage") as session:
             for part in parts:
-                session.run(";\n".join(piece.sql for piece in part.pieces if piece not in renames) or "SELECT")
+                session.run(";\n".join(each.sql for each in part.statements if each not in renames) or "SELECT")
         return clone

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.generate.new_migrations import Piece
+from pipeline.generate.new_migrations import NewStatement
 from pipeline.generate.style import quoted, spelled
 from pipeline.lint.column_types import casts_by_itself, new_type, rewrites, widens
 from pipeline.migrations.phrase import altered_table, contains
@@ -154,8 +154,8 @@ _WITH_KEY = (
 _ABOUT_KEY = ("adding-foreign-key-constraint", "there is nothing to read, see above")
 
 
-def rewritten(statement: Statement, before: Facts) -> Piece | None:
-    """Write the statement as a piece, or None when it does nothing."""
+def rewritten(statement: Statement, before: Facts) -> NewStatement | None:
+    """Write the statement anew, or None when it does nothing."""
     table, clauses = altered_table(statement)
     if len(clauses) == 1 and table in before.tables:
         clause = clauses[0]
@@ -166,8 +166,8 @@ def rewritten(statement: Statement, before: Facts) -> Piece | None:
             if column is not None and clause.take("TYPE"):
                 return _retyped(table, name, column, clause)
         if _is_new_key(clauses[0]):
-            return Piece(spelled(statement.text), _WITH_KEY, answers=(_ABOUT_KEY,))
-    return Piece(spelled(statement.text))
+            return NewStatement(spelled(statement.text), _WITH_KEY, answers=(_ABOUT_KEY,))
+    return NewStatement(spelled(statement.text))
 
 
 def _is_new_key(clause: Phrase) -> bool:
@@ -178,18 +178,18 @@ def _is_new_key(clause: Phrase) -> bool:
     return "REFERENCES" in words and "DEFAULT" not in words
 
 
-def _retyped(table: str, name: str, column: Column, clause: Phrase) -> Piece:
+def _retyped(table: str, name: str, column: Column, clause: Phrase) -> NewStatement:
     type_ = new_type(clause)
     head = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(name)} TYPE "
     text = clause.rest_text
     if casts_by_itself(column.type, type_):
         text = text.split(" USING ")[0]
         if not rewrites(column.type, type_):
-            return Piece(
+            return NewStatement(
                 spelled(head + text), answers=(("table-rewrite", f"from {column.type} no row is written again"),)
             )
         why = "" if widens(column.type, type_) else f"It was {column.type}. A value that does not fit stops this file."
-        return Piece(spelled(head + text), why)
-    return Piece(
+        return NewStatement(spelled(head + text), why)
+    return NewStatement(
         spelled(head + text), f"It was {column.type}. Rows are converted one by one: look at the USING clause."
     )
