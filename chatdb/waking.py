@@ -1,4 +1,4 @@
-"""Patience with a compute that sleeps: Neon suspends one that nobody uses, and the first connection wakes it."""
+"""Waiting for a compute that sleeps: Neon suspends one that nobody uses, and the first connection wakes it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Waking:
     ) -> Callable[..., Awaitable[asyncpg.Connection]]:
         """Wrap a connect() so that it tries again while the error is one that passes by itself."""
 
-        async def patient(*args: Any, **kwargs: Any) -> asyncpg.Connection:
+        async def waiting(*args: Any, **kwargs: Any) -> asyncpg.Connection:
             clock = asyncio.get_running_loop().time
             deadline = clock() + self.seconds
             ceiling = self.first
@@ -47,7 +47,7 @@ class Waking:
                 await asyncio.sleep(wait)
                 ceiling = min(ceiling * 2, self.longest)
 
-        return patient
+        return waiting
 
 
 def passes_by_itself(error: Exception) -> bool:

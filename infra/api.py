@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pipeline.neon import ApiError, NeonClient, Patience
+from pipeline.neon import ApiError, NeonClient, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ def require_key(environ: Mapping[str, str] = os.environ) -> None:
     preview without --refresh asks nobody. Whatever else Neon says here (a fault, no organization) is for the step that
     meets it, which tries again or knows the remedy.
     """
-    with NeonClient.from_environment(environ, patience=Patience(attempts=1)) as client:
+    with NeonClient.from_environment(environ, policy=RetryPolicy(attempts=1)) as client:
         try:
             client.projects(search="a search for the key's sake, which finds nothing")
         except ApiError as error:

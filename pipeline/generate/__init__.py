@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.generate.derived_files import PrismaSchema
     from pipeline.generate.differ import Differ
 
-_PATIENCE = 120.0  # seconds
+_DEADLINE = 120.0  # seconds
 _PAUSE = 0.1
 
 
@@ -76,7 +76,7 @@ def generation_lock(state: Path) -> Iterator[None]:
         TimedOut: another generation did not end in time.
     """
     state.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _DEADLINE
     with (state / "generate.lock").open("w") as file:
         while True:
             try:
@@ -85,7 +85,7 @@ def generation_lock(state: Path) -> Iterator[None]:
             except OSError:
                 if time.monotonic() > deadline:
                     raise TimedOut(
-                        f"another generation in this checkout did not end within {_PATIENCE:.0f} s",
+                        f"another generation in this checkout did not end within {_DEADLINE:.0f} s",
                         remedy="Nothing was written. End it, then run this again.",
                     ) from None
                 time.sleep(_PAUSE)

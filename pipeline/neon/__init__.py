@@ -8,7 +8,7 @@ from pipeline.neon.failures import ApiError, NotFound, OperationFailed, OutcomeU
 from pipeline.neon.moments import Moment
 from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, NewBranch, Operation, Project, Role, Snapshot
 from pipeline.neon.survey import BranchLine, Survey, survey
-from pipeline.neon.transport import Patience
+from pipeline.neon.transport import RetryPolicy
 
 __all__ = [
     "ApiError",
@@ -24,8 +24,8 @@ __all__ = [
     "Operation",
     "OperationFailed",
     "OutcomeUnknown",
-    "Patience",
     "Project",
+    "RetryPolicy",
     "Role",
     "Snapshot",
     "Survey",

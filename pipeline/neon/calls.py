@@ -52,16 +52,16 @@ class Calls:
     def wait(self, operations: Iterable[Operation]) -> None:
         """Return when all of them have finished well.
 
-        Raises OperationFailed for one that failed, and TimedOut after the patience's `operation_timeout`.
+        Raises OperationFailed for one that failed, and TimedOut after the policy's `operation_timeout`.
         """
-        patience, clock = self._transport.patience, self._transport.clock
-        deadline = clock.now() + patience.operation_timeout
+        policy, clock = self._transport.policy, self._transport.clock
+        deadline = clock.now() + policy.operation_timeout
         for started in operations:
-            operation, pause = started, patience.operation_poll
+            operation, pause = started, policy.operation_poll
             while not operation.is_finished:
                 if clock.now() > deadline:
                     raise TimedOut(
-                        f"Neon has not finished {operation} after {patience.operation_timeout:.0f} s",
+                        f"Neon has not finished {operation} after {policy.operation_timeout:.0f} s",
                         remedy="It may still finish. See the project's Operations page, then run the command again.",
                     )
                 clock.sleep(pause)
@@ -102,7 +102,7 @@ class Calls:
             cursor = following
 
     def _look_before_repeating(self, send: Callable[[], T], look: Callable[[], T | None]) -> T:
-        for ceiling in self._transport.patience.ceilings():
+        for ceiling in self._transport.policy.ceilings():
             try:
                 return send()
             except OutcomeUnknown:

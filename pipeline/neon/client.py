@@ -15,7 +15,7 @@ from pipeline.neon.failures import ApiError, NotFound
 from pipeline.neon.moments import NOW, Moment, with_zone
 from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, NewBranch, Project, Role
 from pipeline.neon.states import StateCalls
-from pipeline.neon.transport import API, Clock, Patience, Transport
+from pipeline.neon.transport import API, Clock, RetryPolicy, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,12 +27,12 @@ class NeonClient(StateCalls):
     """One account's (or one project's) view of Neon, by its API key. Close it, or use it in a `with`."""
 
     def __init__(
-        self, api_key: str, *, base_url: str = API, patience: Patience | None = None, clock: Clock | None = None
+        self, api_key: str, *, base_url: str = API, policy: RetryPolicy | None = None, clock: Clock | None = None
     ) -> None:
-        super().__init__(Transport(api_key, base_url=base_url, patience=patience or Patience(), clock=clock or Clock()))
+        super().__init__(Transport(api_key, base_url=base_url, policy=policy or RetryPolicy(), clock=clock or Clock()))
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], *, patience: Patience | None = None) -> Self:
+    def from_environment(cls, environ: Mapping[str, str], *, policy: RetryPolicy | None = None) -> Self:
         """Make a client with the key in NEON_API_KEY; ConfigurationError without one.
 
         NEON_API_URL, when set, is another address than Neon's: the emulator's.
@@ -43,7 +43,7 @@ class NeonClient(StateCalls):
                 "NEON_API_KEY is not set",
                 remedy="Make a key in Neon's console (Account settings, API keys), then: export NEON_API_KEY=...",
             )
-        return cls(key, base_url=environ.get("NEON_API_URL") or API, patience=patience)
+        return cls(key, base_url=environ.get("NEON_API_URL") or API, policy=policy)
 
     def __enter__(self) -> Self:
         return self

@@ -38,7 +38,7 @@ REMEDIES: Final = {
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to keep trying. Times are seconds.
 
     A pause is drawn between 0 and a ceiling that doubles from `first_pause` to `longest_pause` (full jitter).
@@ -70,15 +70,15 @@ class Clock:
 class Transport:
     """Calls below one base URL with one key. The key is in no message and no repr."""
 
-    def __init__(self, api_key: str, *, base_url: str, patience: Patience, clock: Clock) -> None:
-        self.patience = patience
+    def __init__(self, api_key: str, *, base_url: str, policy: RetryPolicy, clock: Clock) -> None:
+        self.policy = policy
         self.clock = clock
         self._key = api_key
         # trust_env (httpx's default) honours HTTPS_PROXY and SSL_CERT_FILE, as the Terraform provider does.
         self._http = httpx.Client(
             base_url=base_url,
             headers={"Authorization": f"Bearer {api_key}", "Accept": "application/json"},
-            timeout=httpx.Timeout(patience.request_timeout, connect=patience.connect_timeout),
+            timeout=httpx.Timeout(policy.request_timeout, connect=policy.connect_timeout),
         )
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class Transport:
         Returns the JSON object of the answer ({} for 204). Raises ApiError, or OutcomeUnknown when `repeatable` is
         false and the request may have taken effect.
         """
-        for ceiling in self.patience.ceilings():
+        for ceiling in self.policy.ceilings():
             try:
                 return self._send(method, path, params, json)
             except _TryAgain as fault:
@@ -119,7 +119,7 @@ class Transport:
 
     def pause(self, ceiling: float, at_least: float = 0.0) -> None:
         """Wait a random part of `ceiling` seconds, on top of what Neon asked for (never above the longest pause)."""
-        asked = min(at_least, self.patience.longest_pause)
+        asked = min(at_least, self.policy.longest_pause)
         self.clock.sleep(asked + self.clock.jitter(0.0, ceiling))
 
     def _send(self, method: str, path: str, params: Mapping[str, str] | None, json: Any) -> dict[str, Any]:

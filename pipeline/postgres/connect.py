@@ -1,4 +1,4 @@
-"""Opening a session: direct, with its settings in the start-up packet, and with patience for a server that wakes up."""
+"""Opening a session: direct, with its settings in the start-up packet, and a deadline within which a server may wake up."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def open_session(url: DatabaseURL, *, application_name: str, wait: float = 30.0)
         except OperationalError as error:
             waited = time.monotonic() - started
             message = _message(error)
-            patience = _REFUSED_WAIT if _REFUSED.search(message) else wait if _TRANSIENT.search(message) else 0.0
-            if waited + pause > min(patience, wait):
+            deadline = _REFUSED_WAIT if _REFUSED.search(message) else wait if _TRANSIENT.search(message) else 0.0
+            if waited + pause > min(deadline, wait):
                 raise _failed(url, message, waited) from error
         time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, _LONGEST_PAUSE)

@@ -81,7 +81,7 @@ def test_one_whose_instant_nobody_knows_is_rolled_back_by_its_number(db: Databas
     assert [each.id for each in rollback(db.url, three.read(), to="0000").applied] == ["0003_t", "0002_t", "0001_t"]
 
 
-def test_an_index_is_dropped_with_the_patience_of_a_statement_outside_a_transaction(
+def test_an_index_is_dropped_with_the_lock_timeout_of_a_statement_outside_a_transaction(
     db: Database, superuser: Database, folder: FolderBuilder
 ) -> None:
     folder.write("0001_t", "CREATE TABLE t (a int);")

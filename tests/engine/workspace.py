@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml  # type: ignore[import-untyped]
 
 from chatdb.url import DatabaseURL
-from pipeline.neon import NeonClient, Patience
+from pipeline.neon import NeonClient, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,7 @@ class Workspace:
         self.neon = NeonClient(
             emulator.environment["NEON_API_KEY"],
             base_url=emulator.environment["NEON_API_URL"],
-            patience=Patience(operation_poll=0.02),
+            policy=RetryPolicy(operation_poll=0.02),
         )
         # `stacks`: the stacks' files are this checkout's; else they are in the folder already
         for name in ("Pulumi.yaml", *(("Pulumi.prod.yaml", "Pulumi.dev.yaml") if stacks else ())):

@@ -117,7 +117,7 @@ def shoot(address: Address, path: str, *, seed: int, shots: int) -> None:
         if how < 0.3:
             _reset(address, request[: chance.randrange(len(request) + 1)])
         else:
-            answer = exchange(address, request, patience=0.2)
+            answer = exchange(address, request, timeout=0.2)
             if answer:
                 look_at(status_of(answer), answer.decode("latin-1"))
 
@@ -129,11 +129,11 @@ def look_at(status: int, text: str) -> None:
         assert word.lower() not in text.lower(), text[:300]
 
 
-def exchange(address: Address, request: bytes, *, patience: float = 30) -> bytes:
-    """Send bytes and read what comes, until the server closes the connection or the client's patience (seconds) ends."""
+def exchange(address: Address, request: bytes, *, timeout: float = 30) -> bytes:
+    """Send bytes and read what comes, until the server closes the connection or the client's timeout (seconds) passes."""
     answer = b""
     with socket.create_connection((address.host, address.port), 10) as link:
-        link.settimeout(patience)
+        link.settimeout(timeout)
         try:
             link.sendall(request)
             while piece := link.recv(1 << 16):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.neon import NeonClient, Patience
+from pipeline.neon import NeonClient, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -12,15 +12,13 @@ if TYPE_CHECKING:
     from tests.support.emulator import Emulator
 
 # As patient as the default, in less time.
-QUICK = Patience(attempts=12, first_pause=0.01, longest_pause=0.3, request_timeout=10, operation_poll=0.02)
+QUICK = RetryPolicy(attempts=12, first_pause=0.01, longest_pause=0.3, request_timeout=10, operation_poll=0.02)
 
 
 @pytest.fixture
 def client(emulator: Emulator) -> Iterator[NeonClient]:
     """The client, pointed at the emulator."""
-    made = NeonClient(
-        emulator.environment["NEON_API_KEY"], base_url=emulator.environment["NEON_API_URL"], patience=QUICK
-    )
+    made = NeonClient(emulator.environment["NEON_API_KEY"], base_url=emulator.environment["NEON_API_URL"], policy=QUICK)
     with made:
         yield made
     emulator.admin.delete("/faults")

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from pipeline.errors import ConfigurationError, NeonFailed, TimedOut, UsageError
-from pipeline.neon import ApiError, Compute, NeonClient, NotFound, OperationFailed, Patience, survey
+from pipeline.neon import ApiError, Compute, NeonClient, NotFound, OperationFailed, RetryPolicy, survey
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
@@ -156,9 +156,9 @@ def test_what_somebody_else_left_failing_is_found(emulator: Emulator, client: Ne
 
 
 def test_an_operation_that_takes_too_long_is_a_time_out(emulator: Emulator, project_id: str) -> None:
-    patience = Patience(operation_timeout=0.3, operation_poll=0.02)
+    policy = RetryPolicy(operation_timeout=0.3, operation_poll=0.02)
     environment = emulator.environment
-    with NeonClient(environment["NEON_API_KEY"], base_url=environment["NEON_API_URL"], patience=patience) as client:
+    with NeonClient(environment["NEON_API_KEY"], base_url=environment["NEON_API_URL"], policy=policy) as client:
         emulator.fault(operation="create_branch", seconds=3)
         with pytest.raises(TimedOut, match="has not finished create_branch of br-"):
             client.create_branch(project_id, _name())

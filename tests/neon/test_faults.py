@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from pipeline.neon import ApiError, Compute, NeonClient, OutcomeUnknown, Patience
+from pipeline.neon import ApiError, Compute, NeonClient, OutcomeUnknown, RetryPolicy
 from pipeline.neon.transport import API, Clock, Transport
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def test_a_delete_whose_answer_was_lost_ends_with_the_branch_gone(
 
 
 def test_a_call_that_hangs_is_given_up_and_repeated(emulator: Emulator, project_id: str) -> None:
-    patience = Patience(request_timeout=0.5, first_pause=0.01)
+    policy = RetryPolicy(request_timeout=0.5, first_pause=0.01)
     environment = emulator.environment
-    with NeonClient(environment["NEON_API_KEY"], base_url=environment["NEON_API_URL"], patience=patience) as client:
+    with NeonClient(environment["NEON_API_KEY"], base_url=environment["NEON_API_URL"], policy=policy) as client:
         emulator.fault(route="GET /projects/*", kind="hang")
         assert client.project(project_id).id == project_id
 
@@ -118,8 +118,8 @@ def test_nobody_there_is_told_and_nothing_was_sent() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # not listening: the port refuses
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        patience = Patience(attempts=2, first_pause=0.001)
-        with NeonClient("k", base_url=url, patience=patience) as client, pytest.raises(ApiError) as caught:
+        policy = RetryPolicy(attempts=2, first_pause=0.001)
+        with NeonClient("k", base_url=url, policy=policy) as client, pytest.raises(ApiError) as caught:
             client.project("p")
     assert "no answer from Neon to GET /projects/p" in caught.value.message
     assert caught.value.status is None
@@ -130,7 +130,7 @@ def test_nobody_there_is_told_and_nothing_was_sent() -> None:
 
 def _transport(answer: Callable[[httpx.Request], httpx.Response], pauses: list[float]) -> Transport:
     clock = Clock(now=lambda: 0.0, sleep=pauses.append, jitter=lambda _, high: high)
-    made = Transport("napi_key", base_url=API, patience=Patience(attempts=6), clock=clock)
+    made = Transport("napi_key", base_url=API, policy=RetryPolicy(attempts=6), clock=clock)
     made._http = httpx.Client(base_url=API, transport=httpx.MockTransport(answer))
     return made
 
