@@ -121,20 +121,20 @@ def _rules(text: str) -> set[str]:
 def as_migrations(text: str) -> Iterator[str]:
     """Write a case as the files that it would be here."""
     wait = ""
-    together: list[str] | None = None
+    transaction: list[str] | None = None
     for statement in statements(text):
         words = statement.words
         if words[:1] == ("BEGIN",):
-            together = []
+            transaction = []
         elif words[:1] == ("COMMIT",):
-            yield _file("\n".join(together or []), wait)
-            together = None
+            yield _file("\n".join(transaction or []), wait)
+            transaction = None
         elif words[0] == "SET" and "LOCK_TIMEOUT" in words:
             wait = words[-1].strip("'")
         elif words[0] == "SET" and "STATEMENT_TIMEOUT" in words:
             continue
-        elif together is not None:
-            together.append(f"{statement.text};")
+        elif transaction is not None:
+            transaction.append(f"{statement.text};")
         else:
             yield _file(f"{statement.text};", "" if _is_apart(statement) else wait, apart=_is_apart(statement))
 

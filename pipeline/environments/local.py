@@ -55,12 +55,14 @@ class LastUsed:
 
 
 def _elsewhere(before: str) -> str:
-    back = (
+    remedy = (
         f"{CHOICE}=embedded"
         if before == EMBEDDED
-        else "they are back when Docker runs, in the folder where it was started"
+        else "they are remedy when Docker runs, in the folder where it was started"
     )
-    return f"this is another database than the last time: that was {before}, and its rows are there, not here ({back})"
+    return (
+        f"this is another database than the last time: that was {before}, and its rows are there, not here ({remedy})"
+    )
 
 
 class LocalServers:

@@ -2,12 +2,12 @@
 
 A `pulumi up` takes three seconds of a processor, so a test takes the first of these that will do:
 
-- `standing`: both stacks up, shared by a module whose tests only look.
+- `shared`: both stacks up, shared by a module whose tests only look.
 - `branch`, with `owner`: a branch stack of the test's own, not yet up, of a `prod` that is shared by all tests of a worker.
 - `prod`, `both`: stacks that are up, in a state and on an emulator of the test's own. They are copied, which takes a second.
 - `workspace`: no stack yet, on the session's emulator; `free`: the same on an account of the Free plan.
 
-Where two of `standing`, `prod` and `both` are wanted at once, the second is brought up from nothing. Run them side by side,
+Where two of `shared`, `prod` and `both` are wanted at once, the second is brought up from nothing. Run them side by side,
 with more workers than processors since half of the time is waiting: `./inv test -- tests/engine -n 4 --dist worksteal`.
 """
 
@@ -81,9 +81,9 @@ def both(prepared: Prepared, tmp_path: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture(scope="module")
-def standing(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+def shared(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """Both stacks up, for the tests of a module that only look."""
-    made = prepared.workspace(tmp_path_factory.mktemp("standing"), "prod", "dev")
+    made = prepared.workspace(tmp_path_factory.mktemp("shared"), "prod", "dev")
     yield made
     prepared.close(made)
 

@@ -20,12 +20,12 @@ RUNTIME = ["server_database_url", "ai_service_database_url"]
 
 
 @pytest.fixture(scope="module")
-def deployed(standing: Workspace) -> Workspace:
+def deployed(shared: Workspace) -> Workspace:
     """Both environments, made and deployed."""
     for stack in ("dev", "prod"):
-        standing.outputs(stack)  # so that the workspace knows which secrets must not be printed
-        _done(standing.inv("deploy", "--env", stack))
-    return standing
+        shared.outputs(stack)  # so that the workspace knows which secrets must not be printed
+        _done(shared.inv("deploy", "--env", stack))
+    return shared
 
 
 def _done(answer: subprocess.CompletedProcess[str]) -> str:

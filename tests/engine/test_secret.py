@@ -28,20 +28,20 @@ cat > "$STORE/$5"
 
 
 def test_the_documented_pipe_stores_the_url_and_shows_it_nowhere(
-    standing: Workspace, tmp_path: Path, query: Query
+    shared: Workspace, tmp_path: Path, query: Query
 ) -> None:
     lines = re.findall(r"^    (pulumi stack output .*\| gh secret set .*)$", PAGE, re.MULTILINE)
     assert len(lines) == 2
     program = tmp_path / "gh"
     program.write_text(GH)
     program.chmod(0o755)
-    wanted = {stack: standing.outputs(stack)["database_url"] for stack in ("dev", "prod")}
-    environment = standing.environment()
+    wanted = {stack: shared.outputs(stack)["database_url"] for stack in ("dev", "prod")}
+    environment = shared.environment()
     environment |= {"PATH": f"{tmp_path}{os.pathsep}{environment['PATH']}", "STORE": str(tmp_path)}
     for line in lines:
         done = subprocess.run(
             ["sh", "-ec", line],
-            cwd=standing.folder,
+            cwd=shared.folder,
             env=environment,
             capture_output=True,
             text=True,

@@ -25,7 +25,7 @@ def client(emulator: Emulator) -> Iterator[NeonClient]:
 
 
 @pytest.fixture(scope="module")
-def standing(emulator: Emulator) -> Iterator[dict[str, Any]]:
+def shared_project(emulator: Emulator) -> Iterator[dict[str, Any]]:
     """One project for the tests of a module that only look at it, or make branches of their own."""
     made = emulator.create_project()
     yield made
@@ -33,11 +33,11 @@ def standing(emulator: Emulator) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def project_id(standing: dict[str, Any]) -> str:
-    return str(standing["project"]["id"])
+def project_id(shared_project: dict[str, Any]) -> str:
+    return str(shared_project["project"]["id"])
 
 
 @pytest.fixture(scope="module")
-def main_id(standing: dict[str, Any]) -> str:
+def main_id(shared_project: dict[str, Any]) -> str:
     """The id of the default branch."""
-    return str(standing["branch"]["id"])
+    return str(shared_project["branch"]["id"])

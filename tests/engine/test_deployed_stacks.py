@@ -24,32 +24,32 @@ STACKS = ("prod", "dev")
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_second_up_changes_nothing(standing: Workspace, stack: str) -> None:
-    said = standing.up(stack, "--expect-no-changes")
+def test_a_second_up_changes_nothing(shared: Workspace, stack: str) -> None:
+    said = shared.up(stack, "--expect-no-changes")
     assert "unchanged" in said
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_refreshing_preview_plans_nothing(standing: Workspace, stack: str) -> None:
-    assert set(standing.summary(stack, "--refresh")) == {"same"}
+def test_a_refreshing_preview_plans_nothing(shared: Workspace, stack: str) -> None:
+    assert set(shared.summary(stack, "--refresh")) == {"same"}
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_no_password_and_no_key_can_be_read_in_the_state(standing: Workspace, stack: str) -> None:
-    assert standing.secrets_in_clear(stack) == []
+def test_no_password_and_no_key_can_be_read_in_the_state(shared: Workspace, stack: str) -> None:
+    assert shared.secrets_in_clear(stack) == []
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_plain_stack_output_shows_ids_and_hides_connection_strings(standing: Workspace, stack: str) -> None:
-    outputs = standing.outputs(stack)  # from here on, the workspace looks for the passwords in all that pulumi says
-    said = standing.pulumi("stack", "output", "--stack", stack)
+def test_a_plain_stack_output_shows_ids_and_hides_connection_strings(shared: Workspace, stack: str) -> None:
+    outputs = shared.outputs(stack)  # from here on, the workspace looks for the passwords in all that pulumi says
+    said = shared.pulumi("stack", "output", "--stack", stack)
     assert said.count("[secret]") == 3
     assert outputs["branch_id"] in said
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_every_output_is_there(standing: Workspace, stack: str) -> None:
-    outputs = standing.outputs(stack)
+def test_every_output_is_there(shared: Workspace, stack: str) -> None:
+    outputs = shared.outputs(stack)
     ids = {"project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host"}
     assert outputs.keys() == {*URLS, *ids, "pooled_host", "region", "pg_version", "console_url"}
     assert all(outputs.values())
@@ -60,8 +60,8 @@ def test_every_output_is_there(standing: Workspace, stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_owners_url_opens_the_server_of_this_very_branch(standing: Workspace, stack: str, query: Query) -> None:
-    outputs = standing.outputs(stack)
+def test_the_owners_url_opens_the_server_of_this_very_branch(shared: Workspace, stack: str, query: Query) -> None:
+    outputs = shared.outputs(stack)
     [(branch, endpoint, role, database)] = query(
         DatabaseURL.parse(outputs["database_url"]),
         "SELECT current_setting('neon.branch_id'), current_setting('neon.endpoint_id'), current_user, "
@@ -71,48 +71,46 @@ def test_the_owners_url_opens_the_server_of_this_very_branch(standing: Workspace
     assert (role, database) == ("chat_owner", "chat")
 
 
-def test_both_stacks_are_branches_of_one_project(standing: Workspace) -> None:
-    prod, dev = standing.outputs("prod"), standing.outputs("dev")
+def test_both_stacks_are_branches_of_one_project(shared: Workspace) -> None:
+    prod, dev = shared.outputs("prod"), shared.outputs("dev")
     assert prod["project_id"] == dev["project_id"]
-    assert standing.neon.branch(dev["project_id"], dev["branch_id"]).parent_id == prod["branch_id"]
+    assert shared.neon.branch(dev["project_id"], dev["branch_id"]).parent_id == prod["branch_id"]
 
 
 @pytest.mark.parametrize(("mine", "theirs"), [("prod", "dev"), ("dev", "prod")])
-def test_one_branchs_password_does_not_open_the_other(
-    standing: Workspace, mine: str, theirs: str, query: Query
-) -> None:
-    stolen = standing.url(theirs).copy_with(password=standing.url(mine).password)
+def test_one_branchs_password_does_not_open_the_other(shared: Workspace, mine: str, theirs: str, query: Query) -> None:
+    stolen = shared.url(theirs).copy_with(password=shared.url(mine).password)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         query(stolen, "SELECT 1")
 
 
 @pytest.mark.parametrize("name", ["server_database_url", "ai_service_database_url"])
-def test_runtime_passwords_differ_between_the_stacks(standing: Workspace, name: str) -> None:
-    assert standing.url("prod", name).password != standing.url("dev", name).password
+def test_runtime_passwords_differ_between_the_stacks(shared: Workspace, name: str) -> None:
+    assert shared.url("prod", name).password != shared.url("dev", name).password
 
 
-def test_runtime_urls_lead_through_the_pooler_that_neon_names(standing: Workspace) -> None:
-    outputs = standing.outputs("dev")
-    pooled = standing.neon.connection_uri(
+def test_runtime_urls_lead_through_the_pooler_that_neon_names(shared: Workspace) -> None:
+    outputs = shared.outputs("dev")
+    pooled = shared.neon.connection_uri(
         outputs["project_id"], branch_id=outputs["branch_id"], database="chat", role="chat_owner", pooled=True
     )
     for name in ("server_database_url", "ai_service_database_url"):
         url = DatabaseURL.parse(outputs[name])
         assert (url.host, url.port) == (pooled.host, pooled.port)
-    assert (pooled.host, pooled.port) != (standing.url("dev").host, standing.url("dev").port)
+    assert (pooled.host, pooled.port) != (shared.url("dev").host, shared.url("dev").port)
 
 
 @pytest.mark.parametrize(("here", "there"), [("prod", "dev"), ("dev", "prod")])
-def test_rows_of_one_branch_do_not_show_in_the_other(standing: Workspace, here: str, there: str, query: Query) -> None:
-    query(standing.url(here), f"CREATE TABLE only_in_{here} (n int)")
-    [(found,)] = query(standing.url(there), f"SELECT to_regclass('only_in_{here}')")
+def test_rows_of_one_branch_do_not_show_in_the_other(shared: Workspace, here: str, there: str, query: Query) -> None:
+    query(shared.url(here), f"CREATE TABLE only_in_{here} (n int)")
+    [(found,)] = query(shared.url(there), f"SELECT to_regclass('only_in_{here}')")
     assert found is None
 
 
-def test_deploys_and_services_read_the_stack(standing: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    _enter(standing, monkeypatch)
-    outputs = read_stack("dev", standing.folder)
-    assert outputs.branch_id == standing.outputs("dev")["branch_id"]
+def test_deploys_and_services_read_the_stack(shared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _enter(shared, monkeypatch)
+    outputs = read_stack("dev", shared.folder)
+    assert outputs.branch_id == shared.outputs("dev")["branch_id"]
     [_, line] = service_lines(outputs, SERVICES[1])
     assert line == f'DATABASE_URL="{outputs.service_urls["ai_service"].for_asyncpg().dsn}"'
     assert str(outputs.database_url.password) not in repr(outputs)
@@ -129,32 +127,32 @@ def test_deploys_and_services_read_the_stack(standing: Workspace, monkeypatch: p
     ],
 )
 def test_a_stack_that_cannot_be_read_says_what_to_do(
-    standing: Workspace, monkeypatch: pytest.MonkeyPatch, change: dict[str, str | None], message: str, remedy: str
+    shared: Workspace, monkeypatch: pytest.MonkeyPatch, change: dict[str, str | None], message: str, remedy: str
 ) -> None:
-    _enter(standing, monkeypatch)
+    _enter(shared, monkeypatch)
     for name, value in change.items():
         if value is None:
             monkeypatch.delenv(name)
         else:
-            monkeypatch.setenv(name, str(standing.folder / value) if value == "empty" else value)
+            monkeypatch.setenv(name, str(shared.folder / value) if value == "empty" else value)
     with pytest.raises(ConfigurationError) as caught:
-        read_stack("dev", standing.folder)
+        read_stack("dev", shared.folder)
     assert message in caught.value.message
     assert remedy in caught.value.remedy
 
 
-def test_a_stack_that_is_not_there_says_how_to_make_it(standing: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    _enter(standing, monkeypatch)
+def test_a_stack_that_is_not_there_says_how_to_make_it(shared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _enter(shared, monkeypatch)
     with pytest.raises(ConfigurationError, match="no Pulumi stack nowhere") as caught:
-        read_stack("nowhere", standing.folder)
+        read_stack("nowhere", shared.folder)
     assert "pulumi stack init nowhere" in caught.value.remedy
 
 
-def test_a_stack_that_was_never_up_says_so(standing: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    standing.pulumi("stack", "init", "staging")
-    _enter(standing, monkeypatch)
+def test_a_stack_that_was_never_up_says_so(shared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared.pulumi("stack", "init", "staging")
+    _enter(shared, monkeypatch)
     with pytest.raises(ConfigurationError, match=r"has no output .*\bdatabase_url") as caught:
-        read_stack("staging", standing.folder)
+        read_stack("staging", shared.folder)
     assert caught.value.remedy.endswith("pulumi up --stack staging")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.generate.conftest import Checkout
     from tests.support.server import PostgresServer
 
-TOGETHER = """
+CHANGED = """
 new column: unique | type: longer varchar | not null: dropped | default: set | check: changed | foreign key: another action
 index: on a table in use | index: gin | index: on a partitioned table | table: new, with keys and an index
 table: with row security | table: fill factor | partition: new | enum: new | domain: new | range type: new | view: new
@@ -31,11 +31,11 @@ def test_many_changes_at_once_pass_check_and_go_there_and_back(
 ) -> None:
     by_id = {change.id: change for change in CHANGES}
     schema = with_rows.workbench.schema.read_text()
-    for id_ in TOGETHER.replace("\n", "|").strip("|").split("|"):
+    for id_ in CHANGED.replace("\n", "|").strip("|").split("|"):
         schema = by_id[id_.strip()].of(schema)
     with_rows.edit(schema)
     before = contents(with_rows)
-    made = generate("together", with_rows.workbench, run=with_rows.run)
+    made = generate("many", with_rows.workbench, run=with_rows.run)
     assert (made.findings, made.notes) == ((), ())
     found = check(with_rows.workbench).findings
     assert [str(finding) for finding in found if BEFORE not in finding.path] == []
