@@ -50,22 +50,22 @@ def seed(root: Path, threads: int = 100, messages: int = 1000, seed: int = 0) ->
 @verb("local-only", "developers")
 def up(root: Path) -> None:
     """Start the local database."""
+    from pipeline import local
     from pipeline.console.progress import progress
     from pipeline.console.text import say
-    from pipeline.local import servers
 
-    environment = servers.up(root, tell=progress().note)
+    environment = local.up(root, tell=progress().note)
     say(f"{environment.source}: DATABASE_URL={environment.url.masked()}")
 
 
 @verb("local-only", "developers")
 def down(root: Path) -> None:
     """Stop the local database; its data stays."""
+    from pipeline import local
     from pipeline.console.progress import progress
     from pipeline.console.text import say
-    from pipeline.local import servers
 
-    for stopped in servers.down(root, tell=progress().note) or ("nothing that runs",):
+    for stopped in local.down(root, tell=progress().note) or ("nothing that runs",):
         say(f"stopped: {stopped}")
 
 

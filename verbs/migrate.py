@@ -61,7 +61,7 @@ def migrate(
             return
         else:
             from pipeline.generate.entry import migrate_by_name
-            from pipeline.generate.proposals.proposing import Wishes
+            from pipeline.generate.proposals import Wishes
 
             wishes = Wishes(allow_destructive, tuple(rename or ()), draft)
             _show_generated(migrate_by_name(checkout, name, wishes))

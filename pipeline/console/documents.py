@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.plan import Applied
     from pipeline.neon.survey import Survey
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
     from pipeline.roles.deviations import Deviation
 
 _printed: list[Document] = []  # by this process

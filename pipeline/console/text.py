@@ -8,7 +8,7 @@ from pipeline.console.terminal import write_out
 
 if TYPE_CHECKING:
     from pipeline.deploy import Report
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
 
 
 def say(text: str = "") -> None:

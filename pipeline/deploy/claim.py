@@ -19,7 +19,7 @@ from pipeline.history.tables import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
     from pipeline.postgres.session import Session
 
 _HAS_MARKER = f"SELECT pg_catalog.to_regclass('{SCHEMA}.environment_marker')"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pipeline.errors import PipelineError
     from pipeline.history import History
     from pipeline.migrations.plan import Plan
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
 
 _SHOWN = 3
 

@@ -12,8 +12,8 @@ from pipeline.deploy.notices import Notices
 from pipeline.errors import BehindPooler, TimedOut
 from pipeline.history import READ, History, parse_history
 from pipeline.history.finding import FOUND, incomplete
+from pipeline.postgres import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.connect import UnsupportedStartupParameter, open_session, where
-from pipeline.postgres.identity import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.lock import TRY, Holder, find_holder
 from pipeline.postgres.session import ServerError
 from pipeline.roles import Fact, parse_facts, read_facts_sql

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.history import History
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Plan
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
     from pipeline.roles.deviations import Deviation
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pipeline.history import History
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pipeline.errors import NotLocal
 
 if TYPE_CHECKING:
     from pipeline.environments import Environment
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
 
 # What serves the same purpose on a server that is not local.
 _INSTEAD = {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.checkout import Checkout
     from pipeline.generate.drift import Comparison
     from pipeline.generate.generating import Generated
-    from pipeline.generate.proposals.proposing import Wishes
+    from pipeline.generate.proposals import Wishes
     from pipeline.generate.pushing import Pushed
     from pipeline.generate.verifying import Verified
 

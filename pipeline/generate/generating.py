@@ -9,8 +9,8 @@ from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
 from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, next_number, put
+from pipeline.generate.proposals import Proposal, Wishes, propose
 from pipeline.generate.proposals.lint_answers import findings_about
-from pipeline.generate.proposals.proposing import Proposal, Wishes, propose
 from pipeline.generate.proposals.renames import probable_renames
 from pipeline.migrations import Folder, read_folder
 from pipeline.schema.replay import build_both

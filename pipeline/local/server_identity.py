@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import has_mark, read_marker, refuse_other_marker, require_claim
 from pipeline.environments.guard import require_not_neon
+from pipeline.postgres import COLUMNS, parse_identity
 from pipeline.postgres.connect import open_session
-from pipeline.postgres.identity import COLUMNS, parse_identity
 
 if TYPE_CHECKING:
     from pipeline.deploy.claim import Claim
     from pipeline.environments import Environment
     from pipeline.history import Marker
-    from pipeline.postgres.identity import Identity
+    from pipeline.postgres import Identity
     from pipeline.postgres.session import Session
 
 

@@ -16,7 +16,7 @@ from pipeline.environments import Environment, resolve
 from pipeline.environments.completing import with_its_own_port
 from pipeline.environments.guard import require_local, require_not_neon
 from pipeline.errors import ConfigurationError, NotLocal
-from pipeline.postgres.identity import Identity
+from pipeline.postgres import Identity
 
 REMOTE = "postgresql://ada:s3cr3t-word@db.example.com/chat"
 HERE = "postgresql://ada:s3cr3t-word@127.0.0.1:1/chat"  # nothing listens there, and nothing has to

@@ -12,7 +12,7 @@ from pipeline.deploy.rolling_back import rollback
 from pipeline.errors import Refused
 from pipeline.generate.generating import DraftLeft, generate
 from pipeline.generate.new_migrations import is_draft
-from pipeline.generate.proposals.proposing import Wishes
+from pipeline.generate.proposals import Wishes
 from pipeline.migrations import read_folder
 from pipeline.schema.replay import load
 from tests.generate.changes import CHANGES

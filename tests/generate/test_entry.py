@@ -11,7 +11,7 @@ from pipeline.check import check_here, fix_here
 from pipeline.deploy.checkout import local_checkout, open_checkout
 from pipeline.errors import ConfigurationError, NotLocal, Refused
 from pipeline.generate.entry import diff, migrate_by_name, push_here, verify_here, write_empty
-from pipeline.generate.proposals.proposing import Wishes
+from pipeline.generate.proposals import Wishes
 from tests.generate.test_shadows import shadows_on
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pipeline.errors import InvalidPlan, Refused, UsageError
 from pipeline.generate.differ import Difference, Step
 from pipeline.generate.differ.pg_delta import PgDelta
 from pipeline.generate.generating import DraftLeft, generate, generate_empty
-from pipeline.generate.proposals.proposing import Wishes
+from pipeline.generate.proposals import Wishes
 from pipeline.lint import lint
 from pipeline.lint.reporting import as_text
 from pipeline.lint.source import read_sources

@@ -11,7 +11,7 @@ from pipeline.adopt.baseline import baseline
 from pipeline.deploy.rolling_back import rollback
 from pipeline.generate import Workbench
 from pipeline.generate.generating import generate
-from pipeline.generate.proposals.proposing import Wishes
+from pipeline.generate.proposals import Wishes
 from pipeline.migrations import read_folder
 from pipeline.postgres.binaries import find_binary
 from tests.generate.conftest import Checkout, catalog

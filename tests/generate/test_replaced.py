@@ -11,7 +11,7 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.deploy.rolling_back import rollback
 from pipeline.generate.generating import generate
-from pipeline.generate.proposals.proposing import Wishes
+from pipeline.generate.proposals import Wishes
 from pipeline.migrations import read_folder
 from tests.generate.changes_of_keys import CHANGES_OF_KEYS
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import InvalidPlan, Refused
 from pipeline.generate.generating import generate
-from pipeline.generate.proposals.proposing import Wishes
+from pipeline.generate.proposals import Wishes
 from pipeline.postgres.binaries import find_binary
 from pipeline.schema.replay import load
 from pipeline.schema.schema_text import read_schema

@@ -14,11 +14,11 @@ from chatdb.url import DatabaseURL
 from pipeline.deploy.checkout import local_checkout
 from pipeline.environments import Environment
 from pipeline.errors import ConfigurationError, NotLocal, Refused, UsageError
+from pipeline.local import down, up
 from pipeline.local import psql as psql_module
 from pipeline.local.doctor import doctor
 from pipeline.local.psql import command_for, psql
 from pipeline.local.reset import reset
-from pipeline.local.servers import down, up
 from pipeline.local.url import CLIENTS, url
 from pipeline.postgres.binaries import find_binary
 

@@ -15,7 +15,7 @@ from pipeline.deploy.rolling_back import roll_back
 from pipeline.deploy.target import Target
 from pipeline.errors import NotLocal, WrongTarget
 from pipeline.generate.entry import migrate_by_name, push_here, verify_here
-from pipeline.generate.proposals.proposing import Wishes
+from pipeline.generate.proposals import Wishes
 from pipeline.local.psql import psql
 from pipeline.local.reset import reset
 from pipeline.local.seed import seed_here

@@ -1,1 +1,188 @@
-"""From a difference to the files that a careful person would write: proposals, of which the gate proves one."""
+"""Proposals for the files, from the most careful to the plainest: the first that the gate proves is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DatabaseFailed, Refused
+from pipeline.generate.gate import folder_with, prove
+from pipeline.generate.new_migrations import Arrangement, Losses, NewMigration, NewStatement, Part, write_parts
+from pipeline.generate.proposals.arranging import arrange
+from pipeline.generate.proposals.grants import grants_for
+from pipeline.generate.proposals.lint_answers import answered
+from pipeline.generate.proposals.renames import following_renames, named_renames, probable_renames
+from pipeline.generate.proposals.rollbacks import Undoing
+from pipeline.generate.style.wording import Wording
+from pipeline.migrations import read_folder
+from pipeline.postgres.connect import open_session
+from pipeline.schema.dump import wanted
+from pipeline.schema.facts import read_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chatdb.url import DatabaseURL
+    from pipeline.generate import Workbench
+    from pipeline.generate.differ import Difference
+    from pipeline.schema.facts import Facts
+    from pipeline.schema.replay import BothSchemas, BuiltSchema
+    from pipeline.schema.shadows import Shadows
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Files, proven or with what keeps them from being so."""
+
+    migrations: tuple[NewMigration, ...]
+    losses: tuple[str, ...] = ()  # going forward
+    rollback_losses: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    passed_the_gate: bool = False  # with problems all the same, where rows would decide
+    notes: tuple[str, ...] = field(default=())
+    proof: DatabaseURL | None = None  # what the gate built with the files
+
+    def with_problems(self, more: Sequence[str]) -> Proposal:
+        """The same with more problems."""
+        return replace(self, problems=(*self.problems, *more))
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the developer allows and says."""
+
+    allow_destructive: bool = False
+    renames: tuple[str, ...] = ()
+    draft: bool = False
+
+
+def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, wishes: Wishes) -> Proposal:
+    """Find files that lead from the current side to the desired one, and prove them.
+
+    Raises:
+        Refused: data would be lost, and that was not allowed. Nothing was written.
+        UsageError: a --rename names nothing.
+    """
+    base, renames = _renamed(shadows, seen.current, seen.desired.facts, wishes.renames)
+    difference = workbench.differ.difference(base.database, seen.desired.database, roles=base.facts.roles)
+    first: Proposal | None = None
+    for arrangement in _variants(difference, base.facts, seen.desired.facts, workbench, renames):
+        _refuse_losses(arrangement, wishes, base.facts, seen.desired.facts)
+        try:
+            proposal = _proven(
+                name, workbench, shadows, seen, arrangement, Undoing(workbench, shadows, base, seen, difference)
+            )
+        except DatabaseFailed as error:
+            proposal = Proposal((), arrangement.losses, problems=(error.message,))
+        if proposal.passed_the_gate:
+            return replace(proposal, notes=(*difference.doubts, *_why_not(first)))
+        first = first or proposal
+    return _as_draft(first, difference, seen)
+
+
+def _variants(
+    difference: Difference, facts: Facts, desired: Facts, workbench: Workbench, renames: Sequence[NewStatement]
+) -> Iterator[Arrangement]:
+    """The same steps in the developer's words; in the differ's; and in the differ's own order, which stops writers."""
+    seen: list[Arrangement] = []
+    worded = Wording(workbench.schema).of(difference.forward, desired)
+    for steps, careful in ((worded, True), (difference.forward, True), (difference.forward, False)):
+        arrangement = arrange(steps, facts, desired, careful=careful)
+        if renames:
+            arrangement = replace(arrangement, parts=_behind_renames(arrangement.parts, renames))
+        if arrangement.parts and arrangement not in seen:
+            seen.append(arrangement)
+            yield arrangement
+
+
+def _behind_renames(parts: tuple[Part, ...], renames: Sequence[NewStatement]) -> tuple[Part, ...]:
+    if parts and not parts[0].concurrent:
+        return (replace(parts[0], statements=(*renames, *parts[0].statements)), *parts[1:])
+    return (Part(tuple(renames)), *parts)
+
+
+def _proven(
+    name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, arrangement: Arrangement, undoing: Undoing
+) -> Proposal:
+    parts = [
+        replace(
+            part,
+            statements=(
+                *part.statements,
+                *grants_for([p.sql for p in part.statements], seen.current, seen.desired.facts),
+            ),
+        )
+        for part in arrangement.parts
+    ]
+    undo = undoing.of(parts)
+    ids = [file.id for file in read_folder(workbench.migrations).files]
+    losses = Losses(arrangement.losses, undo.losses)
+    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
+    with folder_with(workbench.migrations, written) as folder:
+        parts = answered(parts, folder, [migration.id for migration in written], careful=arrangement.careful)
+    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
+    with folder_with(workbench.migrations, written) as folder:
+        verdict = prove(
+            shadows,
+            seen.current.database,
+            folder,
+            [migration.id for migration in written],
+            before=seen.current.objects,
+            desired=seen.desired.objects,
+        )
+    return Proposal(
+        tuple(written),
+        arrangement.losses,
+        undo.losses,
+        (*arrangement.doubts, *verdict.problems),
+        passed_the_gate=verdict.is_proven,
+        proof=verdict.proof,
+    )
+
+
+def _why_not(first: Proposal | None) -> tuple[str, ...]:
+    """What kept the more careful proposal from being taken."""
+    if first is None:
+        return ()
+    why = first.problems[0].splitlines()[0].rstrip(":")
+    return (f"written plainer than usual, because the careful way was not proven: {why}.",)
+
+
+def _refuse_losses(arrangement: Arrangement, wishes: Wishes, before: Facts, desired: Facts) -> None:
+    if not arrangement.losses or wishes.allow_destructive:
+        return
+    listed = "".join(f"\n  {loss}" for loss in arrangement.losses)
+    hints = probable_renames(before, desired)
+    meant = f" Was a rename meant? {' or '.join(hints)}." if hints else ""
+    raise Refused(
+        f"this change loses data:{listed}",
+        remedy=f"Nothing was written. If it is meant: --allow-destructive.{meant}",
+    )
+
+
+def _renamed(
+    shadows: Shadows, current: BuiltSchema, desired: Facts, texts: Sequence[str]
+) -> tuple[BuiltSchema, list[NewStatement]]:
+    """The side after all renames, in a clone if there are any; and the renames."""
+    base = current
+    renames: list[NewStatement] = []
+    for number in range(2):  # those that were named, then those that follow from them
+        found = following_renames(base.facts, desired) if number else named_renames(texts, base.facts)
+        if found:
+            database = base.database if renames else shadows.clone(current.database, "renamed")
+            with open_session(database, application_name="chat-database rename") as session:
+                session.run(";".join(each.sql for each in found))
+            base = replace(base, database=database, facts=read_facts(database))
+            renames += found
+    return base, renames
+
+
+def _as_draft(first: Proposal | None, difference: Difference, seen: BothSchemas) -> Proposal:
+    """What there is, with everything that keeps it from being a migration."""
+    problems = list(first.problems) if first else []
+    if difference.problem:
+        problems.append(f"the differ gave no statements: {difference.problem}")
+    problems += [f"the differ does not handle: {doubt}" for doubt in difference.doubts]
+    if not first or not first.migrations:
+        problems.append(f"what schema.sql asks for:\n{wanted(seen.deviations)}")
+    return replace(first, problems=tuple(problems)) if first else Proposal((), problems=tuple(problems))
