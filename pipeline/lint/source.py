@@ -12,7 +12,7 @@ from pipeline.lint.bodies import body_of
 from pipeline.lint.finding import Finding
 from pipeline.lint.following import after
 from pipeline.lint.model import Schema
-from pipeline.migrations.phrase import Phrase
+from pipeline.migrations.phrase import Phrase, altered_columns, altered_table
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:
@@ -95,6 +95,22 @@ class Source:
     def running(self) -> Iterator[Step]:
         """The steps that run with the file; none of a rollback file, which runs on a developer's machine only."""
         return iter(()) if self.is_rollback else (step for step in self.steps if step.runs)
+
+    @property
+    def altered(self) -> Iterator[tuple[Step, str, Phrase]]:
+        """Each clause of an ALTER TABLE on a table in use, with its step and the table."""
+        for step in self.running:
+            table, clauses = altered_table(step.statement)
+            if step.before.in_use(table):
+                yield from ((step, table, clause) for clause in clauses)
+
+    @property
+    def altered_columns(self) -> Iterator[tuple[Step, str, str, Phrase]]:
+        """Each ALTER COLUMN of a table in use, with its step, the table and the column; what follows the column is left."""
+        for step in self.running:
+            for table, column, clause in altered_columns(step.statement):
+                if step.before.in_use(table):
+                    yield step, table, column, clause
 
     @property
     def after(self) -> Schema:

@@ -8,7 +8,7 @@ from pipeline.lint.column_types import rewrites
 from pipeline.lint.definitions import named, read_added, read_column, read_constraint, type_text
 from pipeline.lint.expressions import proves_not_null, volatile_call
 from pipeline.lint.finding import EXPAND, NOT_TRANSACTIONAL, holds, while_reading
-from pipeline.migrations.phrase import Phrase, altered_columns, altered_table, contains, quoted
+from pipeline.migrations.phrase import Phrase, altered_table, contains, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,28 +24,24 @@ if TYPE_CHECKING:
 
 def adding_required_field(source: Source) -> Iterable[Finding]:
     """ADD COLUMN … NOT NULL without a default, to a table in use."""
-    for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
+    for step, table, clause in source.altered:
+        if not clause.take("ADD") or read_constraint(clause) is not None:
             continue
-        for clause in clauses:
-            if not clause.take("ADD") or read_constraint(clause) is not None:
-                continue
-            clause.take("COLUMN")
-            clause.take("IF", "NOT", "EXISTS")
-            words = clause.clause_words()
-            column, _ = read_column(clause)
-            is_filled = column.default or column.numbers_rows or column.is_stored
-            if is_filled or not (column.not_null and contains(words, "NOT", "NULL")):
-                continue
-            yield source.at(
-                step,
-                "adding-required-field",
-                f"it fails as soon as {quoted(table)} has a row, and until it has one, services that do not know the column "
-                "cannot insert any",
-                f"Give it a default: … NOT NULL DEFAULT …; or ALTER TABLE {quoted(table)} ADD COLUMN {quoted(column.name)} "
-                f"{column.type}; then fill it, and make it NOT NULL by a validated check (rule set-not-null).",
-            )
+        clause.take("COLUMN")
+        clause.take("IF", "NOT", "EXISTS")
+        words = clause.clause_words()
+        column, _ = read_column(clause)
+        is_filled = column.default or column.numbers_rows or column.is_stored
+        if is_filled or not (column.not_null and contains(words, "NOT", "NULL")):
+            continue
+        yield source.at(
+            step,
+            "adding-required-field",
+            f"it fails as soon as {quoted(table)} has a row, and until it has one, services that do not know the column "
+            "cannot insert any",
+            f"Give it a default: … NOT NULL DEFAULT …; or ALTER TABLE {quoted(table)} ADD COLUMN {quoted(column.name)} "
+            f"{column.type}; then fill it, and make it NOT NULL by a validated check (rule set-not-null).",
+        )
 
 
 # adding-serial-primary-key-field: a primary key whose index is built while nobody can use the table.
@@ -53,23 +49,19 @@ def adding_required_field(source: Source) -> Iterable[Finding]:
 
 def adding_serial_primary_key_field(source: Source) -> Iterable[Finding]:
     """ADD a primary key that builds its index, to a table in use; also inside of ADD COLUMN."""
-    for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
+    for step, table, clause in source.altered:
+        key = next((each for each in read_added(clause)[1] if each.kind == "primary key"), None)
+        if key is None or key.using_index:
             continue
-        for clause in clauses:
-            key = next((each for each in read_added(clause)[1] if each.kind == "primary key"), None)
-            if key is None or key.using_index:
-                continue
-            name, columns = quoted(named(key, table).name), ", ".join(map(quoted, key.columns))
-            yield source.at(
-                step,
-                "adding-serial-primary-key-field",
-                f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}, and the index of the key is built",
-                f"Make the columns NOT NULL first (rule set-not-null), and build the index {NOT_TRANSACTIONAL}: CREATE UNIQUE "
-                f"INDEX CONCURRENTLY {name} ON {quoted(table)} ({columns}); then ALTER TABLE {quoted(table)} ADD CONSTRAINT "
-                f"{name} PRIMARY KEY USING INDEX {name};",
-            )
+        name, columns = quoted(named(key, table).name), ", ".join(map(quoted, key.columns))
+        yield source.at(
+            step,
+            "adding-serial-primary-key-field",
+            f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}, and the index of the key is built",
+            f"Make the columns NOT NULL first (rule set-not-null), and build the index {NOT_TRANSACTIONAL}: CREATE UNIQUE "
+            f"INDEX CONCURRENTLY {name} ON {quoted(table)} ({columns}); then ALTER TABLE {quoted(table)} ADD CONSTRAINT "
+            f"{name} PRIMARY KEY USING INDEX {name};",
+        )
 
 
 # ban-drop-default: an INSERT that leaves the column out.
@@ -77,22 +69,19 @@ def adding_serial_primary_key_field(source: Source) -> Iterable[Finding]:
 
 def ban_drop_default(source: Source) -> Iterable[Finding]:
     """ALTER COLUMN … DROP DEFAULT on a table in use, where the same deploy gives the column none again."""
-    for step in source.running:
-        for table, name, clause in altered_columns(step.statement):
-            if not step.before.in_use(table):
-                continue
-            last = (source, *source.same_deploy)[-1].after
-            column = last.relation(table).columns.get(name)
-            gone = column is None and last.relation(table).is_read
-            if not clause.take("DROP", "DEFAULT") or gone or (column and (column.default or column.numbers_rows)):
-                continue
-            yield source.at(
-                step,
-                "ban-drop-default",
-                f"a release that leaves {quoted(name)} out of its INSERT writes null from the commit on, or fails where the "
-                "column is NOT NULL",
-                "Deploy releases that always give a value first; then ignore this rule with that as the reason.",
-            )
+    for step, table, name, clause in source.altered_columns:
+        last = (source, *source.same_deploy)[-1].after
+        column = last.relation(table).columns.get(name)
+        gone = column is None and last.relation(table).is_read
+        if not clause.take("DROP", "DEFAULT") or gone or (column and (column.default or column.numbers_rows)):
+            continue
+        yield source.at(
+            step,
+            "ban-drop-default",
+            f"a release that leaves {quoted(name)} out of its INSERT writes null from the commit on, or fails where the "
+            "column is NOT NULL",
+            "Deploy releases that always give a value first; then ignore this rule with that as the reason.",
+        )
 
 
 # set-not-null: a scan of the table under the strongest lock, unless a validated check has done it before.
@@ -103,22 +92,19 @@ def set_not_null(source: Source) -> Iterable[Finding]:
 
     PostgreSQL skips the scan when one does (documentation of ALTER TABLE). The check may be in an earlier file.
     """
-    for step in source.running:
-        for table, column, clause in altered_columns(step.statement):
-            if not step.before.in_use(table):
-                continue
-            if not clause.take("SET", "NOT", "NULL") or _is_proven(step.before.relation(table), column):
-                continue
-            name = quoted(f"{table.rpartition('.')[2]}_{column}_not_null"[:63])
-            alter = f"ALTER TABLE {quoted(table)}"
-            yield source.at(
-                step,
-                "set-not-null",
-                f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}",
-                f"First file: {alter} ADD CONSTRAINT {name} CHECK ({quoted(column)} IS NOT NULL) NOT VALID; second file: "
-                f"{alter} VALIDATE CONSTRAINT {name}; {alter} ALTER COLUMN {quoted(column)} SET NOT NULL; {alter} DROP "
-                f"CONSTRAINT {name}; `./inv migrate --name …` writes it so.",
-            )
+    for step, table, column, clause in source.altered_columns:
+        if not clause.take("SET", "NOT", "NULL") or _is_proven(step.before.relation(table), column):
+            continue
+        name = quoted(f"{table.rpartition('.')[2]}_{column}_not_null"[:63])
+        alter = f"ALTER TABLE {quoted(table)}"
+        yield source.at(
+            step,
+            "set-not-null",
+            f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}",
+            f"First file: {alter} ADD CONSTRAINT {name} CHECK ({quoted(column)} IS NOT NULL) NOT VALID; second file: "
+            f"{alter} VALIDATE CONSTRAINT {name}; {alter} ALTER COLUMN {quoted(column)} SET NOT NULL; {alter} DROP "
+            f"CONSTRAINT {name}; `./inv migrate --name …` writes it so.",
+        )
 
 
 def _is_proven(table: Relation, column: str) -> bool:

@@ -29,21 +29,17 @@ def adding_foreign_key_constraint(source: Source) -> Iterable[Finding]:
     Not with a new column that has no default: it is null in every row, and PostgreSQL reads none. Not on a partitioned
     table whose partitions have the key already, validated: PostgreSQL takes theirs.
     """
-    for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
+    for step, table, clause in source.altered:
+        key = _added(clause)
+        if key is None or not key.valid or _is_on_every_partition(key, table, step.before):
             continue
-        for clause in clauses:
-            key = _added(clause)
-            if key is None or not key.valid or _is_on_every_partition(key, table, step.before):
-                continue
-            name = named(key, table).name
-            yield source.at(
-                step,
-                "adding-foreign-key-constraint",
-                f"it {holds('SHARE ROW EXCLUSIVE', table, while_reading(table))}; the same on {quoted(key.references)}",
-                _foreign_key_help(key, table, name, partitioned=step.before.is_partitioned(table)),
-            )
+        name = named(key, table).name
+        yield source.at(
+            step,
+            "adding-foreign-key-constraint",
+            f"it {holds('SHARE ROW EXCLUSIVE', table, while_reading(table))}; the same on {quoted(key.references)}",
+            _foreign_key_help(key, table, name, partitioned=step.before.is_partitioned(table)),
+        )
 
 
 def _foreign_key_help(key: Constraint, table: str, name: str, *, partitioned: bool) -> str:
@@ -91,28 +87,24 @@ def ban_drop_constraint(source: Source) -> Iterable[Finding]:
     Not where the rule stays in another form: a CHECK that only says what NOT NULL says by now; one that another constraint
     of its kind on the same columns follows or has followed. A primary key has a rule of its own.
     """
-    for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
-            continue
+    for step, table, clause in source.altered:
         relation = step.before.relation(table)
-        for clause in clauses:
-            if not clause.take("DROP", "CONSTRAINT"):
-                continue
-            clause.take("IF", "EXISTS")
-            name = clause.name()
-            known = relation.constraints.get(name)
-            is_key = known.kind == "primary key" if known else name == f"{table.rpartition('.')[2]}_pkey"
-            if is_key or (known is not None and _stays(known, relation, source)):
-                continue
-            yield source.at(
-                step,
-                "ban-drop-constraint",
-                f"it {holds('ACCESS EXCLUSIVE', table, TO_THE_END)}. From then on rows come in that the rule would have "
-                "refused, while releases that count on it still run; putting it back means to look at every row",
-                f"Deploy releases that do not count on {quoted(name)} first; then ignore this rule with that as the reason. To "
-                "change it, add the new one first: ADD CONSTRAINT … NOT VALID; VALIDATE; then this.",
-            )
+        if not clause.take("DROP", "CONSTRAINT"):
+            continue
+        clause.take("IF", "EXISTS")
+        name = clause.name()
+        known = relation.constraints.get(name)
+        is_key = known.kind == "primary key" if known else name == f"{table.rpartition('.')[2]}_pkey"
+        if is_key or (known is not None and _stays(known, relation, source)):
+            continue
+        yield source.at(
+            step,
+            "ban-drop-constraint",
+            f"it {holds('ACCESS EXCLUSIVE', table, TO_THE_END)}. From then on rows come in that the rule would have "
+            "refused, while releases that count on it still run; putting it back means to look at every row",
+            f"Deploy releases that do not count on {quoted(name)} first; then ignore this rule with that as the reason. To "
+            "change it, add the new one first: ADD CONSTRAINT … NOT VALID; VALIDATE; then this.",
+        )
 
 
 def _stays(gone: Constraint, table: Relation, source: Source) -> bool:
@@ -144,23 +136,19 @@ _CHECKED_KINDS = {"check", "not null"}
 
 def constraint_missing_not_valid(source: Source) -> Iterable[Finding]:
     """ADD a CHECK (or, in PostgreSQL 18, a NOT NULL) to a table in use without NOT VALID; also inside of ADD COLUMN."""
-    for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
+    for step, table, clause in source.altered:
+        found = next((each for each in read_added(clause)[1] if each.kind in _CHECKED_KINDS and each.valid), None)
+        if found is None:
             continue
-        for clause in clauses:
-            found = next((each for each in read_added(clause)[1] if each.kind in _CHECKED_KINDS and each.valid), None)
-            if found is None:
-                continue
-            name = named(found, table).name
-            yield source.at(
-                step,
-                "constraint-missing-not-valid",
-                f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}",
-                f"Add it without reading: ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {found.definition} NOT "
-                f"VALID; and in the next file: ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}; which lets "
-                "services read and write.",
-            )
+        name = named(found, table).name
+        yield source.at(
+            step,
+            "constraint-missing-not-valid",
+            f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}",
+            f"Add it without reading: ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {found.definition} NOT "
+            f"VALID; and in the next file: ALTER TABLE {quoted(table)} VALIDATE CONSTRAINT {quoted(name)}; which lets "
+            "services read and write.",
+        )
 
 
 # disallowed-unique-constraint: an index built while nobody can use the table.
@@ -173,24 +161,20 @@ def disallowed_unique_constraint(source: Source) -> Iterable[Finding]:
 
     ALTER TABLE ONLY on a partitioned table builds nothing, and is the right first step there.
     """
-    for step in source.running:
-        table, clauses = altered_table(step.statement)
-        if not step.before.in_use(table):
-            continue
+    for step, table, clause in source.altered:
         partitioned = step.before.is_partitioned(table)
         if partitioned and "ONLY" in step.words[2:5]:
             continue
-        for clause in clauses:
-            found = next(
-                (each for each in read_added(clause)[1] if each.kind in _UNIQUE_KINDS and not each.using_index), None
+        found = next(
+            (each for each in read_added(clause)[1] if each.kind in _UNIQUE_KINDS and not each.using_index), None
+        )
+        if found is not None:
+            yield source.at(
+                step,
+                "disallowed-unique-constraint",
+                f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}, and the index is built",
+                _unique_help(found, table, partitioned=partitioned),
             )
-            if found is not None:
-                yield source.at(
-                    step,
-                    "disallowed-unique-constraint",
-                    f"it {holds('ACCESS EXCLUSIVE', table, while_reading(table))}, and the index is built",
-                    _unique_help(found, table, partitioned=partitioned),
-                )
 
 
 def _unique_help(found: Constraint, table: str, *, partitioned: bool) -> str:
