@@ -96,16 +96,16 @@ def measure(
     if limits.repeat < 1:
         raise UsageError(f"--repeat {limits.repeat}: nothing would be measured", remedy="Give 1 or more.")
     with ExitStack() as stack:
-        place = Path(tempfile.mkdtemp(prefix="chat-bench-"))
-        stack.callback(shutil.rmtree, place)
-        place.chmod(0o755)  # as root, another account runs the server
+        folder = Path(tempfile.mkdtemp(prefix="chat-bench-"))
+        stack.callback(shutil.rmtree, folder)
+        folder.chmod(0o755)  # as root, another account runs the server
         tell("making a server")
-        server = stack.enter_context(running_server(place / "server"))
+        server = stack.enter_context(running_server(folder / "server"))
         links = {
             round_trip: stack.enter_context(CountedLink(server.owner, round_trip=round_trip))
             for round_trip in (0.0, ROUND_TRIP)
         }
-        bench = _Bench(place, server, links, limits, tell)
+        bench = _Bench(folder, server, links, limits, tell)
         return [row for case in chosen for row in bench.rows(case)]
 
 
@@ -125,13 +125,13 @@ def choose(names: Sequence[str]) -> list[Case]:
 class _Bench:
     def __init__(
         self,
-        place: Path,
+        folder: Path,
         server: Server,
         links: dict[float, CountedLink],
         limits: Limits,
         tell: Callable[[str], None],
     ) -> None:
-        self._place = place
+        self._folder = folder
         self._server = server
         self._links = links
         self._limits = limits
@@ -181,7 +181,7 @@ class _Bench:
                 measured.spent.append(run(tool.command(row.case, checkout, lead(database))))
 
     def _checkout(self, files: int) -> Path:
-        folder = self._place / f"checkout-{files}"
+        folder = self._folder / f"checkout-{files}"
         return folder if folder.exists() else make_checkout(folder, files)
 
     def _begin_from_zero(self, tool: Tool, _case: Case) -> DatabaseURL:

@@ -113,13 +113,13 @@ async def _compare(name: str, contestants: dict[str, Callable[[], Awaitable[Any]
     ]
 
 
-async def _page_by_chatdb(place: Cursor) -> None:
-    page = await messages.history(get_pool(), LONG_THREAD, limit=PAGE, after=place)
+async def _page_by_chatdb(position: Cursor) -> None:
+    page = await messages.history(get_pool(), LONG_THREAD, limit=PAGE, after=position)
     assert len(page.rows) == PAGE
 
 
-async def _page_by_asyncpg(place: Cursor) -> None:
-    rows = await get_pool().fetch(_HISTORY, LONG_THREAD, place.created_at, place.id)
+async def _page_by_asyncpg(position: Cursor) -> None:
+    rows = await get_pool().fetch(_HISTORY, LONG_THREAD, position.created_at, position.id)
     assert len(rows) == PAGE
 
 

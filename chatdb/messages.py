@@ -142,8 +142,8 @@ async def history(
     database: Database, thread_id: UUID, *, limit: int = 50, after: Cursor | None = None
 ) -> Page[Message]:
     """Read a page of a thread from its beginning on, oldest first; `after` is the page before's `next`."""
-    place = after or FIRST
-    rows = await database.fetch(_HISTORY, thread_id, place.created_at, place.id, check_limit(limit) + 1)
+    position = after or FIRST
+    rows = await database.fetch(_HISTORY, thread_id, position.created_at, position.id, check_limit(limit) + 1)
     return cut_page(map(_message, rows), limit, newest_first=False)
 
 
@@ -151,8 +151,8 @@ async def recent(
     database: Database, thread_id: UUID, *, limit: int = 50, before: Cursor | None = None
 ) -> Page[Message]:
     """Read a page of a thread from its end back, newest first; `before` is the page before's `next`."""
-    place = before or LAST
-    rows = await database.fetch(_RECENT, thread_id, place.created_at, place.id, check_limit(limit) + 1)
+    position = before or LAST
+    rows = await database.fetch(_RECENT, thread_id, position.created_at, position.id, check_limit(limit) + 1)
     return cut_page(map(_message, rows), limit, newest_first=True)
 
 

@@ -73,8 +73,8 @@ async def delete(database: Database, thread_id: UUID) -> bool:
 
 async def of_user(database: Database, user_id: str, *, limit: int = 50, before: Cursor | None = None) -> Page[Thread]:
     """Read a page of a person's threads, newest first; `before` is the page before's `next`."""
-    place = before or LAST
-    rows = await database.fetch(_OF_USER, user_id, place.created_at, place.id, check_limit(limit) + 1)
+    position = before or LAST
+    rows = await database.fetch(_OF_USER, user_id, position.created_at, position.id, check_limit(limit) + 1)
     return cut_page(map(_thread, rows), limit, newest_first=True)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from pipeline.neon.survey import BranchLine, Survey
+    from pipeline.neon.project_branches import BranchLine, ProjectBranches
 
 
 @verb("read", "platform engineers", flags={"env": "the stack whose project is looked at (prod)", "json": JSON})
@@ -18,24 +18,24 @@ def branches(root: Path, env: str = "prod", json: bool = False) -> None:
     """List the Neon branches of an environment's project."""
     from pipeline.environments.stack import neon_branches
 
-    survey = neon_branches(root, env)
+    found = neon_branches(root, env)
     if json:
         from pipeline.console.documents import branches_document, print_document
 
-        print_document(branches_document(survey))
+        print_document(branches_document(found))
     else:
-        _show(survey)
+        _show(found)
 
 
-def _show(survey: Survey) -> None:
+def _show(found: ProjectBranches) -> None:
     """A line for each branch, parents first, and a warning for each namesake of the project."""
     from pipeline.console.text import say
 
-    say(f"{survey.project.name} ({survey.project.id})")
+    say(f"{found.project.name} ({found.project.id})")
     say(f"  {'branch':24} {'id':28} {'parent':24} {'age':>8} {'expires':>8} {'size':>9}  state")
-    for line in survey.branches:
+    for line in found.branches:
         say(_row(line))
-    for other in survey.namesakes:
+    for other in found.namesakes:
         say(
             f"warning: another project is named {other.name}: {other.id}, made {other.created_at:%Y-%m-%d %H:%M} UTC. "
             "If a failed `pulumi up` left it, delete it in Neon's console (docs/infrastructure.md)."

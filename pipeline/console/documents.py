@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pipeline.generate.drift import Comparison
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.plan import Applied
-    from pipeline.neon.survey import Survey
+    from pipeline.neon.project_branches import ProjectBranches
     from pipeline.postgres import Identity
     from pipeline.roles.deviations import Deviation
 
@@ -129,10 +129,10 @@ def check_document(checked: Checked) -> Check:
     )
 
 
-def branches_document(survey: Survey) -> Branches:
+def branches_document(found: ProjectBranches) -> Branches:
     """What a project has: durations in seconds, instants as ISO 8601."""
     return Branches(
-        project=BranchProject(survey.project.id, survey.project.name),
+        project=BranchProject(found.project.id, found.project.name),
         branches=[
             Branch(
                 name=line.name,
@@ -145,9 +145,9 @@ def branches_document(survey: Survey) -> Branches:
                 default=line.default,
                 protected=line.protected,
             )
-            for line in survey.branches
+            for line in found.branches
         ],
-        namesakes=[Namesake(each.id, each.name, each.created_at.isoformat()) for each in survey.namesakes],
+        namesakes=[Namesake(each.id, each.name, each.created_at.isoformat()) for each in found.namesakes],
     )
 
 

@@ -75,7 +75,7 @@ def open_locked(
     session = _open(url, application, deadlines, observer)
     try:
         if before_lock is not None:
-            before_lock(_look(session, lock=False, roles=())[0].history)
+            before_lock(_read_once(session, lock=False, roles=())[0].history)
         return _wait_for_lock(session, deadlines, observer, tuple(roles))
     except BaseException:
         session.close()
@@ -88,7 +88,7 @@ def open_reading(
     """Connect and read the history without the lock, for verbs that change nothing. Raises what `open_locked` raises."""
     session = _open(url, application, deadlines, observer)
     try:
-        opened, _ = _look(session, lock=False, roles=tuple(roles))
+        opened, _ = _read_once(session, lock=False, roles=tuple(roles))
     except BaseException:
         session.close()
         raise
@@ -113,7 +113,7 @@ def _wait_for_lock(session: Session, deadlines: Deadlines, observer: Observer, r
     pause = _FIRST_POLL
     told, pid = "", ""
     while True:
-        opened, locked = _look(session, lock=True, roles=roles)
+        opened, locked = _read_once(session, lock=True, roles=roles)
         if locked:
             return opened
         holder = find_holder(session)
@@ -147,7 +147,7 @@ def _timed_out(shown: str, holder: Holder | None, told: str, deadlines: Deadline
     )
 
 
-def _look(session: Session, *, lock: bool, roles: Sequence[str]) -> tuple[Opened, bool]:
+def _read_once(session: Session, *, lock: bool, roles: Sequence[str]) -> tuple[Opened, bool]:
     """One query. Its first statement tries the lock, so that the next ones read what the last holder committed."""
     direct = IS_DIRECT.format(pid=session.backend_pid)
     attempt = f"CASE WHEN {direct} THEN {TRY} END" if lock else direct

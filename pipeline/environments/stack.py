@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pipeline.neon.survey import Survey
+    from pipeline.neon.project_branches import ProjectBranches
     from services import Service
 
 _IDS: Final = ("project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host")
@@ -82,7 +82,7 @@ def service_lines(outputs: StackOutputs, service: Service) -> list[str]:
     ]
 
 
-def neon_branches(root: Path, name: str) -> Survey:
+def neon_branches(root: Path, name: str) -> ProjectBranches:
     """Ask Neon about the project that the stack `name` names.
 
     Raises:
@@ -92,10 +92,10 @@ def neon_branches(root: Path, name: str) -> Survey:
     outputs = read_stack(name, root)
     packages.ensure("infra")
     from pipeline.neon.client import NeonClient
-    from pipeline.neon.survey import survey
+    from pipeline.neon.project_branches import list_branches
 
     with NeonClient.from_environment(os.environ) as client:
-        return survey(client, outputs.project_id)
+        return list_branches(client, outputs.project_id)
 
 
 def _ask_pulumi(name: str, root: Path) -> dict[str, str]:

@@ -79,42 +79,42 @@ def _content(token: Token) -> tuple[str, int]:
 def _found(
     inside: list[Token], text: str, base: int, around: Statement, *, atomic: bool = False
 ) -> Iterator[Statement]:
-    depth, piece, started = 0, list[Token](), not atomic
+    depth, part, started = 0, list[Token](), not atomic
     for token in [*inside, Token("symbol", ";", base + len(text))]:
         started = started or token.upper == "ATOMIC"
         if not started:
             continue
         depth += {"(": 1, ")": -1}.get(token.text, 0)
         if token.text == ";" and depth <= 0:
-            yield from _of_piece(piece, text, base, around)
-            piece, depth = [], 0
+            yield from _of_part(part, text, base, around)
+            part, depth = [], 0
         else:
-            piece.append(token)
+            part.append(token)
 
 
-def _of_piece(piece: list[Token], text: str, base: int, around: Statement) -> Iterator[Statement]:
+def _of_part(part: list[Token], text: str, base: int, around: Statement) -> Iterator[Statement]:
     """What stands between two semicolons: control words, and perhaps a statement behind them."""
     start, depth = None, 0
-    for number, token in enumerate(piece):
+    for number, token in enumerate(part):
         depth += {"(": 1, ")": -1}.get(token.text, 0)
-        opens = number == 0 or piece[number - 1].upper in _CONTROL or piece[number - 1].text == ">"
+        opens = number == 0 or part[number - 1].upper in _CONTROL or part[number - 1].text == ">"
         if start is None and depth == 0 and opens and token.kind == "word" and token.upper in _VERBS:
             start = number
-        elif start is not None and depth == 0 and token.upper == "LOOP" and piece[start - 1].upper == "IN":
-            yield from _statement(piece[start:number], text, base, around)
+        elif start is not None and depth == 0 and token.upper == "LOOP" and part[start - 1].upper == "IN":
+            yield from _statement(part[start:number], text, base, around)
             start = None
     if start is not None:
-        yield from _statement(piece[start:], text, base, around)
+        yield from _statement(part[start:], text, base, around)
 
 
-def _statement(piece: list[Token], text: str, base: int, around: Statement) -> Iterator[Statement]:
-    first, last = piece[0].start, piece[-1].end
+def _statement(part: list[Token], text: str, base: int, around: Statement) -> Iterator[Statement]:
+    first, last = part[0].start, part[-1].end
     line = around.line + around.text.count("\n", 0, max(first - around.start, 0))
-    if piece[0].upper == "EXECUTE":
-        yield from _executed(piece[1:], first, line)
+    if part[0].upper == "EXECUTE":
+        yield from _executed(part[1:], first, line)
         return
     found = text[first - base : last - base]
-    if piece[0].upper == "PERFORM":  # a SELECT, under a name of the same length with its space
+    if part[0].upper == "PERFORM":  # a SELECT, under a name of the same length with its space
         found = f"SELECT {found[len('SELECT ') :]}"
     yield Statement(found, first, line, last)
 

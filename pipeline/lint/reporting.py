@@ -36,15 +36,15 @@ def _paragraph(finding: Finding) -> str:
 
 
 def _annotation(finding: Finding) -> str:
-    place = {
+    position = {
         "file": finding.path,
         "line": finding.line,
         "endLine": finding.end_line,
         "title": finding.rule,
     }
     if finding.line == finding.end_line and finding.end_column > finding.column:
-        place |= {"col": finding.column, "endColumn": finding.end_column}
-    properties = ",".join(f"{key}={_escaped_property(str(value))}" for key, value in place.items())
+        position |= {"col": finding.column, "endColumn": finding.end_column}
+    properties = ",".join(f"{key}={_escaped_property(str(value))}" for key, value in position.items())
     message = f"{finding.message}\n{finding.help}" if finding.help else finding.message
     return f"::error {properties}::{_escaped(message)}"
 

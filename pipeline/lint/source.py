@@ -40,13 +40,13 @@ class Ignore:
 class Step:
     """One statement that the file runs, or lays down in a function's body, with the schema that it finds.
 
-    `place` is what a finding about it points to: the statement, or the one that calls the function. `runs` is whether this
+    `anchor` is what a finding about it points to: the statement, or the one that calls the function. `runs` is whether this
     file runs it: a function's body runs when somebody calls it.
     """
 
     statement: Statement
     before: Schema = field(repr=False)
-    place: Statement = field(repr=False)
+    anchor: Statement = field(repr=False)
     runs: bool = True
 
     @property
@@ -129,9 +129,9 @@ class Source:
 
     def at(self, where: Statement | Step, rule: str, message: str, help_: str) -> Finding:
         """Make a finding that spans a statement."""
-        statement = where.place if isinstance(where, Step) else where
+        statement = where.anchor if isinstance(where, Step) else where
         start, end = statement.start, min(statement.start + len(statement.text), len(self.text))
-        return Finding(self.path, *_place(self.text, start), *_place(self.text, end), rule, message, help_)
+        return Finding(self.path, *_position(self.text, start), *_position(self.text, end), rule, message, help_)
 
     @cached_property
     def _walk(self) -> tuple[tuple[Step, ...], Schema]:
@@ -187,13 +187,13 @@ def schema_behind(source: Source) -> Schema:
         return source.before  # linting reports it
 
 
-def _called(statement: Statement, schema: Schema, place: Statement) -> Iterator[Step]:
+def _called(statement: Statement, schema: Schema, anchor: Statement) -> Iterator[Step]:
     """The bodies of the functions that a statement calls, as far as the files make them."""
     if statement.words[0] in {"CREATE", "ALTER", "DROP", "GRANT", "REVOKE", "COMMENT"} or not schema.routines:
         return
     for token, behind in pairwise(statement.tokens):
         if behind.text == "(" and token.kind in {"word", "quoted"} and token.identifier in schema.routines:
-            yield from (Step(each, schema, place) for each in schema.routines[token.identifier].body)
+            yield from (Step(each, schema, anchor) for each in schema.routines[token.identifier].body)
 
 
 def created_table(statement: Statement) -> str:
@@ -229,7 +229,7 @@ def offset_of(text: str, line: int, column: int) -> int:
     return offset + column - 1
 
 
-def _place(text: str, offset: int) -> tuple[int, int]:
+def _position(text: str, offset: int) -> tuple[int, int]:
     return line_of(text, offset), offset - (text.rfind("\n", 0, offset) + 1) + 1
 
 

@@ -138,7 +138,7 @@ def _inside(sources: Sequence[Source]) -> list[Finding]:
         (source, step)
         for source in sources
         for step in source.running
-        if step.statement is not step.place or step.statement not in source.statements
+        if step.statement is not step.anchor or step.statement not in source.statements
     ]
     if not steps:
         return []
@@ -185,7 +185,7 @@ def _is_about_new(item: dict[str, Any], source: Source) -> bool:
     offset = offset_of(source.text, item["line"] + 1, item["column"] + 1)
     for step in source.running:
         statement = step.statement
-        if step.place is statement and statement.start <= offset <= statement.start + len(statement.text):
+        if step.anchor is statement and statement.start <= offset <= statement.start + len(statement.text):
             return _concerns_new_only(step)
     return False
 

@@ -77,9 +77,9 @@ def _program(name: str, needed_for: str, *command: str, otherwise: str = "does n
 
 def _local_database(root: Path) -> Finding:
     needed_for = "`./inv migrate` and every other local verb"
-    for look in (_from_url, _from_servers):
+    for find in (_from_url, _from_servers):
         try:
-            found = look(root)
+            found = find(root)
         except ConfigurationError as error:
             return Finding("Local database", False, error.message, needed_for)
         if found is not None:

@@ -21,8 +21,8 @@ def start(root: Path, env_file: str) -> int:
     """
     packages.ensure("emulator")
     # A relative path is the caller's, as with every other program.
-    place = Path(env_file).absolute() if env_file else root / ".local" / "emulator.env"
-    return _run("up", "--data", str(data_folder(root)), "--env-file", str(place))
+    file = Path(env_file).absolute() if env_file else root / ".local" / "emulator.env"
+    return _run("up", "--data", str(data_folder(root)), "--env-file", str(file))
 
 
 def end(root: Path) -> int:

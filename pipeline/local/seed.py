@@ -161,6 +161,6 @@ def _lengths(chance: random.Random, threads: int, messages: int) -> list[int]:
     weights = [chance.paretovariate(1.2) for _ in range(threads)]
     total = sum(weights)
     lengths = [int(messages * weight / total) for weight in weights]
-    for place in range(messages - sum(lengths)):
-        lengths[place % threads] += 1
+    for at in range(messages - sum(lengths)):
+        lengths[at % threads] += 1
     return lengths

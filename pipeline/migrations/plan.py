@@ -56,14 +56,14 @@ def make_plan(folder: Folder, applied: Mapping[str, Applied]) -> Plan:
     faults += _text_faults(pending)
     if not faults:
         faults += _missing_dependencies(folder, pending)
-    late = _out_of_order(pending, applied)
-    faults += [_out_of_order_fault(file, applied) for file in late]
+    out_of_order = _out_of_order(pending, applied)
+    faults += [_out_of_order_fault(file, applied) for file in out_of_order]
     return Plan(
         applied=tuple(applied[id_] for id_ in sorted(applied)),
         pending=tuple(pending),
         edited=tuple(file.id for file in edited),
         missing=tuple(sorted(missing)),
-        out_of_order=tuple(file.id for file in late),
+        out_of_order=tuple(file.id for file in out_of_order),
         faults=tuple(faults),
     )
 

@@ -103,13 +103,13 @@ class Cluster:
     def make_owner(self, port: int) -> None:
         """Make chat_owner and its database, on the server that runs at this port."""
         psql = str(installation() / "bin" / "psql")
-        place = ["-h", HOST, "-p", str(port), "-U", SUPERUSER, "-d", "postgres"]
+        address = ["-h", HOST, "-p", str(port), "-U", SUPERUSER, "-d", "postgres"]
         passwords = {
             "PGPASSWORD": self.record.superuser_password,
             "CHAT_OWNER_PASSWORD": self.record.owner_password,
         }
         done = subprocess.run(
-            [psql, "-X", "-q", *place, "-f", str(_OWNER_SQL)],
+            [psql, "-X", "-q", *address, "-f", str(_OWNER_SQL)],
             env={**_environment(), **passwords},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False,
         )  # fmt: skip

@@ -58,7 +58,7 @@ class ComposeServer:
 
     def running(self) -> DatabaseURL | None:
         """Give its URL when it is healthy, at the port that POSTGRES_PORT asks for, if it does. Starts nothing."""
-        container = self._look()
+        container = self._inspect()
         if container is None or not container.healthy or container.port is None:
             return None
         if os.environ.get(PORT, str(container.port)) != str(container.port):
@@ -67,12 +67,12 @@ class ComposeServer:
 
     def port(self) -> int | None:
         """Give the port of loopback at which its container answers now, if it runs."""
-        container = self._look()
+        container = self._inspect()
         return container.port if container is not None and container.running else None
 
     def exists(self) -> bool:
         """Tell whether this checkout has a container, running or not."""
-        return self._look() is not None
+        return self._inspect() is not None
 
     def start(self) -> DatabaseURL:
         """Bring it up, wait until it is healthy, and give its URL.
@@ -106,7 +106,7 @@ class ComposeServer:
 
     def stop(self) -> bool:
         """Stop its container and tell whether one ran. The container and its data stay."""
-        container = self._look()
+        container = self._inspect()
         if container is None or not container.running:
             return False
         done = self._compose("stop", SERVICE)
@@ -127,7 +127,7 @@ class ComposeServer:
         if self._ask("compose", "version", "--short") is None:
             raise NoCompose("Docker has no Compose plugin", remedy=remedy)
 
-    def _look(self) -> _Container | None:
+    def _inspect(self) -> _Container | None:
         if self._seen is None:
             self._seen = (self._find(),)
         return self._seen[0]
@@ -153,7 +153,7 @@ class ComposeServer:
 
     def _choose_port(self) -> str:
         """Give the port of the container that runs, else the first that is free. The next command asks Docker for it."""
-        container = self._look()
+        container = self._inspect()
         if container is not None and container.port is not None:
             return str(container.port)
         port = next((each for each in _PORTS if not _answers(each)), _PORTS[0])
@@ -178,7 +178,7 @@ class ComposeServer:
 
         Ours is made of the folder's whole path. By the last part of it, two checkouts would share their data.
         """
-        container = self._look()
+        container = self._inspect()
         if container is not None:
             return container.project
         import hashlib

@@ -29,8 +29,8 @@ from pipeline.deploy.target import Target
 from pipeline.generate.drift import Comparison, Drift
 from pipeline.history.record import Author
 from pipeline.lint.finding import about_file
+from pipeline.neon.project_branches import BranchLine, ProjectBranches
 from pipeline.neon.shapes import Project
-from pipeline.neon.survey import BranchLine, Survey
 from pipeline.roles.deviations import Deviation
 from verbs import VERBS
 from verbs.reference import described, json_schema
@@ -99,7 +99,7 @@ def test_so_have_those_of_the_other_verbs() -> None:
 
     fits(diff_document("local", comparison))
     fits(check_document(checked))
-    fits(branches_document(Survey(project, (branch,), (project,))))
+    fits(branches_document(ProjectBranches(project, (branch,), (project,))))
 
 
 def test_the_schemas_are_what_the_code_makes() -> None:

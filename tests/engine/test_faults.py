@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.neon import survey
+from pipeline.neon import list_branches
 from tests.engine.workspace import Failed
 
 if TYPE_CHECKING:
@@ -164,12 +164,12 @@ def test_a_project_whose_creation_was_not_heard_of_is_named_and_taken_over(
 
 
 @pytest.mark.parametrize("status", [423, 429, 500])
-def test_an_orphan_that_the_provider_leaves_is_named_by_the_survey(workspace: Workspace, status: int) -> None:
+def test_an_orphan_that_the_provider_leaves_is_named_beside_the_branches(workspace: Workspace, status: int) -> None:
     workspace.init("prod")
     workspace.emulator.fault(route=REVEAL, status=status)
     workspace.up("prod")
     project = workspace.outputs("prod")["project_id"]
-    [orphan] = survey(workspace.neon, project).namesakes
+    [orphan] = list_branches(workspace.neon, project).namesakes
     assert {orphan.id, project} == set(workspace.projects())
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from pipeline.errors import ConfigurationError, NeonFailed, TimedOut, UsageError
-from pipeline.neon import ApiError, Compute, NeonClient, NotFound, OperationFailed, RetryPolicy, survey
+from pipeline.neon import ApiError, Compute, NeonClient, NotFound, OperationFailed, RetryPolicy, list_branches
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
@@ -190,7 +190,7 @@ def test_the_provider_s_way_in_through_proxy_and_tls_is_ours_too(
         assert client.project(project_id).id == project_id
 
 
-def test_the_survey_shows_branches_as_a_tree_with_their_age_and_expiry(emulator: Emulator, client: NeonClient) -> None:
+def test_branches_are_listed_as_a_tree_with_their_age_and_expiry(emulator: Emulator, client: NeonClient) -> None:
     project = emulator.create_project(name="surveyed")["project"]["id"]
     other = emulator.create_project(name="surveyed")["project"]["id"]
     similar = emulator.create_project(name="surveyed-too")["project"]["id"]
@@ -198,7 +198,7 @@ def test_the_survey_shows_branches_as_a_tree_with_their_age_and_expiry(emulator:
     parent = client.create_branch(project, "parent").branch
     client.create_branch(project, "sibling", expires_at=now + timedelta(days=2))
     client.create_branch(project, "child", parent_id=parent.id)
-    found = survey(client, project, now=now + timedelta(hours=1))
+    found = list_branches(client, project, now=now + timedelta(hours=1))
     assert [(line.name, line.parent) for line in found.branches] == [
         ("main", None),
         ("parent", "main"),

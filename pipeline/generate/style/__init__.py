@@ -101,15 +101,15 @@ def _quoted_columns(columns: str) -> str:
 
 
 def _table(text: str) -> str:
-    opening = text.index("(")
-    parts = split_at_commas(text[opening + 1 : -1])
+    parenthesis = text.index("(")
+    parts = split_at_commas(text[parenthesis + 1 : -1])
     columns = [part.split(" ", 1) for part in parts if part.startswith('"')]
     width = max((len(column[0]) for column in columns), default=0)
     lines = [
         f"    {part.split(' ', 1)[0].ljust(width)} {part.split(' ', 1)[1]}" if part.startswith('"') else f"    {part}"
         for part in parts
     ]
-    return f"{text[:opening].rstrip()} (\n" + ",\n".join(lines) + "\n)"
+    return f"{text[:parenthesis].rstrip()} (\n" + ",\n".join(lines) + "\n)"
 
 
 def _broken(text: str) -> str:

@@ -66,7 +66,7 @@ def ddl_with_data(source: Source) -> Iterable[Finding]:
                 yield source.at(
                     step,
                     "ddl-with-data",
-                    f"line {by.place.line} {holds(lock, table, 'for as long as this changes rows, and until the commit')}",
+                    f"line {by.anchor.line} {holds(lock, table, 'for as long as this changes rows, and until the commit')}",
                     f"Two files: the DDL alone, which takes a moment; then the rows, in steps: UPDATE {quoted(table)} SET … "
                     f"WHERE id IN (SELECT id FROM {quoted(table)} WHERE … LIMIT 5000); (docs/expand-contract.md).",
                 )

@@ -27,7 +27,7 @@ class BranchLine:
 
 
 @dataclass(frozen=True)
-class Survey:
+class ProjectBranches:
     """A project's branches, parents before children, and other projects that bear its name.
 
     `namesakes` are worth a look: the Terraform provider repeats a project's creation when a later step of it fails, and
@@ -39,14 +39,14 @@ class Survey:
     namesakes: tuple[Project, ...]
 
 
-def survey(client: NeonClient, project_id: str, *, now: datetime | None = None) -> Survey:
+def list_branches(client: NeonClient, project_id: str, *, now: datetime | None = None) -> ProjectBranches:
     """List a project's branches and its namesakes (other projects of the same name in the same organization)."""
     moment = now or datetime.now(UTC)
     project = client.project(project_id)
     branches = client.branches(project_id)
     names = {branch.id: branch.name for branch in branches}
     same_name = client.projects(search=project.name, org_id=project.org_id)
-    return Survey(
+    return ProjectBranches(
         project=project,
         branches=tuple(_line(branch, names, moment) for branch in _parents_first(branches)),
         namesakes=tuple(other for other in same_name if other.name == project.name and other.id != project.id),
