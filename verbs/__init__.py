@@ -6,6 +6,7 @@ when it runs: a deploy with nothing to do spends most of its time on imports.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
@@ -18,10 +19,12 @@ from invoke.tasks import task
 from pipeline.console import reported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from invoke.context import Context
+
+    from pipeline.deploy.checkout import Checkout
 
 Kind = Literal["read", "deploy", "local-only", "checkout"]
 
@@ -81,6 +84,34 @@ def verb(
         return function
 
     return declare
+
+
+@contextmanager
+def on_environment(
+    root: Path, env: str, verb: str, *, writes: bool = False, uncommitted: bool = False
+) -> Iterator[Checkout]:
+    """Give the checkout for an environment ("": the bare DATABASE_URL), and show how the work on it goes.
+
+    Where the verb `writes`, the person at the terminal is asked about a local database without a mark.
+    """
+    from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
+    from pipeline.deploy.checkout import open_checkout
+
+    ask = type_name if writes else None
+    with progress() as shown:
+        yield open_checkout(root, env or None, verb, observer=shown, ask=ask, uncommitted=uncommitted)
+
+
+@contextmanager
+def on_local(root: Path, verb: str) -> Iterator[Checkout]:
+    """Give it for a verb that works on the local database alone. Raises what `local_checkout` raises."""
+    from pipeline.console.progress import progress
+    from pipeline.console.terminal import type_name
+    from pipeline.deploy.checkout import local_checkout
+
+    with progress() as shown:
+        yield local_checkout(root, verb, observer=shown, ask=type_name)
 
 
 def collect(root: Path) -> Collection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import ENV, UNCOMMITTED, verb
+from verbs import ENV, UNCOMMITTED, on_environment, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,11 @@ def baseline(root: Path, through: str = "", env: str = "", uncommitted: bool = F
     """Adopt a database that another tool migrated."""
     from pipeline.adopt import adopt
     from pipeline.console.flags import required
-    from pipeline.console.progress import progress
     from pipeline.console.text import counted, say
-    from pipeline.deploy.checkout import open_checkout
 
     last = required("through", through, "0003")
-    with progress() as shown:
-        adoption = adopt(open_checkout(root, env or None, "baseline", observer=shown, uncommitted=uncommitted), last)
+    with on_environment(root, env, "baseline", uncommitted=uncommitted) as checkout:
+        adoption = adopt(checkout, last)
     tool = f" (from {adoption.tool})" if adoption.tool else ""
     if adoption.recorded:
         say(f"{counted(len(adoption.recorded))} recorded as applied{tool}: {adoption.server}")

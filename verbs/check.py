@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from verbs import JSON, verb
+from verbs import JSON, on_local, verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +36,13 @@ def check(
 ) -> None:
     """Prove that the migrations build schema.sql, and lint them."""
     from pipeline.check import check_here, fix_here
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import type_name
-    from pipeline.deploy.checkout import local_checkout
 
-    with progress() as shown:
-        run = fix_here if fix else check_here
-        checkout = local_checkout(root, "check", observer=shown, ask=type_name)
+    run = fix_here if fix else check_here
+    with on_local(root, "check") as checkout:
         checked = run(checkout, base=base or None, lint_everything=everything)
         if isinstance(checked, tuple):
             fixed, checked = checked
-            _show_fixed(fixed, shown)
+            _show_fixed(fixed, checkout.observer)
     _show(checked, "json" if json else "github" if github else "text")
     _refuse_findings(checked)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import ENV, JSON, UNCOMMITTED, WAIT, verb
+from verbs import ENV, JSON, UNCOMMITTED, WAIT, on_environment, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,14 +14,10 @@ if TYPE_CHECKING:
 def deploy(root: Path, env: str = "", json: bool = False, wait: str = "", uncommitted: bool = False) -> None:
     """Apply the committed migrations to an environment."""
     from pipeline.console.flags import seconds
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import type_name
     from pipeline.deploy.checkout import deploy as apply_committed
-    from pipeline.deploy.checkout import open_checkout
 
     lock_wait = seconds("wait", wait)
-    with progress() as shown:
-        checkout = open_checkout(root, env or None, "deploy", observer=shown, ask=type_name, uncommitted=uncommitted)
+    with on_environment(root, env, "deploy", writes=True, uncommitted=uncommitted) as checkout:
         report = apply_committed(checkout, lock_wait=lock_wait)
     if json:
         from pipeline.console.documents import deploy_document, print_document

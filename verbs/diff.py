@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import ENV, JSON, verb
+from verbs import ENV, JSON, on_environment, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 @verb("read", "platform engineers", flags={"env": ENV, "json": JSON})
 def diff(root: Path, env: str = "", json: bool = False) -> None:
     """Compare a live database with what the migrations build."""
-    from pipeline.console.progress import progress
-    from pipeline.deploy.checkout import open_checkout
     from pipeline.generate.entry import diff as compare
 
-    with progress() as shown:
-        checkout = open_checkout(root, env or None, "diff", observer=shown)
+    with on_environment(root, env, "diff") as checkout:
         comparison = compare(checkout)
     if json:
         from pipeline.console.documents import diff_document, print_document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import verb
+from verbs import on_local, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,14 +13,11 @@ if TYPE_CHECKING:
 @verb("local-only", "developers", flags={"yes": "do not ask"})
 def reset(root: Path, yes: bool = False) -> None:
     """Drop the local database and build it again."""
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import confirm, type_name
+    from pipeline.console.terminal import confirm
     from pipeline.console.text import show_report
-    from pipeline.deploy.checkout import local_checkout
     from pipeline.local.reset import reset as drop_and_build
 
-    with progress() as shown:
-        checkout = local_checkout(root, "reset", observer=shown, ask=type_name)
+    with on_local(root, "reset") as checkout:
         report = drop_and_build(checkout, confirm=(lambda _: True) if yes else confirm)
     show_report(report)
 
@@ -36,14 +33,11 @@ def reset(root: Path, yes: bool = False) -> None:
 )
 def seed(root: Path, threads: int = 100, messages: int = 1000, seed: int = 0) -> None:
     """Fill the local database with made-up conversations."""
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import type_name
     from pipeline.console.text import say
-    from pipeline.deploy.checkout import local_checkout
     from pipeline.local.seed import seed_here
 
-    checkout = local_checkout(root, "seed", observer=progress(), ask=type_name)
-    made = seed_here(checkout, threads=threads, messages=messages, number=seed)
+    with on_local(root, "seed") as checkout:
+        made = seed_here(checkout, threads=threads, messages=messages, number=seed)
     say(f"{made.people} people, {made.threads} threads, {made.messages} messages, {made.consents} consents")
 
 
@@ -72,14 +66,10 @@ def down(root: Path) -> None:
 @verb("local-only", "developers", flags={"allow-destructive": "also where rows are lost"})
 def push(root: Path, allow_destructive: bool = False) -> None:
     """Put schema.sql straight onto the local database, with no file."""
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import type_name
     from pipeline.console.text import say
-    from pipeline.deploy.checkout import local_checkout
     from pipeline.generate.entry import push_here
 
-    with progress() as shown:
-        checkout = local_checkout(root, "push", observer=shown, ask=type_name)
+    with on_local(root, "push") as checkout:
         pushed = push_here(checkout, allow_destructive=allow_destructive)
     for statement in pushed.statements:
         say(f"{statement};")
@@ -97,14 +87,11 @@ def push(root: Path, allow_destructive: bool = False) -> None:
 def rollback(root: Path, to: str = "") -> None:
     """Roll the local database back to a migration."""
     from pipeline.console.flags import required
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import type_name
     from pipeline.console.text import counted, say, server_text
-    from pipeline.deploy.checkout import local_checkout
     from pipeline.deploy.rolling_back import roll_back
 
     last = required("to", to, "0003")
-    with progress() as shown:
-        report = roll_back(local_checkout(root, "rollback", observer=shown, ask=type_name), last)
+    with on_local(root, "rollback") as checkout:
+        report = roll_back(checkout, last)
     server = server_text(report.server, report.identity)
     say(f"{counted(len(report.applied))} rolled back, {report.already} left: {server}")

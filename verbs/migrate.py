@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import WAIT, verb
+from verbs import WAIT, on_local, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,15 +39,12 @@ def migrate(
 ) -> None:
     """Apply what is pending locally; with --name, generate a migration first."""
     from pipeline.console.flags import only_with, seconds
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import type_name
     from pipeline.console.text import say, show_report
-    from pipeline.deploy.checkout import deploy, local_checkout
+    from pipeline.deploy.checkout import deploy
 
     only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
     lock_wait = None if name else seconds("wait", wait)
-    with progress() as shown:
-        checkout = local_checkout(root, "migrate", observer=shown, ask=type_name)
+    with on_local(root, "migrate") as checkout:
         if not name:
             from pipeline.generate.derived_files import draw_after_conflict
 
@@ -75,13 +72,9 @@ def migrate(
 )
 def verify(root: Path, from_: str = "") -> None:
     """Prove a migration that was finished by hand, forward and back."""
-    from pipeline.console.progress import progress
-    from pipeline.console.terminal import type_name
-    from pipeline.deploy.checkout import local_checkout
     from pipeline.generate.entry import verify_here
 
-    with progress() as shown:
-        checkout = local_checkout(root, "verify", observer=shown, ask=type_name)
+    with on_local(root, "verify") as checkout:
         _show_verified(verify_here(checkout, [from_] if from_ else []))
 
 

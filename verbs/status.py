@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import ENV, JSON, verb
+from verbs import ENV, JSON, on_environment, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +19,9 @@ if TYPE_CHECKING:
 def plan(root: Path, env: str = "", json: bool = False) -> None:
     """Show what a deploy would run, in order, with the SQL."""
     from pipeline.console.documents import plan_document, print_document
-    from pipeline.console.progress import progress
-    from pipeline.deploy.checkout import open_checkout
     from pipeline.deploy.status import status as read
 
-    with progress() as shown:
-        checkout = open_checkout(root, env or None, "plan", observer=shown)
+    with on_environment(root, env, "plan") as checkout:
         found = read(checkout)
     found.raise_faults()
     if json:
@@ -37,12 +34,9 @@ def plan(root: Path, env: str = "", json: bool = False) -> None:
 def status(root: Path, env: str = "", json: bool = False) -> None:
     """Show what is applied, pending, edited and missing."""
     from pipeline.console.documents import print_document, status_document
-    from pipeline.console.progress import progress
-    from pipeline.deploy.checkout import open_checkout
     from pipeline.deploy.status import status as read
 
-    with progress() as shown:
-        checkout = open_checkout(root, env or None, "status", observer=shown)
+    with on_environment(root, env, "status") as checkout:
         found = read(checkout, log_in=True)
     if json:
         print_document(status_document(checkout.environment.name, found))
