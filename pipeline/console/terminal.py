@@ -32,7 +32,7 @@ def one_line(text: str) -> str:
 
 
 def prepare_streams() -> None:
-    """Make standard output and error take any text. One that is closed is nobody's wish to read: it is /dev/null then.
+    """Make standard output and error take any text. A closed one becomes /dev/null: nobody wants to read it.
 
     The descriptor of a closed one would be given to the next file or connection that is opened, and written to.
     """

@@ -79,7 +79,7 @@ def apply(
         Refused: the target is not the one that was meant; nothing was changed.
         InvalidPlan: a file is at fault, edited, missing or out of order; nothing was run.
         DatabaseFailed: a statement failed or the server was lost; the message says what is applied.
-        TimedOut: the deploy lock, or a lock that a file needs, was not to be had in time.
+        TimedOut: the deploy lock, or a lock that a file needs, did not become free in time.
         Interrupted: a signal arrived; the message says what is applied.
     """
     run = Run(url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb)

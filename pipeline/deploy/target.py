@@ -85,7 +85,7 @@ def _check_writable(identity: Identity, shown: str) -> None:
             f"{shown} is in recovery (a standby, or a server that is still starting): it takes no writes",
             remedy="Nothing was changed. Connect to the primary.",
         )
-    # Only a superuser may set it, so it cannot be among what a session of ours brings along.
+    # Only a superuser may set it, so it cannot be among the settings that our sessions begin with.
     if identity.replication_role == "replica":
         raise ConfigurationError(
             f"session_replication_role is replica in every session of {identity.user} at {shown}: files would run with "

@@ -48,7 +48,7 @@ class Column:
 
 
 def read_column(phrase: Phrase) -> tuple[Column, tuple[Constraint, ...]]:
-    """Read the column that stands here, up to the next comma, and what it brings along as constraints."""
+    """Read the column that stands here, up to the next comma, and the constraints that are written with it."""
     end = phrase.at + len(phrase.clause_words())
     name = phrase.name()
     tokens, words = phrase.statement.tokens[phrase.at : end], phrase.statement.words[phrase.at : end]

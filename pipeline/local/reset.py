@@ -25,7 +25,7 @@ def reset(checkout: Checkout, *, confirm: Callable[[str], bool]) -> Report:
 
     Raises:
         InvalidPlan: a migration file is at fault; nothing was changed.
-        NotLocal: the database is not local, by its address, by what it says, or for want of a mark.
+        NotLocal: the database is not local, by its address, by what it says of itself, or because no mark says that it is.
         Refused: `confirm` said no; nothing was changed.
         DatabaseFailed: the server refused, as where the user may not make databases; the message says what stands.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
 
 # They come in the start-up packet and not as SET: RESET ALL between two files returns to them, and a pooler, which could
-# not keep them, refuses them. The second half is every setting that a role or a database may bring along and that changes
+# not keep them, refuses them. The second half is every setting that a role or a database may have and that changes
 # what a file means or what it stores, in PostgreSQL 14 to 18; the values are those of a fresh server. A test goes through
 # the server's own list.
 SETTINGS: Mapping[str, str] = {

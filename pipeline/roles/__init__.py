@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # Each part gives (role, kind, name, value, detail). Settings of the database have an empty role. Rights that PUBLIC has
-# are every role's. The settings that say which Neon compute this is are nobody's business here. Roles belong to the
+# are every role's. The settings that say which Neon compute this is are left out. Roles belong to the
 # server, so one counts only where this database has given it something.
 _FACTS = """
 WITH here AS MATERIALIZED (SELECT oid, datacl, datdba FROM pg_catalog.pg_database WHERE datname = current_database()),
