@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier
+from chatdb.quoting import identifier, start_up_option
 from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
 from chatdb.url.settings import ClientSettings
 from chatdb.url.text import encode
@@ -118,9 +118,4 @@ def _options(parameters: Parameters, *, schema: str | None, pooler: bool) -> str
         elif value:
             settings[setting] = value
     given = take_neon_options(parameters, pooler=pooler)
-    return " ".join(([given] if given else []) + [f"-c {name}={_escape(value)}" for name, value in settings.items()])
-
-
-def _escape(value: str) -> str:
-    """Escape a value for `options`, which the server splits at spaces that have no backslash."""
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+    return " ".join(([given] if given else []) + [start_up_option(name, value) for name, value in settings.items()])

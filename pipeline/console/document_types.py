@@ -72,7 +72,9 @@ class PlannedStatement:
     """A statement that a deploy would run."""
 
     line: Annotated[int, "where it begins in the file"]
-    lock: Annotated[str | None, "the strongest lock that it takes on a table that existed before, as its text tells, or null"]
+    lock: Annotated[
+        str | None, "the strongest lock that it takes on a table that existed before, as its text tells, or null"
+    ]
     sql: Annotated[str, "its text"]
 
 

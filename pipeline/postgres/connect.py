@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from chatdb.quoting import start_up_option
 from pipeline.errors import ConfigurationError, DatabaseFailed, PipelineError
 from pipeline.postgres.libpq import OperationalError, conninfo_to_dict, make_conninfo, pq
 from pipeline.postgres.session import Session
@@ -152,7 +153,7 @@ def conninfo_with_settings(url: DatabaseURL, *, application_name: str, **more: s
             "the URL's options set a neon.… setting: who the server is, it says itself",
             remedy="Remove that setting from the URL's options.",
         )
-    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in {**SETTINGS, **more}.items())
+    options = " ".join(start_up_option(name, value) for name, value in {**SETTINGS, **more}.items())
     given["options"] = f"{given.get('options') or ''} {options}".strip()
     given["application_name"] = application_name
     given["client_encoding"] = SETTINGS["client_encoding"]  # else PGCLIENTENCODING, or the URL's, would come after ours
@@ -171,10 +172,6 @@ def without_variables() -> Iterator[None]:
             yield
         finally:
             os.environ.update(hidden)
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 def _connect(conninfo: str, deadline: float) -> pq.abc.PGconn:
