@@ -121,7 +121,8 @@ def _serves(data: Path) -> bool:
 
 
 def _left_servers(data: Path) -> bool:
-    return any((data / "branches").glob("*/data/postmaster.pid"))
+    pid_files = ("branches/*/data/postmaster.pid", "poolers/*/pid")
+    return any(True for pattern in pid_files for _ in data.glob(pattern))
 
 
 def _wait(condition: Callable[[], bool], otherwise: str) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_SUSPEND = 300
 _LEFTOVER_SECONDS = 30.0
+_FULL = "sorry, too many clients already"
 
 
 class NoPrograms(Exception):
@@ -139,11 +140,15 @@ class Computes:
 
     async def verifier(self, project: Project, endpoint: Endpoint, role: str) -> str | None:
         """What an endpoint's server checks a role's password against; Closed when it cannot be asked."""
-        cluster = self.cluster(project.branches[endpoint.branch_id])
+        branch = project.branches.get(endpoint.branch_id)
+        if branch is None:
+            raise Closed("the branch of this endpoint was deleted")
         try:
-            async with await cluster.connect() as connection:
+            async with await self.cluster(branch).connect() as connection:
                 return await read_verifier(connection, role)
         except psycopg.Error as error:
+            if _FULL in str(error):  # the client would have heard it of the server itself
+                raise Closed(_FULL, "53300") from error
             raise Closed(f"the compute went away: {error}") from error
 
     def mark_active(self, endpoint: Endpoint) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from emulator.front_door.door import FrontDoor
-from emulator.front_door.pooler import Pooler, find_pooler, refuse_options
+from emulator.front_door.pooler import Pooler, find_pooler, refuse_options, remove_leftover
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,11 @@ class Doors:
         self._domain = domain
         self._computes = computes
         self._open: dict[str, _Doors] = {}
+
+    def sweep(self) -> None:
+        """Remove the poolers of a killed emulator, also those of endpoints that nobody knows any more."""
+        for folder in self._poolers.iterdir():
+            remove_leftover(folder, self._account)
 
     async def open(self, project: Project, endpoint: Endpoint) -> None:
         """Listen for an endpoint: on its own ports, or on new ones the first time. OSError when they are taken."""

@@ -141,6 +141,7 @@ async def _run(settings: Settings, account: Account, announce: Callable[[Access]
 
 async def _resume(control: Control) -> None:
     """Go on where the last run ended, however it ended."""
+    control.doors.sweep()
     await control.computes.sweep(control.store.timelines())
     for project in control.store.projects.values():
         for branch in project.branches.values():

@@ -29,6 +29,14 @@ class Stream:
         self.writer.write(data)
         await self.writer.drain()
 
+    async def has_more(self) -> bool:
+        """Whether more has come in than was read. The first byte of it is gone then."""
+        try:
+            async with asyncio.timeout(0):
+                return bool(await self.reader.read(1))
+        except TimeoutError:
+            return False
+
     def close(self) -> None:
         """Close without waiting."""
         self.writer.close()

@@ -85,12 +85,15 @@ class FrontDoor:
         await asyncio.gather(*clients, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
+        client, task = Stream(reader, writer), asyncio.current_task()
+        if self._server is None:  # it came in just before the door was closed
+            client.close()
+            return
         if task is not None:
             self._clients.add(task)
-        client = Stream(reader, writer)
         try:
-            startup, encrypted = await self._negotiate(client)
+            async with asyncio.timeout(_AUTHENTICATION_SECONDS):
+                startup, encrypted = await self._negotiate(client)
             if startup.code == CANCEL_REQUEST:
                 await self.cancel(Key.unpack(startup.body))
             else:
@@ -111,28 +114,42 @@ class FrontDoor:
         return self._pooled if by_name and self._pooled is not None else self
 
     async def _negotiate(self, client: Stream) -> tuple[Startup, bool]:
-        """The client's start-up packet, and whether it came through TLS."""
-        encrypted = False
+        """The client's start-up packet, and whether it came through TLS. What may follow on what is PostgreSQL's rule."""
+        encrypted, refused = False, False
         while True:
             startup = await read_startup(client.reader)
-            if startup.code == SSL_REQUEST:
+            if startup.code == SSL_REQUEST and not encrypted:
+                if await client.has_more():
+                    raise Refused(
+                        "received unencrypted data after SSL request",
+                        "08P01",
+                        "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
+                    )
                 client.writer.write(b"S")
                 await client.writer.start_tls(self._tls.context)
                 encrypted = True
-            elif startup.code == GSS_REQUEST:
+            elif startup.code == GSS_REQUEST and not (encrypted or refused):
                 await client.send(b"N")
+                refused = True
+            elif startup.code in {SSL_REQUEST, GSS_REQUEST}:
+                raise Refused(f"unsupported frontend protocol 1234.{startup.code & 0xFFFF}", "0A000")
             else:
                 return startup, encrypted
 
     async def start(self, client: Stream, startup: Startup, *, encrypted: bool) -> None:
         """Carry a client's session to its end; raises Refused with what it is told instead."""
+        startup, agreement = startup.for_server()
         refusal = self._refuse(startup)
         if refusal is not None:
             raise Closed(refusal)
         port = await self._wake()
-        server = await Stream.to_port(port)
+        try:
+            server = await Stream.to_port(port)
+        except OSError as fault:
+            raise Closed(f"the compute went away: {fault}") from fault
         shown = Key(secrets.randbelow(2**31 - 1) + 1, secrets.randbits(32))
         try:
+            await client.send(agreement)
             await server.send(startup.pack())
             if encrypted:
                 await self._bind(client, server, startup)

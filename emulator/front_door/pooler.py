@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ class Pooler:
         return self._port
 
     async def _start(self, server_port: int) -> None:
-        self._stop_leftover()
+        remove_leftover(self._folder, self._account)
         self._account.make_folder(self._folder)
         self._port = free_port()
         settings = _SETTINGS | {
@@ -93,12 +94,24 @@ class Pooler:
                 start_new_session=True,
                 **self._account.spawn(),
             )
+        ready = False
         try:
-            async with asyncio.timeout(_START_SECONDS):
-                while not listens(self._port):  # noqa: ASYNC110 - it tells nobody when it is ready
-                    await asyncio.sleep(_GLANCE)
-        except TimeoutError:
-            raise Closed(f"the pooler did not start: see {self._folder / 'log'}") from None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_START_SECONDS):
+                    ready = await self._listens(self._process)
+        finally:
+            if not ready:  # also where the client was dropped: the next one would take it for one that is ready
+                await self._kill()
+        if not ready:
+            raise Closed(f"the pooler did not start: see {self._folder / 'log'}")
+
+    async def _listens(self, process: asyncio.subprocess.Process) -> bool:
+        """Wait until it does; false when it has ended instead."""
+        while not listens(self._port):
+            if process.returncode is not None:
+                return False
+            await asyncio.sleep(_GLANCE)
+        return True
 
     async def _keeps_prepared_statements(self) -> bool:
         """Whether this PgBouncer keeps them for its clients (since 1.21), as Neon's does."""
@@ -112,23 +125,24 @@ class Pooler:
         self._account.write(path, text)
         return path
 
-    def _stop_leftover(self) -> None:
-        """End the pooler of a killed emulator: it knows passwords and ports that may be old."""
-        path = self._folder / "pid"
-        leftover = FoundProcess.find(self._account.read(path).strip(), self._account, self._folder)
-        if leftover is not None:
-            leftover.send(signal.SIGKILL)
-            leftover.close()
-        with self._account.acting():
-            path.unlink(missing_ok=True)
-
     async def close(self) -> None:
         """Stop the pooler, and one that a killed emulator left."""
+        await self._kill()
+        remove_leftover(self._folder, self._account)
+
+    async def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
-        self._stop_leftover()
-        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def remove_leftover(folder: Path, account: Account) -> None:
+    """End the pooler that a killed emulator left, and remove its folder: it knows passwords and ports that may be old."""
+    leftover = FoundProcess.find(account.read(folder / "pid").strip(), account, folder)
+    if leftover is not None:
+        leftover.send(signal.SIGKILL)
+        leftover.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def find_pooler() -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ SSL_REQUEST = 80877103
 GSS_REQUEST = 80877104
 CANCEL_REQUEST = 80877102
 _LARGEST_STARTUP = 10_000
+_NEWEST = 3 << 16  # the protocol that the servers speak
+# How a client without SNI names its endpoint to Neon's proxy, which keeps it to itself ("Connection errors").
+_ENDPOINT_OPTION = re.compile(r"(?<!\S)(?:endpoint|project)=\S*\s*")
 
 
 class ProtocolError(Exception):
@@ -38,8 +42,35 @@ class Startup:
     @property
     def parameters(self) -> dict[str, str]:
         """The start-up parameters of a session."""
-        words = [word.decode(errors="replace") for word in self.body.split(b"\0")]
-        return {name: value for name, value in zip(words[::2], words[1::2], strict=False) if name}
+        return {name.decode(errors="replace"): value.decode(errors="replace") for name, value in self._pairs()}
+
+    def for_server(self) -> tuple[Startup, bytes]:
+        """The packet as PostgreSQL 16 and PgBouncer understand it, and what the client must be told of that first.
+
+        A client may ask for a newer 3.x protocol and for options of it; a server that does not know them says so
+        (documentation, NegotiateProtocolVersion). Neon's own way to name an endpoint in `options` is not for the server.
+        """
+        if self.code >> 16 != _NEWEST >> 16:
+            return self, b""
+        told, pairs = [], []
+        for name, value in self._pairs():
+            if name.startswith(b"_pq_."):
+                told.append(name)
+            elif name == b"options":
+                options = _ENDPOINT_OPTION.sub("", value.decode("latin-1")).encode("latin-1")
+                pairs += [(name, options)] if options else []
+            else:
+                pairs.append((name, value))
+        newer = self.code > _NEWEST
+        if not newer and pairs == self._pairs():
+            return self, b""
+        body = b"".join(name + b"\0" + value + b"\0" for name, value in pairs) + b"\0"
+        answer = struct.pack("!ii", _NEWEST, len(told)) + b"".join(name + b"\0" for name in told)
+        return Startup(_NEWEST, body), pack(b"v", answer) if newer or told else b""
+
+    def _pairs(self) -> list[tuple[bytes, bytes]]:
+        words = self.body.split(b"\0")
+        return [(name, value) for name, value in zip(words[::2], words[1::2], strict=False) if name]
 
     def pack(self) -> bytes:
         """The packet as it is sent."""
@@ -64,6 +95,8 @@ class Key:
     @classmethod
     def unpack(cls, body: bytes) -> Key:
         """From eight bytes of either message."""
+        if len(body) != 8:
+            raise ProtocolError(f"a cancel key of {len(body)} bytes")
         pid, secret = struct.unpack("!iI", body)
         return cls(pid, secret)
 

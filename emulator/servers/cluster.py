@@ -129,6 +129,9 @@ class Cluster:
             raise ServerFailed(
                 f"the server of {self.folder.name} did not start: {_tail(self._account.read(log_path, begin))}"
             ) from None
+        except asyncio.CancelledError:  # whoever comes next would take it for one that is ready
+            await self.stop(immediate=True)
+            raise
 
     def _ready(self) -> bool:
         pid_file = self._pid_file()

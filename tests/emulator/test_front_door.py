@@ -3,19 +3,27 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import psycopg
 import pytest
 
+from emulator.certificates import Certificates
+from emulator.front_door.door import FrontDoor
+from servers.ports import free_port
+from tests.emulator.pooling import pooled
 from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
+from tests.support.in_loop import in_loop
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from tests.support.emulator import Emulator
 
@@ -213,15 +221,29 @@ def test_a_deleted_endpoint_is_gone_and_its_branch_stays(emulator: Emulator, pro
     assert emulator.api.get(branch_path(project)).status_code == 200
 
 
-def test_rubbish_at_the_door_harms_nobody(shared: Json) -> None:
-    host, _, port = uri(shared).split("@")[1].split("/")[0].partition(":")
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+GSS_REQUEST = struct.pack("!ii", 8, 80877104)
+
+
+def address(url: str) -> tuple[str, int]:
+    """The host and the port of a URL."""
+    host, _, port = url.split("@")[1].split("/", maxsplit=1)[0].partition(":")
+    return host, int(port)
+
+
+def test_rubbish_at_the_door_harms_nobody_and_is_no_fault_of_the_emulators(emulator: Emulator, shared: Json) -> None:
+    log = emulator.data / "emulator.log"
+    before = log.stat().st_size
     for rubbish in (
         b"",
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x00\x00\x00\x08\x04\xd2\x16\x2f\x16\x03\x01rubbish",
         b"\xff" * 64,
+        struct.pack("!iii", 12, 80877102, 1),  # half a cancel key
+        struct.pack("!iii", 12, 196608, 0),
+        struct.pack("!ii", 1 << 30, 196608),
     ):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection(address(uri(shared)), timeout=10) as connection:
             connection.sendall(rubbish)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(1000):
@@ -229,3 +251,136 @@ def test_rubbish_at_the_door_harms_nobody(shared: Json) -> None:
 
     with psycopg.connect(uri(shared)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert "Traceback" not in log.read_text()[before:]
+
+
+@contextmanager
+def encrypted(url: str) -> Iterator[ssl.SSLSocket]:
+    """A connection of TLS on which nothing was said yet."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(address(url), timeout=10) as plain:
+        plain.sendall(SSL_REQUEST)
+        assert plain.recv(1) == b"S"
+        with context.wrap_socket(plain) as connection:
+            yield connection
+
+
+@pytest.mark.parametrize("request_in_tls", [SSL_REQUEST, GSS_REQUEST], ids=["TLS in TLS", "GSSAPI in TLS"])
+def test_encryption_is_agreed_on_once(shared: Json, request_in_tls: bytes) -> None:
+    with encrypted(uri(shared)) as connection:
+        connection.sendall(request_in_tls)
+        assert b"unsupported frontend protocol" in connection.recv(1000)
+        assert connection.recv(1) == b""
+
+
+def test_gssapi_is_declined_once_and_tls_may_follow(shared: Json) -> None:
+    with socket.create_connection(address(uri(shared)), timeout=10) as connection:
+        connection.sendall(GSS_REQUEST)
+        assert connection.recv(1) == b"N"
+        connection.sendall(SSL_REQUEST)
+        assert connection.recv(1) == b"S"
+    with socket.create_connection(address(uri(shared)), timeout=10) as connection:
+        connection.sendall(GSS_REQUEST)
+        assert connection.recv(1) == b"N"
+        connection.sendall(GSS_REQUEST)
+        assert b"unsupported frontend protocol" in connection.recv(1000)
+
+
+def test_what_was_sent_before_tls_is_not_taken_for_what_came_through_it(shared: Json) -> None:
+    body = b"user\0somebody_else\0\0"
+    with socket.create_connection(address(uri(shared)), timeout=10) as connection:
+        connection.sendall(SSL_REQUEST + struct.pack("!ii", len(body) + 8, 196608) + body)
+        assert b"received unencrypted data after SSL request" in connection.recv(1000)
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("mode", ["require", "disable"])
+@pytest.mark.parametrize("door", ["direct", "pooled"])
+def test_a_client_of_a_newer_protocol_comes_in_with_the_one_that_servers_speak(
+    emulator: Emulator, shared: Json, door: str, mode: str
+) -> None:
+    if psycopg.pq.version() < 180000:
+        pytest.skip("the libpq of this psycopg speaks no newer protocol: it needs 18")
+    url = uri(shared) if door == "direct" else pooled(emulator, shared)
+    binding = "require" if mode == "require" else "disable"
+    with psycopg.connect(url, max_protocol_version="3.2", sslmode=mode, channel_binding=binding) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("app_owner",)
+
+
+@pytest.mark.parametrize("door", ["direct", "pooled"])
+def test_a_client_without_sni_names_its_endpoint_in_its_options(emulator: Emulator, shared: Json, door: str) -> None:
+    url = uri(shared) if door == "direct" else pooled(emulator, shared)
+    endpoint = f"endpoint={shared['endpoints'][0]['id']}"
+    with psycopg.connect(url, options=endpoint) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    if door == "direct":
+        with psycopg.connect(url, options=f"{endpoint} -c statement_timeout=7s") as connection:
+            assert connection.execute("SHOW statement_timeout").fetchone() == ("7s",)
+
+
+def test_a_full_server_says_so_in_its_own_words(project: Json) -> None:
+    def connect(_: int) -> psycopg.Connection | str:
+        try:
+            return psycopg.connect(uri(project))
+        except psycopg.OperationalError as refused:
+            return str(refused)
+
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(connect, range(130)))
+    refused = [item for item in found if isinstance(item, str)]
+    for item in found:
+        if not isinstance(item, str):
+            item.close()
+
+    assert refused
+    assert [words for words in refused if "too many clients" not in words and "slots are reserved" not in words] == []
+    assert [words for words in refused if "went away" in words] == []
+
+
+def front_door(tmp_path: Path, wake: Callable[[], Awaitable[int]]) -> tuple[FrontDoor, int]:
+    """A door of this process, and its port."""
+    port = free_port()
+
+    async def no_verifier(_: str) -> str | None:
+        return None
+
+    return FrontDoor(port, Certificates(tmp_path).issue("127.0.0.1"), wake, lambda: None, no_verifier), port
+
+
+def test_a_client_that_says_nothing_is_not_waited_for_forever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emulator.front_door.door._AUTHENTICATION_SECONDS", 0.05)
+
+    async def wake() -> int:
+        raise AssertionError("nobody asked for a session")
+
+    async def say(words: bytes) -> bytes:
+        door, port = front_door(tmp_path, wake)
+        await door.open()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(words)
+        answer = await reader.read()
+        writer.close()
+        await door.close()
+        return answer
+
+    assert in_loop(say(b"")) == b""
+    assert in_loop(say(struct.pack("!ii", 100, 196608) + b"user")) == b""
+
+
+def test_a_server_that_went_away_is_told_to_the_client(tmp_path: Path) -> None:
+    async def wake() -> int:
+        return free_port()  # where nobody listens
+
+    async def ask() -> bytes:
+        door, port = front_door(tmp_path, wake)
+        await door.open()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        body = b"user\0one\0\0"
+        writer.write(struct.pack("!ii", len(body) + 8, 196608) + body)
+        answer = await reader.read()
+        writer.close()
+        await door.close()
+        return answer
+
+    assert b"the compute went away" in in_loop(ask())

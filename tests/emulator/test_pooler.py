@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from servers.processes import command_line, process_exists
 from tests.emulator.pooling import needs_pgbouncer, pooled
 from tests.emulator.urls import branch_path, endpoint_path, uri
+from tests.support.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,3 +89,45 @@ def test_the_pooler_of_a_killed_emulator_is_replaced(another_emulator: Callable[
 
     with psycopg.connect(pooled(emulator, project)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@needs_pgbouncer
+def test_the_pooler_of_a_killed_emulator_ends_though_nobody_comes_to_it(
+    another_emulator: Callable[..., Emulator],
+) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    with psycopg.connect(pooled(emulator, project)):
+        pass
+    pid = int(next(emulator.data.glob("poolers/*/pid")).read_text())
+    emulator.kill()
+    assert process_exists(pid)
+    forget = emulator.data / "state.json"
+    forget.write_text('{"projects": []}')  # as if the kill had come while the project was deleted
+    emulator.start()
+
+    until(lambda: not runs(pid))
+    assert list(emulator.data.glob("poolers/*")) == []
+
+
+@needs_pgbouncer
+def test_a_pooler_that_a_killed_emulator_left_is_something_to_take_down(
+    another_emulator: Callable[..., Emulator],
+) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    with psycopg.connect(pooled(emulator, project)):
+        pass
+    emulator.ok("POST", f"{endpoint_path(project)}/suspend")
+    pid = int(next(emulator.data.glob("poolers/*/pid")).read_text())
+    emulator.kill()
+    command = [sys.executable, "-m", "emulator", "down", "--data", str(emulator.data)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+    assert said == "stopped: the emulator\n"
+    until(lambda: not runs(pid))
+
+
+def runs(pid: int) -> bool:
+    """Whether it is alive; one that nobody has waited for is not."""
+    return command_line(pid) != ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -9,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from emulator.clock import Clock
+from emulator.computes import Computes
+from emulator.state import Branch
+from servers.account import Account
 from servers.processes import process_exists
 from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
+from tests.support.in_loop import in_loop
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -116,3 +122,30 @@ def test_secrets_of_the_data_folder_are_for_its_owner_only(emulator: Emulator, s
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     until(lambda: not process_exists(pid))
+
+
+def test_a_start_that_is_given_up_leaves_no_server_that_takes_nobody(emulator: Emulator, shared: Json) -> None:
+    """A client that wakes a compute is dropped before it is awake: whoever comes next starts it anew."""
+    assert shared
+    account = Account.choose("postgres", "nobody")
+    password = (emulator.data / "superuser-password").read_text().strip()
+    computes = Computes(emulator.data, account, password, Clock())
+    now = Clock().stamp()
+    branch = Branch("br-of-this-test", "main", now, now, now)
+
+    async def give_up_and_start() -> object:
+        await computes.create(branch)
+        server = computes.cluster(branch)
+        begun = asyncio.create_task(server.start({}))
+        while not server.running:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        begun.cancel()
+        await asyncio.wait([begun])
+        assert not server.running
+        await server.start({})
+        async with await server.connect() as connection:
+            found = await (await connection.execute("SELECT 1")).fetchone()
+        await computes.remove(branch.timeline)
+        return found
+
+    assert in_loop(give_up_and_start()) == (1,)
