@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 _PROGRAMS = Path(sys.executable).parent
 
-# Each worker has a PostgreSQL server of its own, so there are not as many as a large machine has cores. A worker that is
-# done takes tests from the others: they last from a millisecond to half a minute.
-_WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+# More than a small machine has cores, since the tests wait half of their time: for servers, programs and locks. Each has a
+# PostgreSQL server of its own, so there are not as many as a large machine has. A worker that is done takes tests from the
+# others: they last from a millisecond to half a minute.
+_WORKERS = ("-n", str(min(4, 2 * (os.cpu_count() or 1))), "--dist", "worksteal")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class DockerTestServer(PostgresServer):
         self._wait()
 
     def remove(self) -> None:
+        self._let_go()
         self._container.stop()
 
     def _wait(self) -> None:
@@ -105,6 +106,7 @@ class RestartableDockerTestServer(DockerTestServer, RestartableServer):
         self._wait()
 
     def stop(self, *, crash: bool = False) -> None:
+        self._let_go()
         container = self._container.get_wrapped_container()
         if crash:
             container.kill()

@@ -30,9 +30,11 @@ class EmbeddedTestServer(RestartableServer):
         self.superuser, self.owner = record.superuser, record.owner
 
     def stop(self, *, crash: bool = False) -> None:
+        self._let_go()
         self._server.stop(mode="immediate" if crash else "fast")
 
     def remove(self) -> None:
+        self._let_go()
         _remove(self._folder)
 
 

@@ -31,6 +31,8 @@ FAST = {
     "full_page_writes": "off",
     "max_connections": "200",
     "max_wal_size": "512MB",  # it is kept in memory
+    # A client computes as many hashes at each connection: by default two milliseconds of them, a third of connecting.
+    "scram_iterations": "1",
 }
 
 
@@ -45,6 +47,7 @@ class PostgresServer(ABC):
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
+        self._kept: psycopg.Connection | None = None
 
     @abstractmethod
     def remove(self) -> None:
@@ -54,19 +57,37 @@ class PostgresServer(ABC):
         """A new database that chat_owner owns: empty, or a copy of `template` with its grants and settings."""
         source = template if isinstance(template, str) or template is None else template.database
         name = f"test_{next(self._numbers)}"
-        with psycopg.connect(self.superuser.reveal(), autocommit=True) as connection:
-            # copying files takes half the time of logging them; nothing here waits for the disk
-            statement = sql.SQL("CREATE DATABASE {} OWNER chat_owner TEMPLATE {} STRATEGY file_copy")
-            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(source or "template0")))
-            if source:
-                _copy_what_belongs_to_the_database(connection, source, name)
+        # copying files takes half the time of logging them; nothing here waits for the disk
+        statement = sql.SQL("CREATE DATABASE {} OWNER chat_owner TEMPLATE {} STRATEGY file_copy")
+        self._run(statement.format(sql.Identifier(name), sql.Identifier(source or "template0")))
+        if source:
+            for statement in _WHAT_BELONGS_TO_THE_DATABASE:
+                self._run(statement.format(sql.Literal(source), sql.Literal(name)))
         return self.owner.copy_with(database=name)
 
     def drop_database(self, database: DatabaseURL) -> None:
         """Drops it, whoever is connected."""
-        with psycopg.connect(self.superuser.reveal(), autocommit=True) as connection:
-            statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-            connection.execute(statement.format(sql.Identifier(database.database or "")))
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._run(statement.format(sql.Identifier(database.database or "")))
+
+    def _run(self, statement: sql.Composed) -> None:
+        """Run it as the superuser, over a connection that is kept: making one takes as long as making a database."""
+        if self._kept is not None and not self._kept.closed:
+            try:
+                self._kept.execute(statement)
+            except psycopg.OperationalError:
+                if not self._kept.closed:
+                    raise
+            else:
+                return
+        # the first time, or the server, which a test may restart or crash, has ended it
+        self._kept = psycopg.connect(self.superuser.reveal(), autocommit=True)
+        self._kept.execute(statement)
+
+    def _let_go(self) -> None:
+        """Close what is kept: before the server stops."""
+        if self._kept is not None:
+            self._kept.close()
 
     def as_superuser(self, database: DatabaseURL) -> DatabaseURL:
         """The superuser's URL to the same database."""
@@ -90,18 +111,15 @@ class RestartableServer(PostgresServer):
         self.start()
 
 
-def _copy_what_belongs_to_the_database(connection: psycopg.Connection, source: str, name: str) -> None:
-    # CREATE DATABASE … TEMPLATE copies neither the grants on the database (0004 revokes TEMPORARY) nor its settings.
-    connection.execute(
-        "UPDATE pg_database SET datacl = (SELECT datacl FROM pg_database WHERE datname = %s) WHERE datname = %s",
-        (source, name),
-    )
-    connection.execute(
+# CREATE DATABASE … TEMPLATE copies neither the grants on the database (0004 revokes TEMPORARY) nor its settings.
+_WHAT_BELONGS_TO_THE_DATABASE = (
+    sql.SQL("UPDATE pg_database SET datacl = (SELECT datacl FROM pg_database WHERE datname = {}) WHERE datname = {}"),
+    sql.SQL(
         "INSERT INTO pg_db_role_setting SELECT target.oid, setrole, setconfig FROM pg_db_role_setting "
-        "JOIN pg_database source ON source.oid = setdatabase AND source.datname = %s "
-        "CROSS JOIN pg_database target WHERE target.datname = %s",
-        (source, name),
-    )
+        "JOIN pg_database source ON source.oid = setdatabase AND source.datname = {} "
+        "CROSS JOIN pg_database target WHERE target.datname = {}"
+    ),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
