@@ -15,7 +15,7 @@ import pytest
 
 from emulator.certificates import Certificates
 from emulator.front_door.door import FrontDoor
-from servers.ports import free_port
+from servers import free_port
 from tests.emulator.pooling import pooled
 from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
 from tests.support.in_loop import in_loop
