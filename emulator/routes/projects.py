@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from emulator.control import Call
     from emulator.fields import Fields
 
-_PG_VERSION = 16
 _SETTINGS: dict[str, Any] = {
     "allowed_ips": {"ips": [], "protected_branches_only": False},
     "enable_logical_replication": False,
@@ -43,9 +42,10 @@ async def create(call: Call) -> Json:
     asked = call.body.required("project")
     wanted = asked.inner("branch")
     _require_organization(call, asked.text("org_id"))
-    version = asked.whole("pg_version") or _PG_VERSION
-    if version != _PG_VERSION:
-        raise not_emulated(f"PostgreSQL {version} (the emulator's servers are {_PG_VERSION})")
+    served = call.control.computes.major
+    version = asked.whole("pg_version") or served
+    if version != served:
+        raise not_emulated(f"PostgreSQL {version} (this emulator's servers are {served}; see POSTGRES_MAJOR)")
     now, queue, plan = call.control.clock.stamp(), call.control.queue, call.control.settings.plan
     identity = names.project_id()
     project = Project(

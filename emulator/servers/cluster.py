@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from servers import free_port
+from servers.installation import is_complete
 from servers.processes import FoundProcess
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Cluster:
 
     async def _start_once(self, identity: Mapping[str, str], seconds: float) -> None:
         port = free_port()
-        settings = _BASE_SETTINGS | dict(identity) | {"port": str(port)}
+        preloaded = {"shared_preload_libraries": "pg_stat_statements"} if is_complete(self._programs) else {}
+        settings = _BASE_SETTINGS | preloaded | dict(identity) | {"port": str(port)}
         lines = [f"{name} = '{_quoted(value)}'\n" for name, value in settings.items()]
         path = self.data / _SETTINGS_FILE
         self._account.write(path, "".join(lines))

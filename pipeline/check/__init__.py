@@ -13,10 +13,13 @@ from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL
 from pipeline.generate.entry import proving_workbench
 from pipeline.generate.fixing import FIXABLE, fix
+from pipeline.postgres.connect import open_session
+from servers.version import production_major
 
 if TYPE_CHECKING:
     from pipeline.check.checking import Checked
     from pipeline.deploy.checkout import Checkout
+    from pipeline.generate import Workbench
     from pipeline.generate.fixing import Fixed
 
 
@@ -24,6 +27,7 @@ def check_here(checkout: Checkout, *, base: str | None, lint_everything: bool) -
     """Check a checkout with shadows on the local server. Raises what `check` raises."""
     packages.ensure("check")
     workbench = proving_workbench(checkout)
+    _compare_versions(checkout, workbench)
     with as_exceptions():
         return check(workbench, base=base, lint_everything=lint_everything)
 
@@ -32,6 +36,7 @@ def fix_here(checkout: Checkout, *, base: str | None, lint_everything: bool) -> 
     """Check, write anew what has a known way around, and check again. Raises what `check` and `fix` raise."""
     packages.ensure("check")
     workbench = proving_workbench(checkout)
+    _compare_versions(checkout, workbench)
     with as_exceptions():
         first = check(workbench, base=base, lint_everything=lint_everything)
         folder = checkout.folder()
@@ -47,3 +52,18 @@ def fix_here(checkout: Checkout, *, base: str | None, lint_everything: bool) -> 
         applied = inspect_server(workbench.local, target=Target(LOCAL, local_only=True)).history.applied
         fixed = fix(workbench, ids, merged=merged, applied=applied)
         return fixed, check(workbench, base=base, lint_everything=lint_everything)
+
+
+def _compare_versions(checkout: Checkout, workbench: Workbench) -> None:
+    """Warn where what is proved is proved on another PostgreSQL than production's: each version has its own rules."""
+    wanted = production_major(checkout.root)
+    if wanted is None:
+        return
+    with open_session(workbench.shadow or workbench.local, application_name="chat-database check") as session:
+        ((told,),) = session.run("SHOW server_version_num")[0].rows
+    major = int(told or 0) // 10_000
+    if major != wanted:
+        checkout.observer.note(
+            f"this is proved on PostgreSQL {major}, and production's is {wanted} (pgVersion of Pulumi.prod.yaml): what one "
+            f"of them takes the other may refuse (docs/extensions.md)"
+        )

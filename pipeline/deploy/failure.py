@@ -12,6 +12,7 @@ from pipeline.history.record import numbered
 from pipeline.migrations.out_of_place import remedy_at_run_time
 from pipeline.migrations.sql_text import line_of
 from pipeline.postgres.lock import find_holder
+from servers.extensions import remedy_of
 
 if TYPE_CHECKING:
     from pipeline.migrations.chunks import Chunk
@@ -65,7 +66,7 @@ def explain_file(error: ServerError, script: Script) -> MigrationFailed:
     return MigrationFailed(
         f"{error.message}{context}",
         where=_where(error, script),
-        remedy=_REMEDIES.get(error.sqlstate, "") or _remedy(error),
+        remedy=remedy_of(error.message) or _REMEDIES.get(error.sqlstate, "") or _remedy(error),
     )
 
 

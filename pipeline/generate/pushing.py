@@ -14,6 +14,7 @@ from pipeline.schema.dump import deviations, listed, read_objects
 from pipeline.schema.facts import read_facts
 from pipeline.schema.replay import load, read_built
 from pipeline.schema.shadows import open_shadows
+from servers.extensions import remedy_of
 
 if TYPE_CHECKING:
     from pipeline.generate import Workbench
@@ -72,5 +73,5 @@ def _run(workbench: Workbench, groups: list[list[str]]) -> None:
                 failed = group[min(len(error.results), len(group) - 1)]
                 raise MigrationFailed(
                     f"{error.message}\n  in: {failed}",
-                    remedy="Its transaction was rolled back. Is the rows' shape the cause?",
+                    remedy=remedy_of(error.message) or "Its transaction was rolled back. Is the rows' shape the cause?",
                 ) from error

@@ -15,6 +15,7 @@ from pipeline.lint.finding import Finding
 from pipeline.lint.locks import locked_by
 from pipeline.lint.source import offset_of
 from pipeline.migrations.phrase import Phrase
+from servers.version import MAJORS, production_major
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +161,16 @@ def _one_line(step: Step) -> str:
 
 def _asked(paths: Sequence[str]) -> list[dict[str, Any]]:
     answer = subprocess.run(
-        [_program(), "--reporter", "json", "--pg-version", "16", "--assume-in-transaction", "--", *paths],
+        [
+            _program(),
+            "--reporter",
+            "json",
+            "--pg-version",
+            str(production_major() or MAJORS[0]),
+            "--assume-in-transaction",
+            "--",
+            *paths,
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -17,14 +17,24 @@ if TYPE_CHECKING:
     from pipeline.environments import Environment
 
 
-def up(root: Path, *, tell: Callable[[str], None]) -> Environment:
+def up(root: Path, *, extensions: bool = False, tell: Callable[[str], None]) -> Environment:
     """Start the local server, unless it runs, and give its database. It may have no tables yet.
+
+    With `extensions`, the embedded server gets PostgreSQL's own, TLS and ICU, which it keeps.
 
     Raises:
         NotLocal: DATABASE_URL is another machine's.
         ConfigurationError: no local server can be had.
         DatabaseFailed: it does not start.
     """
+    if extensions:
+        load_env_file(root)
+        if read_database_url() is not None:
+            raise UsageError(
+                f"{DATABASE_URL} names the server, whose extensions are those of who started it",
+                remedy=f"Unset {DATABASE_URL} to use the checkout's own.",
+            )
+        LocalServers(root, tell=tell).start_with_extensions()
     environment = resolve(LOCAL, root=root, tell=tell)
     require_local(environment, "up")
     return environment

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from pipeline.postgres.binaries import installation
 from pipeline.postgres.record import HOST, OWNER, SUPERUSER, Record, write_private
 from pipeline.postgres.unprivileged import programs_for
 from servers import pid_file
+from servers.installation import find_complete, is_complete
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,10 +35,21 @@ _OWNER_SQL = Path(__file__).with_name("owner.sql")
 
 @dataclass(frozen=True)
 class Cluster:
-    """The data directory of a record, and the account that its server runs as."""
+    """The data directory of a record, the account that its server runs as, and its major version."""
 
     record: Record
     account: Account
+    major: int
+
+    @cached_property
+    def programs(self) -> Path:
+        """The folder of its programs: the complete server's, where that is installed."""
+        return programs_for(installation(self.major), find_complete(self.major), self.account)
+
+    @property
+    def has_extensions(self) -> bool:
+        """Whether it has PostgreSQL's own extensions, TLS and ICU."""
+        return is_complete(self.programs)
 
     def initialise(self, settings: Mapping[str, str]) -> None:
         """Make the data directory anew: password authentication everywhere, TCP on loopback only."""
@@ -76,11 +89,13 @@ class Cluster:
         log = self.record.log
         log.touch(mode=0o600)
         self.account.own(log)
+        # As Neon's servers are: the extension's view fails without its library.
+        preloaded = "-c shared_preload_libraries=pg_stat_statements" if self.has_extensions else ""
         for port in _free_ports(self.record.port):
             begin = log.stat().st_size
             done = self._run(
                 "pg_ctl", "start", f"--pgdata={self.record.data}", f"--log={log}", "--wait", f"--timeout={_SECONDS}",
-                "--options", f"-p {port}",
+                "--options", f"-p {port} {preloaded}",
             )  # fmt: skip
             if done.returncode == 0:
                 return port
@@ -102,7 +117,7 @@ class Cluster:
 
     def make_owner(self, port: int) -> None:
         """Make chat_owner and its database, on the server that runs at this port."""
-        psql = str(installation() / "bin" / "psql")
+        psql = str(installation(self.major) / "bin" / "psql")
         address = ["-h", HOST, "-p", str(port), "-U", SUPERUSER, "-d", "postgres"]
         passwords = {
             "PGPASSWORD": self.record.superuser_password,
@@ -119,9 +134,8 @@ class Cluster:
             )
 
     def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        program = programs_for(installation(), self.account) / name
         return subprocess.run(
-            [program, *arguments],
+            [self.programs / name, *arguments],
             cwd=self.record.place,
             stdin=subprocess.DEVNULL,
             capture_output=True,

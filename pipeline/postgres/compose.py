@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from chatdb.url import DatabaseURL
 from pipeline.errors import ConfigurationError, DatabaseFailed
+from pipeline.postgres.binaries import local_major
+from servers.version import MAJORS, VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,10 @@ SERVICE = "postgres"
 """The service's name in docker-compose.yml, which is its host name for containers beside it."""
 
 PORT = "POSTGRES_PORT"
+IMAGE = "POSTGRES_IMAGE"
+"""The variable that names another image than PostgreSQL's own of the wanted version, such as one with pgvector."""
+
+_VERSIONED = re.compile(r"postgres:[0-9]{2}-alpine")
 _PORTS = range(5432, 5532)  # the first that nobody uses is taken, unless POSTGRES_PORT says which
 _HOST, _OWNER, _DATABASE = "127.0.0.1", "chat_owner", "chat"
 
@@ -29,7 +35,7 @@ _START_SECONDS = 300.0  # the image may have to come over a slow line
 _HEALTHY_SECONDS = 90
 
 # A container of this checkout, whatever its project is called: Compose labels it with the folder.
-_FORMAT = '{{.State}}\t{{.Status}}\t{{.Ports}}\t{{.Label "com.docker.compose.project"}}'
+_FORMAT = '{{.State}}\t{{.Status}}\t{{.Ports}}\t{{.Image}}\t{{.Label "com.docker.compose.project"}}'
 
 
 class NoCompose(ConfigurationError):
@@ -45,6 +51,7 @@ class _Container:
     healthy: bool
     running: bool
     port: int | None
+    image: str
     project: str
 
 
@@ -57,12 +64,14 @@ class ComposeServer:
         self._seen: tuple[_Container | None] | None = None
 
     def running(self) -> DatabaseURL | None:
-        """Give its URL when it is healthy, at the port that POSTGRES_PORT asks for, if it does. Starts nothing."""
+        """Give its URL when it is healthy, with the image and at the port that are asked for, if any. Starts nothing."""
         container = self._inspect()
         if container is None or not container.healthy or container.port is None:
             return None
         if os.environ.get(PORT, str(container.port)) != str(container.port):
             return None  # starting it again moves it
+        if container.image != self._image() and (os.environ.get(IMAGE) or _VERSIONED.fullmatch(container.image)):
+            return None  # starting it again makes it anew; a container of an edited file is left as it is
         return _url(container.port)
 
     def port(self) -> int | None:
@@ -83,7 +92,9 @@ class ComposeServer:
             DatabaseFailed: it did not get healthy.
         """
         self.require()
-        self._tell("Starting PostgreSQL 16 in Docker Compose")
+        image = self._image()
+        of = f" {local_major(self._root)}" if _VERSIONED.fullmatch(image) else f" ({image})"
+        self._tell(f"Starting PostgreSQL{of} in Docker Compose")
         port = os.environ.get(PORT) or self._choose_port()
         try:
             done = self._compose(
@@ -96,7 +107,7 @@ class ComposeServer:
             ) from None
         self._seen = None
         if done.returncode != 0:
-            raise _explain(done.stderr, port)
+            raise _explain(done.stderr, port, image)
         url = self.running()
         if url is None:
             raise DatabaseFailed(
@@ -165,13 +176,22 @@ class ComposeServer:
         return subprocess.run(
             ["docker", "compose", "--project-directory", self._root, "--project-name", self.project(), *arguments],
             cwd=self._root,
-            env={**os.environ, **({PORT: port} if port else {})},
+            env={**os.environ, **self._settings(), **({PORT: port} if port else {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=_START_SECONDS,
             check=False,
         )
+
+    def _image(self) -> str:
+        return os.environ.get(IMAGE) or f"postgres:{local_major(self._root)}-alpine"
+
+    def _settings(self) -> dict[str, str]:
+        """What docker-compose.yml is told: the version, and the volume whose data that image can read."""
+        major = local_major(self._root)
+        versioned = "data" if major == MAJORS[0] else f"data-{major}"
+        return {VARIABLE: str(major), "POSTGRES_DATA": "data-other" if os.environ.get(IMAGE) else versioned}
 
     def project(self) -> str:
         """Give the project's name: that of the container which is there, such as one started by hand, or one of ours.
@@ -193,12 +213,13 @@ def _url(port: int) -> DatabaseURL:
 
 
 def _container(line: str) -> _Container:
-    state, status, ports, project = line.split("\t")
+    state, status, ports, image, project = line.split("\t")
     port = re.search(r":(\d+)->5432/tcp", ports)
     return _Container(
         healthy="(healthy)" in status,
         running=state == "running",
         port=int(port[1]) if port else None,
+        image=image,
         project=project,
     )
 
@@ -213,7 +234,7 @@ def _answers(port: int) -> bool:
         return probe.connect_ex((_HOST, port)) == 0
 
 
-def _explain(said: str, port: str = "") -> Exception:
+def _explain(said: str, port: str = "", image: str = "") -> Exception:
     if re.search(r"port is already allocated|address already in use|ports are not available", said):
         return ConfigurationError(
             f"port {port} is taken by another program, or by another checkout's server",
@@ -222,7 +243,10 @@ def _explain(said: str, port: str = "") -> Exception:
     if re.search(
         r"failed to resolve reference|no such host|i/o timeout|TLS handshake|pull access denied|lookup ", said
     ):
-        return NoCompose("the image postgres:16-alpine cannot be pulled", remedy="Check the network, and run it again.")
+        return NoCompose(
+            f"the image {image} cannot be pulled",
+            remedy=f"Check the network ({IMAGE}, if you set it), and run it again.",
+        )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return DatabaseFailed(
         f"docker compose failed: {lines[-1] if lines else 'without a word'}",

@@ -27,6 +27,8 @@ class Record:
     superuser_password: str
     owner_password: str
     complete: bool
+    extensions: bool = False
+    """Whether it was last started with PostgreSQL's own extensions, TLS and ICU, which its data may need since."""
 
     def __repr__(self) -> str:
         return f"Record(place={str(self.place)!r}, port={self.port}, complete={self.complete})"
@@ -35,6 +37,14 @@ class Record:
     def data(self) -> Path:
         """The data directory."""
         return self.place / "data"
+
+    @property
+    def major(self) -> int | None:
+        """The major version that the data directory is of, or None where there is none yet."""
+        try:
+            return int((self.data / "PG_VERSION").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
 
     @property
     def log(self) -> Path:
@@ -107,12 +117,20 @@ def _is_anothers(record: Record, folder: Path, written_in: str) -> bool:
     return not Path(written_in).samefile(folder)
 
 
-def change_record(folder: Path, record: Record, *, port: int | None = None, complete: bool | None = None) -> Record:
-    """Write the record with another port, or as complete, where that is a change, and give it."""
+def change_record(
+    folder: Path,
+    record: Record,
+    *,
+    port: int | None = None,
+    complete: bool | None = None,
+    extensions: bool | None = None,
+) -> Record:
+    """Write the record with another port, as complete, or as with extensions, where that is a change, and give it."""
     changed = replace(
         record,
         port=record.port if port is None else port,
         complete=record.complete if complete is None else complete,
+        extensions=record.extensions if extensions is None else extensions,
     )
     return record if changed == record else write_record(folder, changed)
 

@@ -9,8 +9,9 @@ import hashlib
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
+from servers import installation
 from servers.account import Account, NoAccount
-from servers.installation import make_folder, reachable
+from servers.installation import make_folder
 
 _ELSEWHERE = Path("/var/lib/chat-database")
 """Where root keeps a server's files when the account cannot pass to the checkout, as with one below /root."""
@@ -45,6 +46,6 @@ def place_for(folder: Path, account: Account) -> Path:
     return elsewhere
 
 
-def programs_for(installation: Path, account: Account) -> Path:
-    """Give the folder of programs that `account` can run: the installation's own, or a copy that checkouts share."""
-    return reachable(installation, account, _ELSEWHERE) / "bin"
+def programs_for(wheel: Path, complete: Path | None, account: Account) -> Path:
+    """Give the folder of programs that `account` can run: the environment's, or one that checkouts share."""
+    return installation.programs(wheel, complete, account, _ELSEWHERE)

@@ -14,6 +14,7 @@ from pipeline.postgres.session import ServerError
 from pipeline.schema.dump import Deviation, Objects, deviations, read_objects
 from pipeline.schema.facts import Facts, read_facts
 from pipeline.schema.schema_text import read_schema
+from servers.extensions import remedy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,4 +153,4 @@ def _line(error: ServerError, sent: Sequence[Statement]) -> int:
 
 def _hint(error: ServerError) -> str:
     hint = error.fields.get("hint", "")
-    return hint or "Correct it there; the database that was being built is thrown away."
+    return remedy_of(error.message) or hint or "Correct it there; the database that was being built is thrown away."

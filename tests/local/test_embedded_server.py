@@ -357,11 +357,11 @@ class TestAsRoot:
         account = account_for_server()
         assert account.uid is not None
         packages = tmp_path / "private" / "site-packages"
-        package = installation().parent
+        package = installation(16).parent
         for part in (package.name, f"{package.name}.libs"):
             shutil.copytree(package.parent / part, packages / part, symlinks=True)
         (tmp_path / "private").chmod(0o700)
-        programs = programs_for(packages / package.name / installation().name, account)
+        programs = programs_for(packages / package.name / installation(16).name, None, account)
         assert not programs.is_relative_to(tmp_path)
         for name in ("postgres", "psql"):
             said = subprocess.run(
@@ -369,4 +369,4 @@ class TestAsRoot:
                 user=account.uid, group=account.gid, extra_groups=[], cwd="/", capture_output=True, text=True, check=True,
             ).stdout  # fmt: skip
             assert "16." in said
-        assert programs_for(packages / package.name / installation().name, account) == programs
+        assert programs_for(packages / package.name / installation(16).name, None, account) == programs

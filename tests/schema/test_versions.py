@@ -14,7 +14,6 @@ from pipeline.deploy import apply
 from pipeline.deploy.rolling_back import rollback
 from pipeline.migrations import read_folder
 from pipeline.schema.catalog import Catalog, read_catalog
-from servers import installation
 from tests.schema.test_catalog_changes import BASE
 from tests.support.embedded_server import EmbeddedTestServer
 
@@ -31,13 +30,9 @@ FOLDER = read_folder(Path(__file__).parents[2] / "migrations")
 def newer() -> Iterator[EmbeddedTestServer]:
     folder = Path(tempfile.mkdtemp(prefix=f"chat-tests-{os.getpid()}-"))
     folder.chmod(0o755)  # as root, another account runs the server
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(installation, "_FOLDER", "pginstall18")
-        if installation.find_installation() is None:
-            pytest.skip("this wheel has no PostgreSQL 18")
-        server = EmbeddedTestServer(folder)
-        yield server
-        server.remove()
+    server = EmbeddedTestServer(folder, major=18)
+    yield server
+    server.remove()
 
 
 def _catalog(url: DatabaseURL, statements: str = "") -> Catalog:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pipeline.errors import ConfigurationError
+from pipeline.postgres.binaries import embedded_major, install_complete
 from pipeline.postgres.embedded import EmbeddedServer
 from tests.support.run_folders import make_folder, remove_left
 from tests.support.server import FAST, RestartableServer
@@ -19,10 +22,12 @@ _PREFIX = "chat-tests"
 class EmbeddedTestServer(RestartableServer):
     kind: Literal["docker", "embedded"] = "embedded"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, major: int | None = None) -> None:
         super().__init__()
         self._folder = folder
-        self._server = EmbeddedServer(folder / "server", settings=FAST)
+        self._server = EmbeddedServer(folder / "server", settings=FAST, major=major)
+        with suppress(ConfigurationError):  # without the network: tests that need an extension are skipped, and say so
+            install_complete(major or embedded_major())
         self.start()
 
     def start(self) -> None:

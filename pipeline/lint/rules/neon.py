@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pipeline.migrations.phrase import Phrase, contains
+from servers.extensions import neon_extensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,13 +56,6 @@ def alter_system(source: Source) -> Iterable[Finding]:
 # extension-not-on-neon: CREATE EXTENSION outside of Neon's list.
 
 
-@cache
-def neon_extensions() -> frozenset[str]:
-    """Give the names on Neon's list for PostgreSQL 16; the file says from where and when."""
-    listed = json.loads(files("pipeline.lint").joinpath("data/neon_extensions.json").read_text())
-    return frozenset(listed["extensions"])
-
-
 def extension_not_on_neon(source: Source) -> Iterable[Finding]:
     """CREATE EXTENSION of one that Neon does not offer."""
     for step in source.steps:
@@ -80,7 +71,7 @@ def extension_not_on_neon(source: Source) -> Iterable[Finding]:
                 "extension-not-on-neon",
                 f"the extension {name} is not on Neon's list",
                 "Ask pg_available_extensions on a branch. If it is there by now, add it to "
-                "pipeline/lint/data/neon_extensions.json with today's date.",
+                "servers/neon_extensions.json with today's date.",
             )
 
 
