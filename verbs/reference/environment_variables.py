@@ -35,6 +35,16 @@ VARIABLES = (
         "local verbs",
         "`auto` (Docker Compose where it is there, else the embedded server), `compose` or `embedded`.",
     ),
+    Variable(
+        "POSTGRES_IMAGE",
+        "Docker Compose, local verbs",
+        "Another image than PostgreSQL's own, such as one with pgvector. It has data of its own.",
+    ),
+    Variable(
+        "POSTGRES_MAJOR",
+        "local verbs, the emulator",
+        "Another major version of PostgreSQL than production's (`pgVersion` in Pulumi.prod.yaml), to try one.",
+    ),
     Variable("POSTGRES_PORT", "Docker Compose, local verbs", "The port of the Compose server; 5432 by default."),
     Variable("NEON_API_KEY", "`branches`, `pulumi up`", "The key of Neon's API."),
     Variable("NEON_API_URL", "`branches`, `pulumi up`", "Another address of Neon's API, such as the emulator's."),
