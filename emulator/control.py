@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from dataclasses import dataclass
+from collections import defaultdict
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
@@ -48,6 +51,8 @@ class Control:
     mirror: Mirror
     queue: Queue
     faults: Switchboard
+    # By project: a request that changes something is checked and carried out before the next one is looked at.
+    changing: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
 
 
 @dataclass(frozen=True)
@@ -120,16 +125,18 @@ def serve(control: Control, route: Route, status: int) -> Callable[[Request], Aw
         for name, value in (*request.query_params.multi_items(), *request.path_params.items()):
             check_text(value, name)
         call = Call(control, request.path_params, request.query_params, body)
-        try:
-            shape = await route(call)
-        except ApiError:
-            raise
-        except Exception:
-            # Answered here, not by the framework: that would end the connection, and the call that comes next on it.
-            log.exception("%s %s", request.method, request.url.path)
-            raise ApiError(500, "internal server error") from None
-        if request.method != "GET":
-            control.store.save()
+        reads = request.method == "GET"
+        async with nullcontext() if reads else control.changing[request.path_params.get("project", "")]:
+            try:
+                shape = await route(call)
+            except ApiError:
+                raise
+            except Exception:
+                # Answered here, not by the framework: that would end the connection, and the call that comes next on it.
+                log.exception("%s %s", request.method, request.url.path)
+                raise ApiError(500, "internal server error") from None
+            if not reads:
+                control.store.save()
         return JSONResponse(shape, status)
 
     return answer

@@ -219,6 +219,13 @@ class History:
         await making.stop(immediate=True)
         shutil.rmtree(folder, ignore_errors=True)
         self._account.make_folder(folder)
+        self.replaying += 1  # what the way needs stays from the moment that it is planned
+        try:
+            return await self._reach(project, point, making)
+        finally:
+            self.replaying -= 1
+
+    async def _reach(self, project: Project, point: Point, making: Cluster) -> State:
         owner = next((branch for branch in project.branches.values() if branch.timeline == point.timeline), None)
         way = plan_replay(project.timelines, project.timelines[point.timeline], point.position)
         if owner is not None and (point.committed is not None or way is None):
@@ -228,13 +235,9 @@ class History:
                 return state
         if way is None:
             raise BeforeHistory(f"nothing is left from which the position {point.lsn} could be reached")
-        self.replaying += 1
-        try:
-            if owner is not None:
-                await self._mark(project, owner, point)
-            return await self._replay(project, way, point, making)
-        finally:
-            self.replaying -= 1
+        if owner is not None:
+            await self._mark(project, owner, point)
+        return await self._replay(project, way, point, making)
 
     async def _copy(self, server: Cluster, point: Point, making: Cluster) -> State:
         async with server.lock:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from emulator.history import History
     from emulator.state import Branch, Project, Store, Timeline
 
+_MAKING = "making"  # a base copy that is under way
 _LEAST = 128 << 20  # bytes of log
 _LOOK_AGAIN_SECONDS = 2.0  # the data may have shrunk
 log = logging.getLogger(__name__)
@@ -48,9 +49,14 @@ class Keeping:
 
     async def close(self) -> None:
         """Leave half-made copies to the next start."""
-        for task in self._copying.values():
+        await asyncio.gather(*(self.stop_copying(timeline) for timeline in list(self._copying)))
+
+    async def stop_copying(self, timeline: str) -> None:
+        """End the base copy of a timeline that is under way, before its folder is removed."""
+        task = self._copying.pop(timeline, None)
+        if task is not None:
             task.cancel()
-        await asyncio.gather(*self._copying.values(), return_exceptions=True)
+            await asyncio.wait([task])
 
     def look_at(self, project: Project) -> None:
         """Do what is due for a project that runs no operations. Copies are made aside."""
@@ -58,8 +64,7 @@ class Keeping:
             task = self._copying.get(branch.timeline)
             if branch.current_state == "ready" and self._computes.running(branch) and (task is None or task.done()):
                 self._look_at_log(project, branch)
-        if not self._history.replaying:
-            self.prune(project)
+        self.prune(project)
 
     def _look_at_log(self, project: Project, branch: Branch) -> None:
         folder = self._history.log_folder(branch.timeline)
@@ -84,7 +89,7 @@ class Keeping:
 
     async def _take_base(self, project: Project, branch: Branch, timeline: Timeline, newest: Segment) -> None:
         server, folder = self._computes.cluster(branch), self._computes.folder(timeline.id) / "bases"
-        making = folder / "making"
+        making = folder / _MAKING
         try:
             async with await server.connect() as connection:
                 _, size = await read_databases(connection)
@@ -102,8 +107,9 @@ class Keeping:
         except Exception as failure:  # noqa: BLE001 - the server was stopped meanwhile: there will be another occasion
             log.warning("no base copy of %s: %s", branch.id, failure)
 
-    def drop(self, project: Project, timeline: str) -> None:
+    async def drop(self, project: Project, timeline: str) -> None:
         """Let a timeline go, whose server is stopped, as far as no other needs it."""
+        await self.stop_copying(timeline)
         found = project.timelines.get(timeline)
         if found is not None:
             found.dropped = True
@@ -114,7 +120,12 @@ class Keeping:
             self.prune(project)
 
     def prune(self, project: Project) -> None:
-        """Remove what nobody needs: base copies, log, and timelines of branches that are gone."""
+        """Remove what nobody needs: base copies, log, and timelines of branches that are gone.
+
+        While a replay reads them nothing goes; there will be another occasion.
+        """
+        if self._history.replaying:
+            return
         need = needed(project.timelines, self._history.horizon(project).timestamp())
         if self._kept.get(project.id) == need:
             return
@@ -133,16 +144,19 @@ class Keeping:
         if len(need.bases) < len(timeline.bases):
             timeline.bases = [base for base in timeline.bases if base.path in need.bases]
             self._store.save()
-        self._remove_bases(folder / "bases", {base.path for base in timeline.bases})
+        self._remove_bases(timeline, folder / "bases")
         if timeline.dropped:
             self._keep_log_only(folder / "data")
         return self._remove_log(timeline, need)
 
-    def _remove_bases(self, folder: Path, known: set[str]) -> None:
+    def _remove_bases(self, timeline: Timeline, folder: Path) -> None:
+        known, task = {base.path for base in timeline.bases}, self._copying.get(timeline.id)
+        copying = task is not None and not task.done()
         with self._account.acting():
             found = list(folder.iterdir()) if folder.exists() else []
         for entry in found:
-            if entry.name != "making" and str(entry.relative_to(self._computes.root)) not in known:
+            wanted = copying if entry.name == _MAKING else str(entry.relative_to(self._computes.root)) in known
+            if not wanted:
                 shutil.rmtree(entry, ignore_errors=True)
 
     def _keep_log_only(self, data: Path) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from emulator.computes import Computes
     from emulator.state import Branch, Project
 
+    Catalogs = tuple[list[catalog.FoundRole], list[catalog.FoundDatabase], int]
+
 
 class Mirror:
     """Reads catalogs into the state; roles and databases made in SQL show up, as they do on Neon."""
@@ -26,21 +28,28 @@ class Mirror:
         if project.busy or branch.current_state != "ready":
             return
         if self._computes.running(branch) or not branch.synced:
-            await self.read(project, branch)
+            found = await self._catalogs(project, branch)
+            if not project.busy:  # else an operation has begun meanwhile, which reads anew when it is done
+                self._take(project, branch, found)
 
     async def read(self, project: Project, branch: Branch) -> None:
         """Read, starting the server if it sleeps."""
+        self._take(project, branch, await self._catalogs(project, branch))
+
+    async def _catalogs(self, project: Project, branch: Branch) -> Catalogs:
         cluster = self._computes.cluster(branch)
-        if not cluster.running:
+        if not cluster.available:  # asleep, or still starting
             cluster = await self._computes.start(project, branch)
         async with await cluster.connect() as connection:
-            roles = await catalog.read_roles(connection)
-            databases, branch.logical_size = await catalog.read_databases(connection)
+            return await catalog.read_roles(connection), *await catalog.read_databases(connection)
+
+    def _take(self, project: Project, branch: Branch, found: Catalogs) -> None:
+        roles, databases, branch.logical_size = found
         now = self._clock.stamp()
         known_roles = {role.name: role for role in branch.roles}
-        branch.roles = [known_roles.get(found.name) or Role(found.name, now, now) for found in roles]
-        for role, found in zip(branch.roles, roles, strict=True):
-            role.login = found.login
+        branch.roles = [known_roles.get(seen.name) or Role(seen.name, now, now) for seen in roles]
+        for role, seen in zip(branch.roles, roles, strict=True):
+            role.login = seen.login
         known = {database.name: database for database in branch.databases}
         branch.databases = []
         for item in databases:

@@ -49,7 +49,7 @@ class Restoring:
             if branch.timeline != work["timeline"]:
                 branch.current_state, branch.pending_state = "ready", None
                 await self._computes.discard(work["timeline"])
-                self._keeping.drop(project, work["timeline"])
+                await self._keeping.drop(project, work["timeline"])
             raise
 
     async def _restore(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Restoring:
                 backup.backup = work["source"] == branch.id
             self._take_state(branch, work, point, log_position.write(state.position))
             if not work["preserve"]:
-                self._keeping.drop(project, old)
+                await self._keeping.drop(project, old)
             if "halfway" in work:
                 raise HalfDone(work["halfway"])
         if work.get("new_id", branch.id) != branch.id:
@@ -92,13 +92,15 @@ async def keep_passwords(computes: Computes, project: Project, branch: Branch, t
     async with await server.connect() as connection:
         present = {role.name: role for role in await catalog.read_roles(connection)}
     fresh = computes.spare(computes.folder(timeline))
-    await fresh.start({})
-    async with await fresh.connect() as connection:
-        for role in await catalog.read_roles(connection):
-            known = present.get(role.name)
-            if known is not None and known.verifier is not None and known.verifier != role.verifier:
-                await catalog.set_password(connection, role.name, known.verifier)
-    await fresh.stop()
+    try:
+        await fresh.start({})
+        async with await fresh.connect() as connection:
+            for role in await catalog.read_roles(connection):
+                known = present.get(role.name)
+                if known is not None and known.verifier is not None and known.verifier != role.verifier:
+                    await catalog.set_password(connection, role.name, known.verifier)
+    finally:
+        await fresh.stop()
 
 
 def preserve(project: Project, branch: Branch, identity: str, name: str, now: str) -> Branch:
@@ -134,8 +136,11 @@ def change_id(project: Project, branch: Branch, backup: str, identity: str) -> B
     for item in items:
         item.id = moved[item.id]
         project.branches[item.id] = item
-    for child in project.branches.values():
-        child.parent_id = moved.get(child.parent_id or "", child.parent_id)
+    for other in project.branches.values():
+        other.parent_id = moved.get(other.parent_id or "", other.parent_id)
+        other.restored_as = identity if other.restored_as == old else other.restored_as
+    for snapshot in project.snapshots.values():  # a restore of one is for the branch in place, which has its name
+        snapshot.source_branch_id = identity if snapshot.source_branch_id == old else snapshot.source_branch_id
     for endpoint in project.endpoints.values():
         endpoint.branch_id = identity if endpoint.branch_id == old else endpoint.branch_id
     return branch

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # What a finalized restore gives to the branch that takes the place of another one, and takes from that one.
 _MOVED = ("name", "default", "protected", "expires_at", "ttl_interval_seconds")
 # What makes a branch the same one to whoever knows its id: everything else changes places when the ids are kept.
-_OF_THE_ID = ("id", "created_at", *_MOVED)
+_OF_THE_ID = ("id", "created_at", "backup", *_MOVED)
 
 
 class Snapshots:
@@ -120,7 +120,7 @@ class Snapshots:
             setattr(branch, field, getattr(target, field))
         target.name, target.default, target.protected = name, False, False
         target.expires_at = target.ttl_interval_seconds = None
-        target.backup = True
+        branch.backup, target.backup = target.backup, True
 
     def _change_states(self, project: Project, branch: Branch, target: Branch, name: str) -> None:
         """The target keeps its id, name and computes, and gets the restored state; the other branch gets its old one."""
@@ -131,5 +131,6 @@ class Snapshots:
                 setattr(target, field, mine)
         branch.name, branch.backup = name, True
         target.restored_as = None
-        for child in project.children(target):
-            child.parent_id = branch.id  # with the state that they were cut from
+        swapped = {branch.id: target.id, target.id: branch.id}
+        for child in project.branches.values():  # children follow the state that they were cut from, deleted ones too
+            child.parent_id = swapped.get(child.parent_id or "", child.parent_id)

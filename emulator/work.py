@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     Step = Callable[[Project, Branch, dict[str, Any]], Awaitable[None]]
 
 
+# What is done once its branch is not there any more.
+_ENDING = ("suspend", "close_endpoint", "close_branch", "remove_branch")
+
+
 class Work:
     """Does the work of operations on servers and in the state."""
 
@@ -72,6 +76,8 @@ class Work:
         """Do one piece of work."""
         branch = project.branches.get(work["branch"]) or project.branches.get(work.get("new_id", ""))
         if branch is None:
+            if work["do"] in _ENDING:
+                return  # done before a kill
             raise ApiError(404, "the branch is gone")
         await self._steps[work["do"]](project, branch, work)
 
@@ -202,7 +208,7 @@ class Work:
         for endpoint in project.endpoints_of(branch):
             del project.endpoints[endpoint.id]
         del project.branches[branch.id]
-        self._keeping.drop(project, branch.timeline)
+        await self._keeping.drop(project, branch.timeline)
 
     async def _close_endpoint(self, project: Project, branch: Branch, work: dict[str, Any]) -> None:
         endpoint = project.endpoints.get(work["endpoint"])

@@ -59,15 +59,15 @@ async def create(call: Call) -> Json:
     if len(wanted) > 1:
         raise conflict("read-write endpoint already exists")
     endpoints = [new_endpoint(call, project, child, item) for item in wanted]
-    project.branches[child.id] = child
     operations = [_copying(call, parent, child, point)]
     for endpoint in endpoints:
-        await call.control.doors.open(project, endpoint)
+        await call.control.doors.open(project, endpoint)  # may find no port: then there is no branch either
         project.endpoints[endpoint.id] = endpoint
         work = {"do": "start", "branch": child.id, "endpoint": endpoint.id, "restart": True}
         operations.append(
             call.control.queue.new("start_compute", work, endpoint=endpoint, request=operations[0].request)
         )
+    project.branches[child.id] = child
     submitted = call.submit(project, *operations)
     answer: Json = {
         "branch": branch_shape(project, child),
@@ -167,12 +167,12 @@ async def recover(call: Call) -> Json:
     require_room(call, project)
     if branch.parent_id not in {None, *(other.id for other in project.living())}:
         raise unprocessable("the parent of the branch is deleted")
-    branch.deleted_at = None
-    set_expiry(call, branch, None)
-    branch.updated_at = branch.state_changed_at = call.control.clock.stamp()
     endpoints = project.endpoints_of(branch)
     for endpoint in endpoints:
         await call.control.doors.open(project, endpoint)
+    branch.deleted_at = None
+    set_expiry(call, branch, None)
+    branch.updated_at = branch.state_changed_at = call.control.clock.stamp()
     return {
         "branch": branch_shape(project, branch),
         "endpoints": [endpoint_shape(project, endpoint) for endpoint in endpoints],

@@ -143,6 +143,7 @@ async def delete(call: Call) -> Json:
         await call.control.doors.close(endpoint)
     folders = {branch.timeline for branch in project.branches.values()} | {*project.timelines, *project.snapshots}
     for timeline in folders:
+        await call.control.keeping.stop_copying(timeline)
         await call.control.computes.remove(timeline)
     return {"project": shape}
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import TimedOut
-from pipeline.neon.failures import ApiError, OperationFailed, OutcomeUnknown
+from pipeline.neon.failures import ApiError, NotFound, OperationFailed, OutcomeUnknown
 from pipeline.neon.shapes import Branch, Endpoint, Json, NewBranch, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pipeline.neon.transport import Transport
 
 T = TypeVar("T")
 
 PAGE = 100  # elements asked for in one page
+REFUSED_AS_DONE = frozenset({409, 422})  # how a request is refused that came twice
 
 
 class Calls:
@@ -102,15 +104,50 @@ class Calls:
             cursor = following
 
     def _look_before_repeating(self, send: Callable[[], T], look: Callable[[], T | None]) -> T:
-        for ceiling in self._transport.policy.ceilings():
+        """Send a request that makes something; when its answer is lost, send it again only if `look` finds nothing.
+
+        The lost request may also arrive after the look, so a refusal of a later one is looked at in the same way.
+        """
+        pauses, lost = list(self._transport.policy.ceilings()), False
+        while True:
             try:
                 return send()
             except OutcomeUnknown:
-                self._transport.pause(ceiling)
-                found = look()
+                if pauses:
+                    self._transport.pause(pauses[0])
+                lost, found = True, look()
                 if found is not None:
                     return found
-        return send()
+                if not pauses:
+                    raise
+                del pauses[0]
+            except ApiError as refusal:
+                found = look() if lost and refusal.status in REFUSED_AS_DONE else None
+                if found is None:
+                    raise
+                return found
+
+    def _newest_operation(self, project_id: str) -> str | None:
+        """The id of the operation that began last, so that `_begun_since` knows which came later."""
+        return next((operation.id for operation in self.operations(project_id)), None)
+
+    def _begun_since(self, project_id: str, newest: str | None, *branch_ids: str) -> list[Operation]:
+        """What began on these branches after the operation `newest`, oldest first."""
+        later = takewhile(lambda operation: operation.id != newest, self.operations(project_id))
+        return [operation for operation in later if operation.branch_id in branch_ids][::-1]
+
+    def _delete(self, project_id: str, path: str, *, params: Mapping[str, str] | None = None) -> bool:
+        """Delete a part of a project, and wait for it. False when it was not there any more.
+
+        It may be gone because an earlier attempt, whose answer was lost, deleted it: that is waited for, too.
+        """
+        try:
+            answer = self._transport.call("DELETE", path, params=params)
+        except NotFound:
+            self.wait(operation for operation in self.operations(project_id) if operation.is_deletion_under_way)
+            return False
+        self.wait(read_operations(answer))
+        return bool(answer)  # 204, an empty answer, is Neon's other way to say that it was gone
 
 
 def read(make: Callable[[Json], T], answer: Json, key: str) -> T:

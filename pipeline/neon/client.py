@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from chatdb.url import DatabaseURL
 from pipeline.errors import ConfigurationError
 from pipeline.neon.calls import read, read_list, read_operations, read_value
-from pipeline.neon.failures import ApiError, NotFound
+from pipeline.neon.failures import ApiError
 from pipeline.neon.moments import NOW, Moment, with_zone
 from pipeline.neon.shapes import Branch, Compute, Database, Endpoint, NewBranch, Project, Role
 from pipeline.neon.states import StateCalls
@@ -126,12 +126,7 @@ class NeonClient(StateCalls):
         `hard` leaves no way back; else Neon keeps it for recovery for seven days.
         """
         params = {"hard_delete": "true"} if hard else None
-        try:
-            answer = self._transport.call("DELETE", f"/projects/{project_id}/branches/{branch_id}", params=params)
-        except NotFound:
-            return False
-        self.wait(read_operations(answer))
-        return bool(answer)  # 204, an empty answer, is Neon's other way to say that it was gone
+        return self._delete(project_id, f"/projects/{project_id}/branches/{branch_id}", params=params)
 
     def expire_branch(self, project_id: str, branch_id: str, expires_at: datetime | None) -> Branch:
         """Say when Neon deletes a branch by itself (None: never), and return the branch.
@@ -160,12 +155,7 @@ class NeonClient(StateCalls):
 
     def delete_endpoint(self, project_id: str, endpoint_id: str) -> bool:
         """Delete an endpoint and wait for it; the branch and its data stay. False when it was not there any more."""
-        try:
-            answer = self._transport.call("DELETE", f"/projects/{project_id}/endpoints/{endpoint_id}")
-        except NotFound:
-            return False
-        self.wait(read_operations(answer))
-        return bool(answer)
+        return self._delete(project_id, f"/projects/{project_id}/endpoints/{endpoint_id}")
 
     def start_endpoint(self, project_id: str, endpoint_id: str) -> None:
         """Wake a compute and wait until it runs."""

@@ -221,6 +221,11 @@ class Operation:
         """Whether it ended without doing what it was for."""
         return self.status in FINISHED_BADLY
 
+    @property
+    def is_deletion_under_way(self) -> bool:
+        """Whether it removes something and is not done."""
+        return self.action == "delete_timeline" and not self.is_finished
+
     @classmethod
     def from_json(cls, data: Json) -> Operation:
         """Read an `operation` object."""

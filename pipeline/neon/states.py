@@ -16,6 +16,9 @@ from pipeline.neon.shapes import Branch, Snapshot
 if TYPE_CHECKING:
     from datetime import datetime
 
+# What Neon does for a restore. A compute that is started or suspended meanwhile says nothing about it.
+_RESTORING = frozenset({"create_branch", "create_timeline"})
+
 
 class StateCalls(Calls):
     """Restores, snapshots and schemas of branches."""
@@ -73,6 +76,7 @@ class StateCalls(Calls):
         if expires_at is not None:
             params["expires_at"] = with_zone(expires_at)
         path = f"/projects/{project_id}/branches/{branch_id}/snapshot"
+        newest = self._newest_operation(project_id)
 
         def send() -> Snapshot:
             answer = self._transport.call("POST", path, params=params, repeatable=False)
@@ -83,7 +87,7 @@ class StateCalls(Calls):
             made = self.find_snapshot(project_id, name)
             if made is None:
                 return None
-            self.settle(project_id, branch_id)
+            self.wait(self._begun_since(project_id, newest, branch_id))
             return self._snapshot(project_id, made.id)
 
         return self._look_before_repeating(send, look)
@@ -95,12 +99,7 @@ class StateCalls(Calls):
 
     def delete_snapshot(self, project_id: str, snapshot_id: str) -> bool:
         """Delete a snapshot for good and wait for it. False when it was not there any more."""
-        try:
-            answer = self._transport.call("DELETE", f"/projects/{project_id}/snapshots/{snapshot_id}")
-        except NotFound:
-            return False
-        self.wait(read_operations(answer))
-        return True
+        return self._delete(project_id, f"/projects/{project_id}/snapshots/{snapshot_id}")
 
     def restore_snapshot(self, project_id: str, snapshot_id: str, name: str, *, target_id: str) -> Branch:
         """Make a branch of a snapshot, to be looked at, and wait until it is ready. Refuses a name that is taken.
@@ -137,21 +136,22 @@ class StateCalls(Calls):
         if target_id is None:
             raise ApiError(f"the branch {branch_id} waits for no restore to be finalized", status=422)
         name = self.branch(project_id, target_id).name
+        if (taken := self.find_branch(project_id, old_name)) is not None:
+            raise ApiError(f"the project {project_id} already has a branch {old_name} ({taken.id})", status=409)
         path = f"/projects/{project_id}/branches/{branch_id}/finalize_restore"
+        newest = self._newest_operation(project_id)
 
-        def send() -> None:
+        def send() -> bool:
             self.wait(read_operations(self._transport.call("POST", path, json={"name": old_name}, repeatable=False)))
+            return True
 
         def look() -> bool | None:
-            for each in (branch_id, target_id):
-                self.settle(project_id, each)
-            return True if self.find_branch(project_id, old_name) is not None else None
+            self.wait(self._begun_since(project_id, newest, branch_id, target_id))
+            found = self.find_branch(project_id, old_name)
+            return True if found is not None and found.id in {branch_id, target_id} else None
 
         self._look_before_repeating(send, look)
-        found = self.find_branch(project_id, name)
-        if found is None:
-            raise ApiError(f"no branch of the project {project_id} is called {name} after the restore was finalized")
-        return found
+        return self._named(project_id, name)
 
     def schema(self, project_id: str, branch_id: str, database: str, *, moment: Moment = NOW) -> str:
         """Return the schema of a database at a moment, as pg_dump writes it."""
@@ -176,24 +176,31 @@ class StateCalls(Calls):
 
     def _change_state(self, project_id: str, branch_id: str, verb: str, body: dict[str, Any]) -> Branch:
         path = f"/projects/{project_id}/branches/{branch_id}/{verb}"
-        before = {operation.id for operation in self.operations(project_id) if operation.branch_id == branch_id}
+        name, backup = self.branch(project_id, branch_id).name, body.get("preserve_under_name")
+        newest = self._newest_operation(project_id)
 
         def send() -> Branch:
             answer = self._transport.call("POST", path, json=body, repeatable=False)
             self.wait(read_operations(answer))
-            return self.branch(project_id, read(Branch.from_json, answer, "branch").id)
+            return self._named(project_id, name)
 
         def look() -> Branch | None:
-            # What began on the branch since is what we asked for: the project takes one change at a time.
-            begun = [
-                each for each in self.operations(project_id) if each.branch_id == branch_id and each.id not in before
-            ]
-            if not begun:
+            begun = self._begun_since(project_id, newest, branch_id)
+            if not any(operation.action in _RESTORING for operation in begun):
                 return None
-            self.wait(reversed(begun))
-            return self.branch(project_id, branch_id)
+            self.wait(begun)
+            if backup is not None and self.find_branch(project_id, backup) is None:
+                return None  # it was another restore, which kept the old state under another name or not at all
+            return self._named(project_id, name)
 
         return self._look_before_repeating(send, look)
+
+    def _named(self, project_id: str, name: str) -> Branch:
+        """A branch after its state changed: its name stays, and Neon's documents differ on whether its id does."""
+        found = self.find_branch(project_id, name)
+        if found is None:
+            raise NotFound(f"the project {project_id} has no branch {name} after it was restored", status=404)
+        return found
 
     def _snapshot(self, project_id: str, snapshot_id: str) -> Snapshot:
         """Neon has no call for one snapshot."""

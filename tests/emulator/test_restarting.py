@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -15,6 +16,7 @@ from emulator.computes import Computes
 from emulator.state import Branch
 from servers.account import Account
 from servers.processes import process_exists
+from tests.emulator.moments import write
 from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
 from tests.support.in_loop import in_loop
 from tests.support.until import until
@@ -78,6 +80,65 @@ def test_an_operation_cut_by_a_kill_is_done_at_the_next_start(another_emulator: 
     assert [emulator.wait(operation)["status"] for operation in dev["operations"]] == ["finished", "finished"]
     with psycopg.connect(uri(dev)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_work_that_was_done_before_the_kill_can_be_done_again(another_emulator: Callable[..., Emulator]) -> None:
+    """A kill between the work and the note that it is finished: each kind of work is done twice."""
+    emulator = another_emulator()
+    project = emulator.create_project()
+    root, main = project_path(project), branch_path(project)
+    (lsn,) = write(uri(project), "CREATE TABLE item AS SELECT 1 AS id")
+    write(uri(project), "INSERT INTO item VALUES (2)")
+    dev = emulator.create_branch(project, name="dev")
+    other = emulator.create_branch(project, name="other")
+
+    def again(method: str, path: str, **options: Any) -> Json:
+        answer = emulator.ok(method, path, **options)
+        emulator.kill()
+        state = json.loads((emulator.data / "state.json").read_text())
+        redone = {operation["id"] for operation in answer["operations"]}
+        for operation in state["projects"][0]["operations"]:
+            operation["status"] = "scheduling" if operation["id"] in redone else operation["status"]
+        (emulator.data / "state.json").write_text(json.dumps(state))
+        emulator.start()
+        ended = {operation["action"]: emulator.wait(operation) for operation in answer["operations"]}
+        assert {action: found["status"] for action, found in ended.items()} == dict.fromkeys(ended, "finished"), ended
+        assert redone
+        return answer
+
+    again("POST", f"{main}/roles", json={"role": {"name": "twin"}})
+    again("POST", f"{main}/databases", json={"database": {"name": "twin", "owner_name": "twin"}})
+    again("PATCH", f"{main}/databases/twin", json={"database": {"name": "renamed"}})
+    again("DELETE", f"{main}/databases/renamed")
+    again("DELETE", f"{main}/roles/twin")
+    again("PATCH", endpoint_path(dev), json={"endpoint": {"suspend_timeout_seconds": 600}})
+    again("POST", f"{endpoint_path(dev)}/suspend")
+    again("POST", f"{endpoint_path(dev)}/start")
+    again("POST", f"{endpoint_path(dev)}/restart")
+    again("POST", f"{branch_path(dev)}/reset", json={"preserve_under_name": "dev before"})
+    again("POST", f"{root}/branches", json={"branch": {"name": "past", "parent_lsn": lsn}})
+    again("POST", f"{root}/branches", json={"branch": {"name": "bare", "init_source": "schema-only"}})
+    kept = again("POST", f"{main}/snapshot", params={"name": "kept", "lsn": lsn})["snapshot"]
+    wanted = {"name": "looked at", "target_branch_id": project["branch"]["id"]}
+    looked_at = again("POST", f"{root}/snapshots/{kept['id']}/restore", json=wanted)["branch"]
+    again("POST", f"{root}/branches/{looked_at['id']}/finalize_restore", json={"name": "main before"})
+    again("DELETE", f"{root}/snapshots/{kept['id']}")
+    again("DELETE", endpoint_path(other))
+    again("DELETE", branch_path(other))
+    again("POST", f"{root}/endpoints", json={"endpoint": {"branch_id": branch_id(emulator, project, "past")}})
+    again("DELETE", f"{root}/branches/{branch_id(emulator, project, 'past')}", params={"hard_delete": "true"})
+
+    names = {each["name"] for each in emulator.ok("GET", f"{root}/branches")["branches"]}
+    assert names == {"main", "main before", "dev", "dev before", "bare"}
+    with psycopg.connect(uri(project)) as connection:
+        assert connection.execute("SELECT id FROM item").fetchall() == [(1,)]
+    with psycopg.connect(uri(dev)) as connection:
+        assert connection.execute("SELECT count(*) FROM item").fetchone() == (2,)
+
+
+def branch_id(emulator: Emulator, project: Json, name: str) -> str:
+    listed = emulator.ok("GET", f"{project_path(project)}/branches")["branches"]
+    return next(str(branch["id"]) for branch in listed if branch["name"] == name)
 
 
 def test_a_server_that_died_is_started_again_for_the_next_connection(emulator: Emulator, project: Json) -> None:

@@ -107,6 +107,53 @@ def test_the_other_reading_of_the_documents_keeps_the_id(another_emulator: Calla
     assert items(uri(child)) == [1]
 
 
+@pytest.mark.parametrize("kept", ["kept", "new"])
+def test_after_a_finalized_restore_every_branch_is_where_its_state_is(
+    another_emulator: Callable[..., Emulator], kept: str
+) -> None:
+    """Children stay with the state that they were cut from, deleted ones too, and main is no backup."""
+    emulator = another_emulator("--restored-id", kept)
+    project = emulator.create_project()
+    branches = f"{project_path(project)}/branches"
+    write(uri(project), "CREATE TABLE item AS SELECT 1 AS id")
+    snapshot = take(emulator, project, name="good")
+    write(uri(project), "INSERT INTO item VALUES (2)")
+    child = emulator.create_branch(project, name="child")
+    gone = emulator.create_branch(project, name="gone")
+    emulator.ok("DELETE", branch_path(gone))
+    restored = restore(emulator, project, snapshot, name="preview")
+    emulator.create_branch(project, name="child of the preview", parent_id=restored["id"])
+    emulator.ok("POST", f"{branches}/{restored['id']}/finalize_restore", json={"name": "before"})
+    emulator.ok("POST", f"{branch_path(gone)}/recover")
+
+    found = branches_of(emulator, project)
+    parents = {name: found[name].get("parent_id") for name in ("child", "gone", "child of the preview")}
+    before, main = found["before"]["id"], found["main"]["id"]
+    assert parents == {"child": before, "gone": before, "child of the preview": main}
+    assert items(uri(child)) == [1, 2]
+    for name in ("child", "gone", "child of the preview"):
+        emulator.ok("DELETE", f"{branches}/{found[name]['id']}")
+    emulator.ok("POST", f"{branches}/{before}/set_as_default")
+    refused = emulator.answer("DELETE", f"{branches}/{main}")
+    assert "a root branch cannot be deleted" in refused.json()["message"]
+
+
+def test_a_snapshot_follows_a_branch_that_gets_a_new_id(another_emulator: Callable[..., Emulator]) -> None:
+    emulator = another_emulator("--restored-id", "new")
+    project = emulator.create_project()
+    good, _ = write(uri(project), "CREATE TABLE item AS SELECT 1 AS id", "INSERT INTO item VALUES (2)")
+    snapshot = take(emulator, project, name="good", lsn=good)
+    waiting = restore(emulator, project, snapshot, name="preview")
+    body = {"source_branch_id": project["branch"]["id"], "source_lsn": good, "preserve_under_name": "old"}
+    main = emulator.ok("POST", f"{branch_path(project)}/restore", json=body)["branch"]["id"]
+    assert main == branches_of(emulator, project)["main"]["id"] != project["branch"]["id"]
+    assert [each["source_branch_id"] for each in listed(emulator, project)] == [main]
+    assert branches_of(emulator, project)["preview"]["restored_as"] == main
+    path = f"{project_path(project)}/branches/{waiting['id']}/finalize_restore"
+    emulator.ok("POST", path, json={"name": "main before"})
+    assert set(branches_of(emulator, project)) == {"main", "old", "main before"}
+
+
 def test_what_is_no_snapshot_is_refused(emulator: Emulator, project: Json) -> None:
     child = emulator.create_branch(project, name="child")
     taken = take(emulator, project, name="taken")
@@ -141,6 +188,33 @@ def test_the_free_plan_has_one_and_one_that_expires_goes_by_itself(another_emula
     emulator.advance(3601)
     until(lambda: listed(emulator, project) == [])
     take(emulator, project, name="second")
+
+
+def test_what_fails_by_itself_is_tried_again_after_a_pause_that_grows(
+    another_emulator: Callable[..., Emulator],
+) -> None:
+    emulator = another_emulator()
+    project = emulator.create_project()
+    expires = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    take(emulator, project, name="first", expires_at=expires)
+    emulator.fault(operation="delete_timeline", message="storage is gone", times=6)
+    emulator.advance(3601)
+
+    def deletions() -> list[str]:
+        operations = emulator.ok("GET", f"{project_path(project)}/operations")["operations"]
+        return [operation["status"] for operation in operations if operation["action"] == "delete_timeline"]
+
+    for failures in range(1, 6):
+        until(lambda failures=failures: deletions() == ["failed"] * failures)  # type: ignore[misc]
+        emulator.advance(60)
+    until(lambda: deletions() == ["failed"] * 6)
+    soon = (datetime.now(UTC) + timedelta(seconds=3600 + 1 + 60 * 5 + 2)).isoformat()
+    other = emulator.create_branch(emulator.create_project(), expires_at=soon)
+    until(lambda: emulator.api.get(branch_path(other)).status_code == 404)  # everything was looked at meanwhile
+    assert deletions() == ["failed"] * 6
+    emulator.advance(60)
+    until(lambda: listed(emulator, project) == [])
+    assert deletions() == ["finished", *["failed"] * 6]
 
 
 def test_a_killed_emulator_finishes_what_it_began_and_loses_no_snapshot(

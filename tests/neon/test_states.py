@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.neon import ApiError, Branch, Compute, Moment, NeonClient, OperationFailed
+from pipeline.neon.transport import Clock
 from tests.emulator.urls import uri
+from tests.neon.conftest import QUICK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.emulator import Emulator
 
@@ -132,6 +135,115 @@ def test_a_snapshot_is_taken_once_and_restored_once_though_answers_were_lost(
     assert client.rename_snapshot(project_id, taken.id, f"{called} again").name == f"{called} again"
     assert client.delete_snapshot(project_id, taken.id)
     assert not client.delete_snapshot(project_id, taken.id)
+
+
+@pytest.mark.parametrize("preserved", [True, False], ids=["with the old state kept", "without"])
+def test_what_else_happens_on_a_branch_is_not_taken_for_the_restore(
+    emulator: Emulator, root: Json, project_id: str, main_id: str, preserved: bool
+) -> None:
+    """The request never arrived, and the compute was suspended and started meanwhile."""
+    emulator.create_branch(root, name=(called := name()))
+
+    def meanwhile(_: float) -> None:
+        for verb in ("suspend", "start") if not did else ():
+            emulator.ok("POST", f"/projects/{project_id}/endpoints/{endpoint}/{verb}")
+            did.append(verb)
+
+    did: list[str] = []
+    with client_that_pauses(emulator, meanwhile) as client:
+        branch = client.find_branch(project_id, called)
+        assert branch is not None
+        (endpoint,) = [each.id for each in client.endpoints(project_id, branch.id)]
+        emulator.fault(route="POST /projects/*/branches/*/restore", status=503)
+        kept = name() if preserved else None
+        restored = client.restore_branch(
+            project_id, branch.id, source_id=main_id, moment=Moment(lsn=root["lsn"]), preserve_as=kept
+        )
+        assert did == ["suspend", "start"]
+        assert items(client, restored) == [1]
+        for each in client.branches(project_id):
+            if each.name in {called, kept}:
+                client.delete_branch(project_id, each.id)
+
+
+def test_a_restore_is_not_finalized_under_a_name_that_another_branch_has(emulator: Emulator, own_root: Json) -> None:
+    project_id, main_id = own_root["project"]["id"], own_root["branch"]["id"]
+
+    def meanwhile(_: float) -> None:
+        if armed and not did:
+            did.append(emulator.create_branch(own_root, name="late")["branch"]["id"])
+
+    armed: list[bool] = []
+    did: list[str] = []
+    with client_that_pauses(emulator, meanwhile) as client:
+        client.create_branch(project_id, "taken")
+        looked_at = client.restore_snapshot(
+            project_id, client.create_snapshot(project_id, main_id, "kept").id, "looked at", target_id=main_id
+        )
+        with pytest.raises(ApiError, match="already has a branch taken"):
+            client.finalize_restore(project_id, looked_at.id, old_name="taken")
+        emulator.fault(route="POST /projects/*/branches/*/finalize_restore", status=503)
+        armed.append(True)
+        with pytest.raises(ApiError, match="409"):
+            client.finalize_restore(project_id, looked_at.id, old_name="late")
+        assert client.branch(project_id, looked_at.id).restored_as == main_id, "nothing was finalized"
+        assert did
+
+
+def test_a_request_that_arrives_after_the_look_is_found_when_it_is_repeated(
+    emulator: Emulator, client: NeonClient, project_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, looks = name(), []
+    real = client.find_branch
+
+    def too_early(project: str, wanted: str) -> Branch | None:
+        looks.append(wanted)
+        return None if len(looks) == 2 else real(project, wanted)  # 1: the name is free; 2: the look
+
+    monkeypatch.setattr(client, "find_branch", too_early)
+    emulator.fault(route="POST /projects/*/branches", kind="lost")
+    made = client.create_branch(project_id, called).branch
+    assert (made.name, len(looks)) == (called, 3)
+    assert [each.id for each in client.branches(project_id) if each.name == called] == [made.id]
+    client.delete_branch(project_id, made.id)
+
+
+@pytest.mark.parametrize("restored_id", ["kept", "new"])
+def test_both_readings_of_neons_documents_about_ids_are_understood(
+    new_emulator: Callable[..., Emulator], restored_id: str
+) -> None:
+    emulator = new_emulator("--restored-id", restored_id)
+    try:
+        root = make_root(emulator)
+        project_id, main_id = root["project"]["id"], root["branch"]["id"]
+        with client_that_pauses(emulator, lambda _: None) as client:
+            emulator.fault(route="POST /projects/*/branches/*/restore", kind="lost")
+            restored = client.restore_branch(project_id, main_id, moment=Moment(lsn=root["lsn"]), preserve_as="old")
+            assert (restored.name, items(client, restored)) == ("main", [1])
+            assert (restored.id == main_id) == (restored_id == "kept")
+            snapshot = client.create_snapshot(project_id, restored.id, "good")
+            looked_at = client.restore_snapshot(project_id, snapshot.id, "looked at", target_id=restored.id)
+            emulator.fault(route="POST /projects/*/branches/*/finalize_restore", kind="lost")
+            in_place = client.finalize_restore(project_id, looked_at.id, old_name="older")
+            assert (in_place.name, items(client, in_place)) == ("main", [1])
+            assert (in_place.id == restored.id) == (restored_id == "kept")
+    finally:
+        emulator.remove()
+
+
+def client_that_pauses(emulator: Emulator, pause: Callable[[float], None]) -> NeonClient:
+    """A client that does something else whenever it waits."""
+
+    def wait(seconds: float) -> None:
+        pause(seconds)
+        time.sleep(seconds)
+
+    return NeonClient(
+        emulator.environment["NEON_API_KEY"],
+        base_url=emulator.environment["NEON_API_URL"],
+        policy=QUICK,
+        clock=Clock(sleep=wait),
+    )
 
 
 def test_a_snapshot_that_fails_is_told_and_not_there(
