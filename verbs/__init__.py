@@ -17,6 +17,7 @@ from invoke.collection import Collection
 from invoke.tasks import task
 
 from pipeline.console import reported
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,17 +40,23 @@ ENV = "the environment: local, dev, prod, or another stack; left out, the bare D
 LOCAL_ENV = "the environment: local (the default), dev, prod, or another stack"
 JSON = "print one JSON document on standard output"
 UNCOMMITTED = "also migrations that are not those of the commit that is checked out; the history says so"
+DRY_RUN = "say what would be run, refuse what would be refused, and change nothing"
+NOTHING_DONE = "a dry run: nothing was changed"
 WAIT = "seconds to wait for another deploy to end (600)"
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One verb: what it may be pointed at, who uses it, its one line of help, and what runs it from a checkout's folder."""
+    """One verb: what it may be pointed at, who uses it, its one line of help, and what runs it from a checkout's folder.
+
+    `bare` is the flag that somebody means who writes a word behind it without one; empty where nobody would.
+    """
 
     name: str
     kind: Kind
     who: Literal["developers", "CI", "platform engineers", "everybody"]
     help: str
+    bare: str
     in_checkout: Callable[[Path], Any]
 
 
@@ -62,11 +69,13 @@ def verb(
     *,
     flags: Mapping[str, str] | None = None,
     repeatable: Sequence[str] = (),
+    bare: str = "",
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare a function as a verb. Its docstring is its line of help, its parameters behind the checkout's root are its flags.
 
-    `flags` says what each flag means; those named in `repeatable` may be given several times. What the function raises is
-    reported as `reported` does it, with a JSON document where the verb has `--json` and that was given.
+    `flags` says what each flag means; those named in `repeatable` may be given several times, and `bare` is the one that is
+    proposed for a word without a flag. What the function raises is reported as `reported` does it, with a JSON document where
+    the verb has `--json` and that was given.
     """
 
     def declare(function: Callable[..., None]) -> Callable[..., None]:
@@ -74,16 +83,36 @@ def verb(
 
         def in_checkout(root: Path) -> Any:
             @wraps(function)
-            def run(_: Context, **given: Any) -> None:
+            def run(context: Context, **given: Any) -> None:
                 with reported(as_json=bool(given.get("json"))):
+                    _refuse_not_honoured(context)
                     function(root, **given)
 
             return task(run, name=name, help=dict(flags or {}), iterable=list(repeatable))
 
-        VERBS[name] = Verb(name, kind, who, (function.__doc__ or "").strip(), in_checkout)
+        VERBS[name] = Verb(name, kind, who, (function.__doc__ or "").strip(), bare, in_checkout)
         return function
 
     return declare
+
+
+def _refuse_not_honoured(context: Context) -> None:
+    """Refuse what Invoke was told about the shell commands of tasks, and would change what is done: a verb runs none.
+
+    `./inv` has no such options. `invoke` has, and its settings come from INVOKE_RUN_DRY and invoke.yaml as well.
+    """
+    settings = {
+        "--dry": context.config.run.dry,
+        "--warn-only": context.config.run.warn,
+        "--command-timeout": context.config.timeouts.command,
+    }
+    given = [option for option, value in settings.items() if value]
+    if given:
+        raise UsageError(
+            f"{given[0]} of Invoke is about shell commands, and a verb runs none",
+            remedy="Nothing was run. What `migrate`, `deploy`, `baseline`, `push` and `reset` would do is told by their own "
+            "--dry-run.",
+        )
 
 
 @contextmanager
@@ -104,20 +133,21 @@ def on_environment(
 
 
 @contextmanager
-def on_local(root: Path, verb: str) -> Iterator[Checkout]:
+def on_local(root: Path, verb: str, *, writes: bool = True) -> Iterator[Checkout]:
     """Give it for a verb that works on the local database alone. Raises what `local_checkout` raises."""
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
     from pipeline.deploy.checkout import local_checkout
+    from pipeline.deploy.claim import nobody
 
     with progress() as shown:
-        yield local_checkout(root, verb, observer=shown, ask=type_name)
+        yield local_checkout(root, verb, observer=shown, ask=type_name if writes else nobody)
 
 
 def collect(root: Path) -> Collection:
     """Every verb of this folder, as Invoke's collection of tasks, at work in the checkout at `root`."""
     for module in iter_modules(__path__):
-        if not module.ispkg:
+        if not module.ispkg and module.name != "__main__":
             import_module(f"{__name__}.{module.name}")
     collection = Collection()
     for each in VERBS.values():

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pipeline.neon.project_branches import BranchLine, ProjectBranches
 
 
-@verb("read", "platform engineers", flags={"env": "the stack whose project is looked at (prod)", "json": JSON})
+@verb(
+    "read", "platform engineers", flags={"env": "the stack whose project is looked at (prod)", "json": JSON}, bare="env"
+)
 def branches(root: Path, env: str = "prod", json: bool = False) -> None:
     """List the Neon branches of an environment's project."""
     from pipeline.environments.stack import neon_branches

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         "json": JSON,
         "github": "print annotations for GitHub",
     },
+    bare="base",
 )
 def check(
     root: Path,

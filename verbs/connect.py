@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         "for": "render it for a client: asyncpg, prisma, psycopg or yoyo",
         "show": "with the password",
     },
+    bare="env",
 )
 def url(root: Path, env: str = "local", for_: str = "", show: bool = False) -> None:
     """Print an environment's DATABASE_URL, masked unless --show."""
@@ -33,7 +34,7 @@ def url(root: Path, env: str = "local", for_: str = "", show: bool = False) -> N
         shown.note(note)
 
 
-@verb("read", "everybody", flags={"env": LOCAL_ENV})
+@verb("read", "everybody", flags={"env": LOCAL_ENV}, bare="env")
 def psql(root: Path, env: str = "local") -> None:
     """Open psql on an environment; read-only unless it is local."""
     import sys
@@ -49,6 +50,7 @@ def psql(root: Path, env: str = "local") -> None:
     "read",
     "platform engineers",
     flags={"env": LOCAL_ENV, "for": f"the service: {' or '.join(service.name for service in SERVICES)}"},
+    bare="env",
 )
 def env(root: Path, env: str = "local", for_: str = "") -> None:
     """Write the .env lines that a service needs."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeline.generate.drift import Comparison
 
 
-@verb("read", "platform engineers", flags={"env": ENV, "json": JSON})
+@verb("read", "platform engineers", flags={"env": ENV, "json": JSON}, bare="env")
 def diff(root: Path, env: str = "", json: bool = False) -> None:
     """Compare a live database with what the migrations build."""
     from pipeline.generate.entry import diff as compare

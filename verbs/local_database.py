@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import on_local, verb
+from verbs import DRY_RUN, NOTHING_DONE, on_local, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.local.reset import Reset
 
-@verb("local-only", "developers", flags={"yes": "do not ask"})
-def reset(root: Path, yes: bool = False) -> None:
+
+@verb("local-only", "developers", flags={"yes": "do not ask", "dry-run": DRY_RUN})
+def reset(root: Path, yes: bool = False, dry_run: bool = False) -> None:
     """Drop the local database and build it again."""
     from pipeline.console.terminal import confirm
     from pipeline.console.text import show_report
-    from pipeline.local.reset import reset as drop_and_build
+    from pipeline.local import reset as resetting
 
-    with on_local(root, "reset") as checkout:
-        report = drop_and_build(checkout, confirm=(lambda _: True) if yes else confirm)
+    with on_local(root, "reset", writes=not dry_run) as checkout:
+        if dry_run:
+            _show_reset(resetting.dry_run(checkout))
+            return
+        report = resetting.reset(checkout, confirm=(lambda _: True) if yes else confirm)
     show_report(report)
 
 
@@ -67,26 +72,29 @@ def down(root: Path) -> None:
         say(f"stopped: {stopped}")
 
 
-@verb("local-only", "developers", flags={"allow-destructive": "also where rows are lost"})
-def push(root: Path, allow_destructive: bool = False) -> None:
+@verb("local-only", "developers", flags={"allow-destructive": "also where rows are lost", "dry-run": DRY_RUN})
+def push(root: Path, allow_destructive: bool = False, dry_run: bool = False) -> None:
     """Put schema.sql straight onto the local database, with no file."""
     from pipeline.console.text import say
     from pipeline.generate.entry import push_here
 
-    with on_local(root, "push") as checkout:
-        pushed = push_here(checkout, allow_destructive=allow_destructive)
+    with on_local(root, "push", writes=not dry_run) as checkout:
+        pushed = push_here(checkout, allow_destructive=allow_destructive, dry_run=dry_run)
     for statement in pushed.statements:
         say(f"{statement};")
     for loss in pushed.losses:
-        say(f"lost data: {loss}")
+        say(f"{'would lose' if dry_run else 'lost'} data: {loss}")
     if not pushed.statements:
         say("nothing to do: the local database is as schema.sql says")
+    elif dry_run:
+        say(NOTHING_DONE)
 
 
 @verb(
     "local-only",
     "developers",
     flags={"to": "the id or number of the migration to keep as the last one; 0000 rolls back all"},
+    bare="to",
 )
 def rollback(root: Path, to: str = "") -> None:
     """Roll the local database back to a migration."""
@@ -99,3 +107,11 @@ def rollback(root: Path, to: str = "") -> None:
         report = roll_back(checkout, last)
     server = server_text(report.server, report.identity)
     say(f"{counted(len(report.applied))} rolled back, {report.already} left: {server}")
+
+
+def _show_reset(would: Reset) -> None:
+    from pipeline.console.text import counted, say
+
+    say(f"would drop the database {would.database} on {would.server} with everything in it")
+    say(f"and apply {counted(len(would.migrations))}: {', '.join(would.migrations)}")
+    say(NOTHING_DONE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import WAIT, on_local, verb
+from verbs import DRY_RUN, NOTHING_DONE, WAIT, on_local, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         "allow-destructive": "with --name: also where data is lost",
         "rename": "with --name: a rename in place of a drop and a create, as old=new; may be repeated",
         "wait": WAIT,
+        "dry-run": f"{DRY_RUN}; with --name, also what would be written",
     },
     repeatable=["rename"],
+    bare="name",
 )
 def migrate(
     root: Path,
@@ -36,15 +38,21 @@ def migrate(
     allow_destructive: bool = False,
     rename: list[str] | None = None,
     wait: str = "",
+    dry_run: bool = False,
 ) -> None:
     """Apply what is pending locally; with --name, generate a migration first."""
-    from pipeline.console.flags import only_with, seconds
+    from pipeline.console.flags import not_with, only_with, seconds
     from pipeline.console.text import say, show_report
     from pipeline.deploy.checkout import deploy
+    from verbs.status import show_dry_run
 
     only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
+    not_with("dry-run", dry_run, empty=empty, draft=draft)
     lock_wait = None if name else seconds("wait", wait)
-    with on_local(root, "migrate") as checkout:
+    with on_local(root, "migrate", writes=not dry_run) as checkout:
+        if dry_run and not name:
+            show_dry_run(checkout)
+            return
         if not name:
             from pipeline.generate.derived_files import draw_after_conflict
 
@@ -60,8 +68,11 @@ def migrate(
             from pipeline.generate.entry import migrate_by_name
             from pipeline.generate.proposals import Wishes
 
-            wishes = Wishes(allow_destructive, tuple(rename or ()), draft)
+            wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run)
             _show_generated(migrate_by_name(checkout, name, wishes))
+            if dry_run:
+                say(NOTHING_DONE)
+                return
     say(f"DATABASE_URL={checkout.url.masked()}")
 
 
@@ -69,6 +80,7 @@ def migrate(
     "local-only",
     "developers",
     flags={"from": "the id or number of the first one to prove; left out, the drafts, or the last one"},
+    bare="from",
 )
 def verify(root: Path, from_: str = "") -> None:
     """Prove a migration that was finished by hand, forward and back."""
@@ -89,8 +101,11 @@ def _show_generated(generated: Generated) -> None:
     """The new files with their text, what they lose, what check will ask, and what was applied."""
     from pipeline.console.text import say, show_report
 
-    if not generated.files:
+    if not generated.files and not generated.proposed:
         say("no difference: the migrations build schema.sql already")
+    for each in generated.proposed:
+        say(f"-- would write migrations/{each.id}.sql\n{each.forward.rstrip()}\n")
+        say(f"-- would write migrations/{each.id}.rollback.sql\n{each.backward.rstrip()}\n")
     for file in generated.files:
         say(f"-- wrote {file.parent.name}/{file.name}")
         say(file.read_text(encoding="utf-8").rstrip() + "\n")

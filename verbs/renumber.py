@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         "migration": "the id or number of the one to move, with what depends on it; left out, all that clash; may be repeated",
     },
     repeatable=["migration"],
+    bare="migration",
 )
 def renumber(root: Path, base: str = "", migration: list[str] | None = None) -> None:
     """Give migrations whose number was taken meanwhile the next free one."""

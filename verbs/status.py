@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import ENV, JSON, on_environment, verb
+from verbs import ENV, JSON, NOTHING_DONE, on_environment, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from pipeline.deploy.checkout import Checkout
     from pipeline.deploy.status import DeployStatus
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.sql_text import Statement
 
 
-@verb("read", "everybody", flags={"env": ENV, "json": JSON})
+@verb("read", "everybody", flags={"env": ENV, "json": JSON}, bare="env")
 def plan(root: Path, env: str = "", json: bool = False) -> None:
     """Show what a deploy would run, in order, with the SQL."""
     from pipeline.console.documents import plan_document, print_document
@@ -30,7 +31,7 @@ def plan(root: Path, env: str = "", json: bool = False) -> None:
         show_plan(found)
 
 
-@verb("read", "everybody", flags={"env": ENV, "json": JSON})
+@verb("read", "everybody", flags={"env": ENV, "json": JSON}, bare="env")
 def status(root: Path, env: str = "", json: bool = False) -> None:
     """Show what is applied, pending, edited and missing."""
     from pipeline.console.documents import print_document, status_document
@@ -43,6 +44,21 @@ def status(root: Path, env: str = "", json: bool = False) -> None:
     else:
         show_status(found)
     found.raise_faults()
+
+
+def show_dry_run(checkout: Checkout, *, as_json: bool = False) -> None:
+    """What `deploy` or `migrate` would run, as `plan` shows it."""
+    from pipeline.console.text import say
+    from pipeline.deploy.status import dry_run
+
+    found = dry_run(checkout)
+    if as_json:
+        from pipeline.console.documents import plan_document, print_document
+
+        print_document(plan_document(checkout.environment.name, found))
+        return
+    show_plan(found)
+    say(NOTHING_DONE)
 
 
 def show_plan(found: DeployStatus) -> None:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from pipeline.deploy.checkout import Checkout
 
 
-def adopt(checkout: Checkout, through: str) -> Adoption:
+def adopt(checkout: Checkout, through: str, *, dry_run: bool = False) -> Adoption:
     """Adopt an environment's database through a migration, with a shadow on the local server to build the files in.
+
+    A `dry_run` gives what would be recorded, and records nothing.
 
     Raises what `baseline`, `Checkout.author` and `LocalServers.start` raise.
     """
@@ -33,4 +35,5 @@ def adopt(checkout: Checkout, through: str) -> Adoption:
             target=checkout.target,
             author=lambda: author,
             observer=checkout.observer,
+            dry_run=dry_run,
         )

@@ -38,7 +38,10 @@ _UNKNOWN = "whether anything was recorded is not known: `./inv status` tells."
 
 @dataclass(frozen=True)
 class Adoption:
-    """What was adopted: the ids that are recorded now, and the tool whose history was found ("yoyo", "Prisma" or empty)."""
+    """What was adopted, or would be: the ids that are recorded, and the tool whose history was found.
+
+    That is "yoyo", "Prisma" or empty.
+    """
 
     server: str
     recorded: tuple[str, ...]
@@ -53,10 +56,10 @@ def baseline(
     scratch: DatabaseURL,
     target: Target | None = None,
     author: Callable[[], Author] = Author,
-    deadlines: Deadlines | None = None,
     observer: Observer | None = None,
+    dry_run: bool = False,
 ) -> Adoption:
-    """Record every file up to `through` (its id or number) as applied on the server of `url`.
+    """Record every file up to `through` (its id or number) as applied on the server of `url`; nothing with `dry_run`.
 
     `scratch` is an empty local database in which those files are run, to compare its catalog with the live one.
 
@@ -73,9 +76,7 @@ def baseline(
     target, observer = target or Target(), observer or Observer()
     with stating_outcome(_NOTHING):
         expected = _expected(scratch, chosen)
-        opened = open_locked(
-            url, application="chat-database baseline", deadlines=deadlines or Deadlines(), observer=observer
-        )
+        opened = open_locked(url, application="chat-database baseline", deadlines=Deadlines(), observer=observer)
     with opened.session as session:
         with stating_outcome(_NOTHING):
             other = read_other(session, opened.identity.other_history) if not opened.history.exists else NO_OTHER
@@ -86,7 +87,7 @@ def baseline(
             _refuse_differences(expected, _live(url, session.shown_as), chosen.files[-1].id)
         missing = [file for file in chosen.files if file.id not in applied]
         unverified = [file for file in chosen.files if file.id in applied and not applied[file.id].checksum]
-        if missing or unverified:
+        if (missing or unverified) and not dry_run:
             created = _created(opened.history.exists, other)
             recorded = baseline_sql(missing, unverified, author())
             _write(session, created + recorded + marker_sql(target, opened.history, opened.identity))

@@ -43,6 +43,17 @@ def after_dashes(argv: Sequence[str]) -> list[str]:
     return list(argv[argv.index("--") + 1 :]) if "--" in argv else []
 
 
+def not_with(name: str, is_given: bool, **others: bool) -> None:
+    """Refuse flags that mean nothing beside another one, where that was given.
+
+    Raises:
+        UsageError: one of them was given.
+    """
+    given = [other.replace("_", "-") for other, is_set in others.items() if is_set]
+    if is_given and given:
+        raise UsageError(f"--{given[0]} does not go with --{name}", remedy=f"Give --{name} or --{given[0]}.")
+
+
 def only_with(name: str, value: str, **others: bool) -> None:
     """Refuse flags that mean something only beside another one, where that one was left out.
 

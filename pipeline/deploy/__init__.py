@@ -131,10 +131,12 @@ def inspect_server(
     target: Target | None = None,
     deadlines: Deadlines | None = None,
     observer: Observer | None = None,
+    writes: bool = False,
 ) -> View:
     """Read a server's identity, history and roles without the lock, and check that it is the one that was meant.
 
-    A standby answers too: with what it has received so far. Raises what `apply` raises.
+    A standby answers too, with what it has received so far; not where it is asked whether it takes what a deploy `writes`.
+    Raises what `apply` raises.
     """
     opened = open_reading(
         url,
@@ -145,7 +147,7 @@ def inspect_server(
     )
     with opened.session:
         target = target or Target()
-        check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=False)
+        check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=writes)
         if target.claim is not None:
             require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
     return View(opened.session.shown_as, opened.identity, opened.history, opened.facts)

@@ -67,16 +67,31 @@ def status(checkout: Checkout, *, log_in: bool = False) -> DeployStatus:
     return seen
 
 
+def dry_run(checkout: Checkout) -> DeployStatus:
+    """What a deploy would run, or `migrate` on the local environment. Nothing is written.
+
+    It refuses what they would refuse before they run anything, and raises what they raise.
+    """
+    folder = checkout.folder()
+    seen = read_status(checkout.url, folder, target=checkout.target, observer=checkout.observer, writes=True)
+    seen.raise_faults()
+    if seen.plan.pending:
+        checkout.author(folder)
+    return seen
+
+
 def read_status(
-    url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer, log_in: bool = False
+    url: DatabaseURL, folder: Folder, *, target: Target, observer: Observer, log_in: bool = False, writes: bool = False
 ) -> DeployStatus:
-    """Look at an environment. `log_in`: also whether the runtime roles take the target's passwords.
+    """Look at an environment.
+
+    `log_in`: also whether the runtime roles take the target's passwords; `writes`: whether a deploy might write there.
 
     Raises:
         Refused: the target is not the one that was meant.
         DatabaseFailed: no connection, or the server refused the query.
     """
-    view = inspect_server(url, target=target, observer=observer)
+    view = inspect_server(url, target=target, observer=observer, writes=writes)
     plan = make_plan(folder, view.history.applied)
     refused = refused_passwords(url, target, observer) if log_in else ()
     return DeployStatus(

@@ -58,11 +58,11 @@ def verify_here(checkout: Checkout, ids: Sequence[str]) -> Verified:
         return verify(workbench, ids)
 
 
-def push_here(checkout: Checkout, *, allow_destructive: bool) -> Pushed:
-    """Put schema.sql onto the local database. Raises what `push` raises."""
+def push_here(checkout: Checkout, *, allow_destructive: bool, dry_run: bool = False) -> Pushed:
+    """Put schema.sql onto the local database; with `dry_run`, say what that would run. Raises what `push` raises."""
     workbench = _workbench(checkout)
     with as_exceptions():
-        return push(workbench, allow_destructive=allow_destructive)
+        return push(workbench, allow_destructive=allow_destructive, dry_run=dry_run)
 
 
 def diff(checkout: Checkout) -> Comparison:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
+from pipeline.generate.gate import folder_with
 from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, next_number, put
 from pipeline.generate.proposals import Proposal, Wishes, propose
 from pipeline.generate.proposals.lint_answers import findings_about
@@ -46,10 +47,11 @@ class Generated:
 
     `losses` and `rollback_losses` say what going forward and back loses, `notes` what was left out or wondered about, and
     `findings` what `check` will ask about the new files. `derived` are the derived files that changed.
-    `report` is that of applying them, where that was asked for.
+    `report` is that of applying them, where that was asked for. `proposed` are the texts that a dry run would write.
     """
 
     files: tuple[Path, ...] = ()
+    proposed: tuple[NewMigration, ...] = ()
     losses: tuple[str, ...] = ()
     rollback_losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -61,7 +63,7 @@ class Generated:
 def generate(name: str, workbench: Workbench, wishes: Wishes | None = None, *, run: Runner | None = None) -> Generated:
     """Write the migration that leads from what the migrations build to schema.sql, prove it, and apply it with `run`.
 
-    With no difference nothing is written, and `run` applies what is pending.
+    With no difference nothing is written, and `run` applies what is pending. A dry run writes and applies nothing.
 
     Raises:
         DraftLeft: it could not be proven, or fails on the rows that are there; the files are drafts.
@@ -74,6 +76,8 @@ def generate(name: str, workbench: Workbench, wishes: Wishes | None = None, *, r
         workbench.migrations.mkdir(exist_ok=True)  # git keeps no empty folder
         refuse_drafts(workbench.migrations)
         proposal, texts = _proposal(name, workbench, wishes)
+        if wishes.dry_run:
+            return _dry_run(name, workbench, proposal)
         files = put(workbench.migrations, _as_written(name, workbench, proposal))
         derived = write_derived(workbench, texts)
     if proposal is not None and proposal.problems:
@@ -83,13 +87,39 @@ def generate(name: str, workbench: Workbench, wishes: Wishes | None = None, *, r
     if proposal is None:
         return Generated(derived=derived, report=report, notes=notes)
     return Generated(
-        tuple(files),
-        proposal.losses,
-        proposal.rollback_losses,
-        (*notes, *proposal.notes),
-        tuple(_findings(workbench.migrations, files)),
-        derived,
-        report,
+        files=tuple(files),
+        losses=proposal.losses,
+        rollback_losses=proposal.rollback_losses,
+        notes=(*notes, *proposal.notes),
+        findings=tuple(_findings(workbench.migrations, files)),
+        derived=derived,
+        report=report,
+    )
+
+
+def _dry_run(name: str, workbench: Workbench, proposal: Proposal | None) -> Generated:
+    """What would be written, and what `check` would ask about it.
+
+    Raises:
+        InvalidPlan: it could not be proven: a draft would be written.
+    """
+    notes = read_schema(workbench.schema).notes
+    if proposal is None:
+        return Generated(notes=notes)
+    if proposal.problems:
+        raise InvalidPlan(
+            "no migration could be proven:\n" + "\n".join(proposal.problems),
+            remedy="Nothing was written. Without --dry-run a draft is, to be finished by hand.",
+        )
+    proposed = tuple(_as_written(name, workbench, proposal))
+    with folder_with(workbench.migrations, proposed) as folder:
+        findings = findings_about(folder, {each.id for each in proposed})
+    return Generated(
+        proposed=proposed,
+        losses=proposal.losses,
+        rollback_losses=proposal.rollback_losses,
+        notes=(*notes, *proposal.notes),
+        findings=tuple(findings),
     )
 
 

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pushed:
-    """The statements that were run on the local database; none when it was as schema.sql says."""
+    """The statements that were run on the local database, or would be; none when it was as schema.sql says."""
 
     statements: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
 
 
-def push(workbench: Workbench, *, allow_destructive: bool = False) -> Pushed:
+def push(workbench: Workbench, *, allow_destructive: bool = False, dry_run: bool = False) -> Pushed:
     """Make the local database what schema.sql says, in one transaction where PostgreSQL allows it, with no file.
 
-    The history knows nothing of it: `reset` is the way back to what the migrations build.
+    The history knows nothing of it: `reset` is the way back to what the migrations build. With `dry_run` nothing is run.
 
     Raises:
         Refused: rows would be lost, and that was not allowed; nothing was changed.
@@ -55,6 +55,8 @@ def push(workbench: Workbench, *, allow_destructive: bool = False) -> Pushed:
         groups = [[each.sql for each in part.statements] for part in arrangement.parts]
         if groups:
             groups[-1] += [each.sql for each in grants_for([sql for group in groups for sql in group], local, facts)]
+        if dry_run:
+            return Pushed(tuple(sql for group in groups for sql in group), arrangement.losses)
         _run(workbench, groups)
         if wrong := deviations(objects, read_objects(workbench.local), grants=False):
             raise InvalidPlan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.checkout import deploy
@@ -13,8 +13,25 @@ if TYPE_CHECKING:
 
     from pipeline.deploy import Report
     from pipeline.deploy.checkout import Checkout
+    from pipeline.migrations import Folder
 
 _MAINTENANCE = "postgres"  # where one connects to drop another
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What a reset would do: the database that it would drop, on which server, and the migrations that it would apply."""
+
+    database: str
+    server: str
+    migrations: tuple[str, ...]
+
+
+def dry_run(checkout: Checkout) -> Reset:
+    """Say what `reset` would do. It refuses what `reset` would refuse, and raises what it raises."""
+    folder = _sound_folder(checkout)
+    _rebuild(checkout, None)
+    return Reset(checkout.url.database or "", _server(checkout), tuple(file.id for file in folder.files))
 
 
 def reset(checkout: Checkout, *, confirm: Callable[[str], bool]) -> Report:
@@ -29,20 +46,27 @@ def reset(checkout: Checkout, *, confirm: Callable[[str], bool]) -> Report:
         Refused: `confirm` said no; nothing was changed.
         DatabaseFailed: the server refused, as where the user may not make databases; the message says what stands.
     """
-    _require_sound_plan(checkout)
+    _sound_folder(checkout)
     _rebuild(checkout, confirm)
     return deploy(replace(checkout, verb="migrate"))
 
 
-def _require_sound_plan(checkout: Checkout) -> None:
-    """Raise for what would keep an empty database from being migrated: with the rows gone it would be too late."""
+def _sound_folder(checkout: Checkout) -> Folder:
+    """Read it, and raise for what would keep an empty database from being migrated: with the rows gone it would be too late."""
     from pipeline.migrations import raise_faults
     from pipeline.migrations.plan import make_plan
 
-    raise_faults(make_plan(checkout.folder(), {}).faults)
+    folder = checkout.folder()
+    raise_faults(make_plan(folder, {}).faults)
+    return folder
 
 
-def _rebuild(checkout: Checkout, confirm: Callable[[str], bool]) -> None:
+def _server(checkout: Checkout) -> str:
+    return f"{checkout.url.host}:{checkout.url.port or 5432} ({checkout.environment.source})"
+
+
+def _rebuild(checkout: Checkout, confirm: Callable[[str], bool] | None) -> None:
+    """Look whether it may be dropped, ask, and put an empty one in its place. Without `confirm` it ends with the look."""
     from secrets import token_hex
 
     from pipeline.deploy.signals import as_exceptions
@@ -63,8 +87,9 @@ def _rebuild(checkout: Checkout, confirm: Callable[[str], bool]) -> None:
         # where it is gone already, the server is asked in the other database, in which nothing will be changed
         looked_at = environment if shape is not None else replace(environment, url=maintenance)
         open_local(looked_at, "reset", claim=checkout.target.claim if shape is not None else None).close()
-        server = f"{environment.url.host}:{environment.url.port or 5432}"
-        if not confirm(f"Drop the database {name} on {server} ({environment.source}) with everything in it?"):
+        if confirm is None:
+            return
+        if not confirm(f"Drop the database {name} on {_server(checkout)} with everything in it?"):
             raise Refused("nothing was changed", remedy="Say yes, or give --yes.")
         with as_exceptions():
             rebuild(session, name, shape, run)

@@ -99,6 +99,15 @@ def test_what_plain_yoyo_applied_is_taken_over_with_its_tables(
     assert (report.already, [each.id for each in report.applied]) == (5, ["0006_more"])
 
 
+def test_a_dry_run_names_what_would_be_recorded_and_records_nothing(
+    db: Database, sample: FolderBuilder, scratch: DatabaseURL
+) -> None:
+    build_by_hand(db, *SAMPLE_IDS)
+    told = baseline(db.url, sample.read(), through="0005", scratch=scratch, dry_run=True)
+    assert told.recorded == tuple(SAMPLE_IDS)
+    assert db.value("SELECT to_regnamespace('migration_history')") is None
+
+
 def test_an_adopted_file_has_its_checksum_from_then_on(
     db: Database, sample: FolderBuilder, adopt: Callable[..., Adoption]
 ) -> None:

@@ -87,6 +87,13 @@ def test_push_makes_the_local_database_what_the_schema_says(checkout: Checkout) 
     assert checkout.rows("SELECT has_table_privilege('server', '\"Tag\"', 'INSERT')") == [(True,)]
 
 
+def test_a_dry_run_of_push_gives_the_statements_and_runs_none(checkout: Checkout) -> None:
+    checkout.append('CREATE TABLE "Tag" ("id" uuid PRIMARY KEY);')
+    told = push(checkout.workbench, dry_run=True).statements
+    assert checkout.rows("SELECT to_regclass('\"Tag\"')") == [(None,)]
+    assert push(checkout.workbench).statements == told
+
+
 def test_push_loses_nothing_without_leave(checkout: Checkout) -> None:
     schema = checkout.workbench.schema.read_text()
     checkout.edit(schema.replace('    "provider"   text,\n', ""))

@@ -185,6 +185,26 @@ def test_a_fault_of_any_kind_in_the_schema_names_the_line_that_the_server_means(
     assert fault.value.where == f"schema.sql:{line + below}", fault.value
 
 
+def test_a_dry_run_gives_the_texts_and_writes_and_applies_nothing(checkout: Checkout) -> None:
+    checkout.append(REACTION)
+    names, kept = checkout.names(), checkout.workbench.root / "docs"
+    told = generate("add_reaction", checkout.workbench, Wishes(dry_run=True), run=checkout.run)
+    assert (checkout.names(), told.files, told.report, kept.exists()) == (names, (), None, False)
+    assert checkout.rows("SELECT to_regclass('\"Reaction\"')") == [(None,)]
+    made = generate("add_reaction", checkout.workbench, run=checkout.run)
+    assert [each.forward for each in told.proposed] == [path.read_text() for path in made.files]
+    assert [each.id for each in told.proposed] == [path.stem for path in made.files]
+
+
+def test_a_dry_run_that_could_only_be_a_draft_says_what_is_missing_and_writes_none(checkout: Checkout) -> None:
+    schema = checkout.workbench.schema.read_text()
+    checkout.edit(schema.replace('    "content"    text', '    "must"    text NOT NULL,\n    "content"    text'))
+    names = checkout.names()
+    with pytest.raises(InvalidPlan, match="no migration could be proven"):
+        generate("change", checkout.workbench, Wishes(dry_run=True))
+    assert checkout.names() == names
+
+
 def test_with_draft_nothing_is_applied(checkout: Checkout) -> None:
     checkout.append(REACTION)
     made = generate("change", checkout.workbench, Wishes(draft=True), run=checkout.run)

@@ -17,7 +17,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 _FILES = ("inv", "pipeline/__init__.py", "pipeline/errors.py", "pipeline/packages.py", "pipeline/bootstrap.py")
 
-# Stands in for Invoke: says what it was started with.
+# Stands in for Invoke, and so does what ./inv starts for the verbs: says what it was started with.
 _PROGRAM = """
 import os, sys
 VERSION = {version!r}
@@ -139,6 +139,8 @@ def make_checkout(root: Path, wheels: Path) -> Checkout:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / file, root / file)
     (root / "infra").mkdir()
+    (root / "verbs").mkdir()
+    (root / "verbs" / "__main__.py").write_text("from invoke import main\n\nmain()\n")
     return Checkout(root, wheels)
 
 

@@ -46,7 +46,7 @@ class Checkout:
     def command(self, *arguments: str) -> list[str]:
         # its migrations are in no commit: tests/deploy/test_committed.py has those that are
         bare = ["--uncommitted"] if arguments[0] == "deploy" and "--help" not in arguments else []
-        return [sys.executable, "-m", "invoke", *arguments, *bare]
+        return [sys.executable, "-m", "verbs", *arguments, *bare]
 
     def environment(self, **variables: str) -> dict[str, str]:
         kept = {

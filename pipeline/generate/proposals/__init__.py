@@ -54,6 +54,7 @@ class Wishes:
     allow_destructive: bool = False
     renames: tuple[str, ...] = ()
     draft: bool = False
+    dry_run: bool = False  # propose, and write nothing
 
 
 def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, wishes: Wishes) -> Proposal:
