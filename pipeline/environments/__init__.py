@@ -75,6 +75,13 @@ def resolve(
                 "`./inv deploy --env NAME`, `./inv plan --env NAME`.",
             )
         return environment
+    if name != LOCAL and DATABASE_URL in os.environ and DATABASE_URL not in from_file:
+        # what CI makes of a secret that is not there; an empty line of .env is a template's
+        raise ConfigurationError(
+            f"{DATABASE_URL} is set, and empty",
+            remedy="In CI: the secret that it is taken from is not there, so look for its name and its environment in the "
+            "repository's settings. Elsewhere: unset DATABASE_URL, and the stack's own is taken.",
+        )
     if name is None:
         raise ConfigurationError(
             "no environment was named, and DATABASE_URL is not set",

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from chatdb.url import DatabaseURL, InvalidDatabaseURL
@@ -52,7 +53,10 @@ def read_stack(name: str, root: Path) -> StackOutputs:
     Raises ConfigurationError, with what to do: pulumi is not there, nobody is logged in, there is no such stack, its
     passphrase is missing or wrong, or `pulumi up` has not finished on it.
     """
-    outputs = _ask_pulumi(name, root)
+    try:
+        outputs = _ask_pulumi(name, root)
+    except ConfigurationError as error:
+        raise _misspelt(name, root, error) or error from None
     wanted = {"database_url", *_IDS, *(service.url_output for service in SERVICES)}
     missing = sorted(key for key in wanted if not outputs.get(key))
     if missing:
@@ -162,6 +166,21 @@ _REMEDIES: Final = (
         "Run it in the checkout of the database repository.",
     ),
 )
+
+
+def _misspelt(name: str, root: Path, error: ConfigurationError) -> ConfigurationError | None:
+    """The error for a name that no stack of the checkout has, so far as their settings' files tell; None for another one."""
+    known = sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))
+    if name in known or not known:
+        return None
+    names = ["local", *known]
+    close = get_close_matches(name, names, n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return ConfigurationError(
+        f"the checkout has no environment {name}{meant}",
+        remedy=f"There are {', '.join(names[:-1])} and {names[-1]} (Pulumi.NAME.yaml). As a stack without such a file it could "
+        f"not be read either: {error.message}.",
+    )
 
 
 def _explain(name: str, said: str) -> ConfigurationError:

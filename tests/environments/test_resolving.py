@@ -59,6 +59,40 @@ def test_no_name_and_no_url_is_an_error_that_says_what_to_give(tmp_path: Path) -
     assert "--env" in error.value.remedy
 
 
+@pytest.mark.parametrize("name", ["prod", "dev", None])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_url_is_told_as_such_which_is_what_ci_makes_of_a_missing_secret(
+    name: str | None, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", value)
+    with pytest.raises(ConfigurationError, match="DATABASE_URL is set, and empty") as error:
+        resolve(name, root=tmp_path)
+    assert "secret" in error.value.remedy
+
+
+def test_an_empty_url_in_the_env_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=\n")
+    with pytest.raises(ConfigurationError, match="no environment was named"):
+        resolve(None, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("stagng", "; did you mean staging?"), ("prd", "; did you mean prod?"), ("x", "")]
+)
+def test_a_misspelt_environment_is_told_with_those_that_there_are(
+    name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stack in ("prod", "staging"):
+        (tmp_path / f"Pulumi.{stack}.yaml").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationError) as error:
+        resolve(name, root=tmp_path)
+    assert error.value.message == f"the checkout has no environment {name}{meant}"
+    assert "There are local, prod and staging" in error.value.remedy
+    with pytest.raises(ConfigurationError, match="pulumi is not on PATH"):
+        resolve("prod", root=tmp_path)
+
+
 def test_an_unusable_url_is_an_error_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://ada:s3cr3t-word@127.0.0.1/chat")
     with pytest.raises(ConfigurationError) as error:
