@@ -92,16 +92,18 @@ class Calls:
     def _pages(self, path: str, key: str, cursor_key: str, **params: str | None) -> Iterator[Json]:
         """Yield the elements of a list that Neon gives in pages; a page without a new cursor is the last."""
         cursor: str | None = None
+        seen: set[str] = set()
         while True:
             answer = self._transport.get(path, limit=PAGE, cursor=cursor, **params)
             items = answer.get(key)
             if not isinstance(items, list):
                 raise ApiError(f"Neon's answer to GET {path} has no list of {key}")
             yield from items
-            following = (answer.get("pagination") or {}).get(cursor_key)
-            if not items or not following or following == cursor:
+            pagination = answer.get("pagination")
+            cursor = pagination.get(cursor_key) if isinstance(pagination, dict) else None
+            if not items or not cursor or cursor in seen:
                 return
-            cursor = following
+            seen.add(cursor)
 
     def _look_before_repeating(self, send: Callable[[], T], look: Callable[[], T | None]) -> T:
         """Send a request that makes something; when its answer is lost, send it again only if `look` finds nothing.
@@ -157,7 +159,10 @@ def read(make: Callable[[Json], T], answer: Json, key: str) -> T:
 
 def read_list(make: Callable[[Json], T], answer: Json, key: str) -> list[T]:
     """Make a value of each element of a list in an answer; none where the list is absent. Raises ApiError as `read` does."""
-    return [read_value(make, item) for item in answer.get(key) or []]
+    items = answer.get(key) or []
+    if not isinstance(items, list):
+        raise ApiError(f"Neon's answer has no list of {key}")
+    return [read_value(make, item) for item in items]
 
 
 def read_operations(answer: Json) -> list[Operation]:
@@ -169,7 +174,7 @@ def read_value(make: Callable[[Json], T], data: Json) -> T:
     """Make a value of an answer. Raises ApiError where it does not have the documented shape, which repeats none of it."""
     try:
         return make(data)
-    except (KeyError, TypeError, ValueError) as fault:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as fault:
         # The kind of fault and the missing name only: the data may hold a password.
         missing = f" (no field {fault})" if isinstance(fault, KeyError) else ""
         raise ApiError(f"Neon's answer does not have the shape that its API documents{missing}") from None

@@ -7,6 +7,7 @@ there, and only then asks again.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 from chatdb.url import DatabaseURL
 from pipeline.errors import ConfigurationError
@@ -184,7 +185,7 @@ class NeonClient(StateCalls):
 
     def reveal_password(self, project_id: str, branch_id: str, role: str) -> str:
         """Return a role's present password as Neon stores it; never an empty one."""
-        path = f"/projects/{project_id}/branches/{branch_id}/roles/{role}"
+        path = f"/projects/{project_id}/branches/{branch_id}/roles/{quote(role, safe='')}"
         password = self._transport.get(f"{path}/reveal_password").get("password")
         if not password or not isinstance(password, str):
             raise ApiError(f"Neon has no password for role {role} of branch {branch_id}")
@@ -196,7 +197,7 @@ class NeonClient(StateCalls):
         Safe to repeat: when an answer is lost nobody knows the password that it carried, so making another one takes
         nothing from anyone.
         """
-        path = f"/projects/{project_id}/branches/{branch_id}/roles/{role}"
+        path = f"/projects/{project_id}/branches/{branch_id}/roles/{quote(role, safe='')}"
         answer = self._transport.call("POST", f"{path}/reset_password")
         self.wait(read_operations(answer))
         made = read(Role.from_json, answer, "role").password

@@ -4,14 +4,15 @@ What is safe to repeat:
 
 * 423 (another operation runs on the project) and 429 (rate limit) were refused before anything happened, and a request
   that never left (no connection) did nothing: repeated whatever the call is.
-* 503 and every other 5xx, and an answer that was lost, say nothing about the effect: repeated only when the call may be
-  made twice (`repeatable`), else raised as `OutcomeUnknown` for the caller to look first.
+* 503 and every other 5xx, and an answer that was lost or cannot be read, say nothing about the effect: repeated only
+  when the call may be made twice (`repeatable`), else raised as `OutcomeUnknown` for the caller to look first.
 """
 
 from __future__ import annotations
 
 import contextlib
 import random
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from pipeline.errors import ConfigurationError, UsageError
 from pipeline.neon.failures import ApiError, NotFound, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 API: Final = "https://console.neon.tech/api/v2"
 
 REFUSED_FOR_NOW: Final = frozenset({423, 429})
+
+_KEY: Final = re.compile(r"[!-~]+")  # what a header holds without being changed
+_ADDRESS: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/?#\[\]:@]+)(:\d{1,5})?(/[^\s?#]*)?$")
+# What the client library would make another address of: /branches/.. is the project, /branches/ a list.
+_NO_SEGMENT: Final = re.compile(r"//|[?#]|/\.{0,2}(/|$)")
 
 REMEDIES: Final = {
     401: "Set NEON_API_KEY to a key that is valid: Neon console, Account settings, API keys.",
@@ -74,6 +81,16 @@ class Transport:
         self.policy = policy
         self.clock = clock
         self._key = api_key
+        if not _KEY.fullmatch(api_key):
+            raise ConfigurationError(
+                "NEON_API_KEY is no key: it holds characters that none has",
+                remedy="Copy the key again, without a line break or a quote mark in it, then: export NEON_API_KEY=...",
+            )
+        if not _ADDRESS.match(base_url):
+            raise ConfigurationError(
+                "NEON_API_URL is no address of an API",  # not shown: a password may stand in it
+                remedy=f"Unset it, which is {API}, or give an address that begins with http:// or https://.",
+            )
         # trust_env (httpx's default) honours HTTPS_PROXY and SSL_CERT_FILE, as the Terraform provider does.
         self._http = httpx.Client(
             base_url=base_url,
@@ -101,8 +118,12 @@ class Transport:
         """Send one request, and again while that is safe and there are attempts left.
 
         Returns the JSON object of the answer ({} for 204). Raises ApiError, or OutcomeUnknown when `repeatable` is
-        false and the request may have taken effect.
+        false and the request may have taken effect. UsageError for a path in which an id is empty or no id.
         """
+        if _NO_SEGMENT.search(path):
+            raise UsageError(
+                f"{method} {path}: an id or a name in it is empty, or is none", remedy="Check the settings."
+            )
         for ceiling in self.policy.ceilings():
             try:
                 return self._send(method, path, params, json)
@@ -128,7 +149,7 @@ class Transport:
             answer = self._http.request(method, path, params=params, json=json)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as fault:
             raise _TryAgain(self._unreachable(what, fault), may_have_acted=False) from fault
-        except httpx.TransportError as fault:
+        except (httpx.TransportError, httpx.DecodingError) as fault:
             raise _TryAgain(self._unreachable(what, fault), may_have_acted=True) from fault
         if answer.is_success:
             return self._object(what, answer)
@@ -144,17 +165,18 @@ class Transport:
             return {}
         try:
             body = answer.json()
-        except ValueError as fault:
-            raise ApiError(
-                f"Neon answered {what} with something that is not JSON", status=answer.status_code
-            ) from fault
+        except (ValueError, RecursionError):
+            body, kind = None, "something that is not JSON"
+        else:
+            kind = "JSON that is not an object"
         if not isinstance(body, dict):
-            raise ApiError(f"Neon answered {what} with JSON that is not an object", status=answer.status_code)
+            error = ApiError(f"Neon answered {what} with {kind}", status=answer.status_code)
+            raise _TryAgain(error, may_have_acted=True)
         return body
 
     def _error(self, what: str, answer: httpx.Response) -> ApiError:
         body: Any = None
-        with contextlib.suppress(ValueError):  # the gateway's own pages (524, some 502) are HTML
+        with contextlib.suppress(ValueError, RecursionError):  # the gateway's own pages (524, some 502) are HTML
             body = answer.json()
         fields = body if isinstance(body, dict) else {}
         said = str(fields.get("message") or answer.reason_phrase or "no message").replace(self._key, "***")
@@ -168,10 +190,12 @@ class Transport:
                 "A personal API key needs the organization, which its settings page shows. For the stack that owns the "
                 "project: pulumi config set --stack prod orgId org-..."
             )
+        if answer.is_redirect:
+            remedy = "NEON_API_URL is not where the API is: unset it, or give the address that it leads to."
         kind = NotFound if answer.status_code == 404 else ApiError
         return kind(message, status=answer.status_code, request_id=request_id, remedy=remedy)
 
-    def _unreachable(self, what: str, fault: httpx.TransportError) -> ApiError:
+    def _unreachable(self, what: str, fault: httpx.RequestError) -> ApiError:
         reason = (str(fault) or type(fault).__name__).replace(self._key, "***")
         return ApiError(
             f"no answer from Neon to {what}: {reason}",
@@ -206,5 +230,5 @@ def _retry_after(answer: httpx.Response) -> float:
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from pipeline.errors import ConfigurationError, UsageError
 from pipeline.neon import ApiError, Compute, NeonClient, OutcomeUnknown, RetryPolicy
 from pipeline.neon.transport import API, Clock, Transport
 
@@ -135,6 +137,13 @@ def _transport(answer: Callable[[httpx.Request], httpx.Response], pauses: list[f
     return made
 
 
+def _client(answer: Callable[[httpx.Request], httpx.Response]) -> NeonClient:
+    client = NeonClient("napi_key")
+    client.close()
+    client._transport = _transport(answer, [])
+    return client
+
+
 def test_the_pause_doubles_to_its_ceiling_on_top_of_what_neon_asked_for() -> None:
     pauses: list[float] = []
     transport = _transport(lambda _: httpx.Response(429, headers={"Retry-After": "3"}), pauses)
@@ -145,7 +154,14 @@ def test_the_pause_doubles_to_its_ceiling_on_top_of_what_neon_asked_for() -> Non
 
 
 @pytest.mark.parametrize(
-    ("header", "least"), [("0", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", 0.0), ("9999", 10.0)]
+    ("header", "least"),
+    [
+        ("Wed, 21 Oct 2026 07:28:00 +99999999999999999999", 0.0),
+        ("0", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("soon", 0.0),
+        ("9999", 10.0),
+    ],
 )
 def test_any_retry_after_is_understood_and_bounded(header: str, least: float) -> None:
     pauses: list[float] = []
@@ -187,18 +203,121 @@ def test_a_missing_organization_says_how_to_give_it() -> None:
     transport.close()
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>"), httpx.Response(200, json=[1])])
-def test_an_answer_of_another_kind_is_an_error(answer: httpx.Response) -> None:
-    transport = _transport(lambda _: answer, [])
-    with pytest.raises(ApiError, match=r"not JSON|not an object"):
+UNREADABLE: list[dict[str, Any]] = [
+    {"text": "<html>"},
+    {"json": [1]},
+    {"content": b"[" * 100_000},
+    {"content": b"no gzip", "headers": {"Content-Encoding": "gzip"}},
+]
+
+
+@pytest.mark.parametrize("answer", UNREADABLE, ids=["no JSON", "no object", "too deep", "not what its header says"])
+def test_an_answer_that_cannot_be_read_says_nothing_about_the_effect(answer: dict[str, Any]) -> None:
+    transport = _transport(lambda _: httpx.Response(200, **answer), [])
+    with pytest.raises(ApiError, match=r"not JSON|not an object|decompressing"):
+        transport.get("/x")
+    with pytest.raises(OutcomeUnknown):
+        transport.call("POST", "/x", repeatable=False)
+    transport.close()
+
+
+def test_an_error_that_is_nested_too_deep_is_told_by_its_status() -> None:
+    transport = _transport(lambda _: httpx.Response(400, content=b"[" * 100_000), [])
+    with pytest.raises(ApiError, match="400 Bad Request"):
         transport.get("/x")
     transport.close()
 
 
-def test_an_answer_without_what_the_api_promises_is_an_error() -> None:
-    client = NeonClient("napi_key")
+def test_an_address_that_leads_elsewhere_is_named_with_its_variable() -> None:
+    transport = _transport(lambda _: httpx.Response(308, headers={"Location": "https://one:secret@x/"}), [])
+    with pytest.raises(ApiError, match="308") as caught:
+        transport.get("/x")
+    assert "NEON_API_URL" in caught.value.remedy
+    assert "secret" not in str(caught.value)
+    transport.close()
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "ein schlüssel", "a b", "nul\0", ""])
+def test_a_key_that_no_header_holds_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="NEON_API_KEY") as caught:
+        NeonClient(key, base_url=API)
+    assert not key or key not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["console.neon.tech", "ftp://x", "http://", "http://[::1", "http://x y", "http://x/?y"])
+def test_an_address_that_is_none_is_refused_before_any_call(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="NEON_API_URL"):
+        NeonClient("napi_key", base_url=url)
+
+
+def test_an_id_that_is_none_changes_no_call_into_another() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json={})
+
+    client = _client(answer)
+    for branch in ("", ".", "..", "b?hard_delete=true", "b#", "../.."):
+        with pytest.raises(UsageError, match="DELETE"):
+            client.delete_branch("p", branch)
+    assert asked == []
     client.close()
-    client._transport = _transport(lambda _: httpx.Response(200, json={"project": {"id": "p"}}), [])
+
+
+def test_pages_that_go_in_circles_come_to_an_end() -> None:
+    cursors = itertools.cycle(["one", "two"])
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        assert len(asked) < 10
+        return httpx.Response(200, json={"operations": [OPERATION], "pagination": {"cursor": next(cursors)}})
+
+    client = _client(answer)
+    assert {operation.id for operation in client.operations("p")} == {"o"}
+    client.close()
+
+
+OPERATION = {
+    "id": "o",
+    "project_id": "p",
+    "action": "create_branch",
+    "status": "finished",
+    "created_at": "2026-01-01T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    "answer", [{"roles": 5}, {"roles": True}, {"roles": {"name": "one"}}, {"roles": ["one"]}, {"roles": [None]}]
+)
+def test_a_list_that_is_none_is_an_error_of_the_api(answer: dict[str, Any]) -> None:
+    client = _client(lambda _: httpx.Response(200, json=answer))
+    with pytest.raises(ApiError):
+        client.roles("p", "b")
+    client.close()
+
+
+def test_a_branch_whose_last_answer_was_lost_is_looked_for_too(emulator: Emulator, project_id: str) -> None:
+    environment, name = emulator.environment, _name()
+    policy = RetryPolicy(attempts=1, operation_poll=0.02)
+    with NeonClient(environment["NEON_API_KEY"], base_url=environment["NEON_API_URL"], policy=policy) as client:
+        emulator.fault(route=BRANCHES, kind="lost")
+        assert client.create_branch(project_id, name).branch.name == name
+
+
+def test_a_role_of_any_name_gets_a_password(
+    emulator: Emulator, client: NeonClient, project_id: str, main_id: str
+) -> None:
+    name = "what? a #1 (100%) röle"
+    body = {"role": {"name": name}}
+    emulator.ok("POST", f"/projects/{project_id}/branches/{main_id}/roles", json=body)
+
+    assert client.reset_password(project_id, main_id, name) == client.reveal_password(project_id, main_id, name)
+
+
+def test_an_answer_without_what_the_api_promises_is_an_error() -> None:
+    client = _client(lambda _: httpx.Response(200, json={"project": {"id": "p"}}))
     with pytest.raises(ApiError, match="no field 'name'"):
         client.project("p")
     client.close()
