@@ -40,9 +40,9 @@ class _Provider(ResourceProvider):
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         elsewhere = [name for name in ("project_id", "branch_id") if olds[name] != news[name]]
         changed = _size(olds) != _size(news) or any(olds[name] != news[name] for name in _PLACE)
-        changed = changed or any(
-            olds.get(name) is None for name in _TOLD
-        )  # a state from before there was such an output
+        # a state from before there were such values has none of them
+        changed = changed or olds.get("branch_name", news["branch_name"]) != news["branch_name"]
+        changed = changed or any(olds.get(name) is None for name in _TOLD)
         return DiffResult(changes=changed, replaces=elsewhere)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
@@ -124,6 +124,7 @@ class Compute(Resource, module="neon", name="Compute"):
         project_id: pulumi.Input[str],
         branch_id: pulumi.Input[str],
         endpoint_id: pulumi.Input[str],
+        branch_name: str,
         database: str,
         role: str,
         size: Size,
@@ -136,6 +137,7 @@ class Compute(Resource, module="neon", name="Compute"):
                 "project_id": project_id,
                 "branch_id": branch_id,
                 "endpoint_id": endpoint_id,
+                "branch_name": branch_name,  # of a project's default branch: it cannot change (infra/fixed_names.py)
                 "database": database,
                 "role": role,
                 "stack": pulumi.get_stack(),  # for a remedy

@@ -1,4 +1,4 @@
-"""Names that a setting gives once: the database and its owner.
+"""Names that a setting gives once: the database, its owner, and a project's default branch.
 
 Trap: they are made with the project, and `ignore_changes` keeps the provider from replacing it for another name. So a
 changed setting would publish a connection string to nothing. A hook looks whether the branch has what the settings say,
@@ -32,6 +32,8 @@ def _check(args: ResourceHookArgs) -> None:
     if not isinstance(project, str) or not isinstance(branch, str):
         return  # a preview of what is not made yet
     with neon() as client:
+        if inputs.get("branch_name"):
+            _require("branchName", inputs["branch_name"], [client.branch(project, branch).name], "name", branch)
         databases = [each.name for each in client.databases(project, branch)]
         roles = [each.name for each in client.roles(project, branch)]
     _require("databaseName", inputs["database"], databases, "database", branch)

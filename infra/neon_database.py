@@ -278,6 +278,7 @@ class NeonDatabase(pulumi.ComponentResource):
             project_id=branch.project_id,
             branch_id=branch.id,
             endpoint_id=branch.endpoint_id,
+            branch_name=settings.branch_name if isinstance(settings, ProjectSettings) else "",
             database=settings.database_name,
             role=settings.owner_name,
             size=Size(settings.min_cu, settings.max_cu, settings.suspend_timeout_seconds),

@@ -34,9 +34,10 @@ def test_a_run_without_a_valid_key_names_the_variable_and_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("stack", "setting", "there"), [("prod", "databaseName", "chat"), ("dev", "ownerName", "chat_owner")]
+    ("stack", "setting", "there"),
+    [("prod", "databaseName", "chat"), ("dev", "ownerName", "chat_owner"), ("prod", "branchName", "main")],
 )
-def test_another_name_of_the_database_or_its_owner_is_refused_in_a_preview(
+def test_another_name_of_the_database_its_owner_or_the_default_branch_is_refused_in_a_preview(
     shared: Workspace, stack: str, setting: str, there: str
 ) -> None:
     shared.set(stack, **{setting: "renamed"})
