@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -33,6 +34,19 @@ def administer(data: Path, method: str, path: str, body: dict[str, Any] | None) 
             return json.load(response)
     except urllib.error.HTTPError as refused:
         with refused:
-            raise Rejected(json.load(refused)["message"]) from None
-    except (OSError, ValueError) as fault:
-        raise Unreachable(f"none runs in {data} ({fault}); start it, or give --data") from None
+            raise _refusal(data, refused) from None
+    except (OSError, ValueError, http.client.HTTPException) as fault:
+        raise _unreachable(data, fault) from None
+
+
+def _refusal(data: Path, refused: urllib.error.HTTPError) -> Rejected | Unreachable:
+    """What its answer says, if it is the emulator's: the port of a killed one may be another program's by now."""
+    try:
+        return Rejected(json.load(refused)["message"])
+    except (OSError, ValueError, TypeError, LookupError, http.client.HTTPException):
+        return _unreachable(data, refused)
+
+
+def _unreachable(data: Path, fault: Exception) -> Unreachable:
+    words = " ".join(str(fault).split())
+    return Unreachable(f"none runs in {data} ({words}); start it, or give --data")

@@ -69,7 +69,7 @@ class Proxy:
                 self._tasks.discard(task)
 
     async def _accept(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        target = first.split()[1].decode("latin-1")
+        target = first.removeprefix(b"CONNECT ").decode("latin-1").partition(" ")[0].strip()
         length = len(first)
         while (line := await reader.readuntil(b"\n")).strip():
             length += len(line)
