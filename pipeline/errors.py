@@ -12,6 +12,7 @@
      |    +-- SchemaDiffers         3  adoption: the database is not what the files would build
      +-- InvalidPlan                4  the plan cannot be run: edited, missing, malformed, lint, drift
      |    +-- MigrationFileError    4  one file is at fault; `where` names it
+     |    +-- AnotherBranch         4  the local database has migrations of another git branch
      +-- DatabaseFailed             5  the database refused or was lost
      |    +-- MigrationFailed       5  a statement of a migration file failed
      +-- NeonFailed                 5  Neon's API refused or was lost
@@ -97,6 +98,10 @@ class InvalidPlan(PipelineError):
 
 class MigrationFileError(InvalidPlan):
     """One migration file is at fault; `where` names it, with the line where that is known."""
+
+
+class AnotherBranch(InvalidPlan):
+    """The local database has migrations of another git branch, which the checkout does not have."""
 
 
 class DatabaseFailed(PipelineError):

@@ -43,7 +43,6 @@ def migrate(
     """Apply what is pending locally; with --name, generate a migration first."""
     from pipeline.console.flags import not_with, only_with, seconds
     from pipeline.console.text import say, show_report
-    from pipeline.deploy.checkout import deploy
     from verbs.status import show_dry_run
 
     only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
@@ -54,9 +53,11 @@ def migrate(
             show_dry_run(checkout)
             return
         if not name:
+            from pipeline.console.terminal import offered
             from pipeline.generate.derived_files import draw_after_conflict
+            from pipeline.local.switching import deploy_or_switch
 
-            show_report(deploy(checkout, lock_wait=lock_wait))
+            show_report(deploy_or_switch(checkout, offer=offered, lock_wait=lock_wait))
             if page := draw_after_conflict(root, checkout.url):
                 say(f"the ER diagram of docs/{page.name} was in conflict, and was drawn anew: `git add` it")
         elif empty:

@@ -99,6 +99,11 @@ def confirm(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def offered(question: str) -> bool:
+    """Whether somebody is at the terminal, and says yes."""
+    return sys.stdin.isatty() and confirm(question)
+
+
 def type_name(question: str) -> str | None:
     """What the person at the terminal types as an answer, or None where there is no terminal to ask at."""
     if not sys.stdin.isatty():

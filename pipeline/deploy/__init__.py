@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
@@ -20,14 +20,16 @@ from pipeline.postgres.session import ServerError
 from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from chatdb.url import DatabaseURL
     from pipeline.deploy.steps import AppliedNow
     from pipeline.history import History
+    from pipeline.history.kept import Kept
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Plan
     from pipeline.postgres import Identity
+    from pipeline.postgres.session import Session
     from pipeline.roles import Fact
     from pipeline.roles.deviations import Deviation
 
@@ -92,6 +94,8 @@ def apply(
             if run.target.claim is not None:
                 require_claim(run.target.claim, opened.session, opened.identity, opened.history.marker)
             plan = make_plan(folder, opened.history.applied)
+            if run.target.local_only and plan.missing:
+                plan = _with_one_sentence(opened.session, plan, folder)
             raise_faults(plan.faults)
             for id_ in sorted(opened.history.unfinished.keys() - folder.by_id.keys()):
                 run.observer.note(
@@ -103,6 +107,8 @@ def apply(
                 run.observer.note(doubt)
             written_by = run.author() if plan.pending else Author()
             _prepare(run, opened)
+            if run.target.local_only:
+                _keep_texts(opened, folder)
         applied = _run_pending(run, opened, plan, written_by)
         report = Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied))
         if not run.target.passwords or not (plan.applied or plan.pending):
@@ -117,12 +123,13 @@ def apply(
 
 @dataclass(frozen=True)
 class View:
-    """What a look at a server shows. `facts` are what it says of the runtime roles."""
+    """What a look at a server shows. `facts` are what it says of the runtime roles, `kept` what a local database keeps."""
 
     server: str
     identity: Identity
     history: History
     facts: tuple[Fact, ...] = ()
+    kept: Mapping[str, Kept] = field(default_factory=dict)
 
 
 def inspect_server(
@@ -150,7 +157,8 @@ def inspect_server(
         check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=writes)
         if target.claim is not None:
             require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
-    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts)
+        kept = _kept(opened.session) if target.local_only and opened.history.exists else {}
+    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts, kept)
 
 
 def _open(run: Run, before_lock: Callable[[History], None] | None = None) -> Opened:
@@ -174,6 +182,25 @@ def _prepare(run: Run, opened: Opened) -> None:
             from pipeline.deploy.failure import explain
 
             raise explain(error, "the history could not be created", "Nothing was changed.") from error
+
+
+def _with_one_sentence(session: Session, plan: Plan, folder: Folder) -> Plan:
+    from pipeline.deploy.switching import with_one_sentence
+
+    return with_one_sentence(plan, folder, _kept(session))
+
+
+def _kept(session: Session) -> dict[str, Kept]:
+    from pipeline.history.kept import read_kept
+
+    return read_kept(session) or {}
+
+
+def _keep_texts(opened: Opened, folder: Folder) -> None:
+    """Keep what takes each migration back, for the day on which git has switched to a branch that has not its files."""
+    from pipeline.deploy.switching import keep_texts
+
+    keep_texts(opened.session, folder, opened.history.applied)
 
 
 def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[AppliedNow]:

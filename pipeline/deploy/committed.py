@@ -80,6 +80,28 @@ def compare_with_head(folder: Folder, environ: Mapping[str, str]) -> Head:
     return Head(commit, differing, tuple(sorted(name.removesuffix(".sql") for name in absent if name not in there)))
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where git has a migration: the newest commit that touched its file, shortened, and a branch that leads to it."""
+
+    commit: str = ""
+    branch: str = ""
+
+
+def branch_here(folder: str, environ: Mapping[str, str]) -> str:
+    """The git branch that is checked out; nothing for a detached HEAD, or where git cannot tell."""
+    return _answer(folder, environ, "symbolic-ref", "--quiet", "--short", "HEAD")
+
+
+def whereabouts(folder: str, id_: str, environ: Mapping[str, str]) -> Whereabouts:
+    """Look for a migration's file on every branch; empty where none has it, or git cannot tell."""
+    said = _answer(
+        folder, environ, "log", "--all", "--source", "-1", "--diff-filter=AMR", "--format=%h %S", "--", f"{id_}.sql"
+    )
+    commit, _, ref = said.partition(" ")
+    return Whereabouts(commit, ref.removeprefix("refs/heads/").removeprefix("refs/remotes/"))
+
+
 def environment_of_git(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables with which git looks into the repository that the folder is in, and answers in English."""
     return {**{name: value for name, value in environ.items() if name not in _ELSEWHERE}, "LC_ALL": "C"}
@@ -148,6 +170,14 @@ def _same_behind_a_filter(
     if done.returncode != 0 or len(hashes) != len(asked):
         return []
     return [file for file, blob in zip(asked, hashes, strict=True) if blob == committed[f"{file.id}.sql"]]
+
+
+def _answer(folder: str, environ: Mapping[str, str], *arguments: str) -> str:
+    try:
+        done = _git(folder, environment_of_git(environ), *arguments)
+    except Unanswered:
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
 
 def _git(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.claim import require_claim
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
+from pipeline.deploy.switching import keep_texts
 from pipeline.deploy.target import Target, check_target
 from pipeline.history.record import renamed_sql
 from pipeline.migrations.renumbering import moved
@@ -47,8 +48,9 @@ def rename_in_history(
             if target.claim is not None:
                 require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
             opened.session.run(renamed_sql({applied[id_]: file for id_, file in files.items()}))
-    for old, file in files.items():
-        applied[file.id] = applied.pop(old)
+            for old, file in files.items():
+                applied[file.id] = replace(applied.pop(old), id=file.id, checksum=file.checksum)
+            keep_texts(opened.session, folder, applied)
     last = max(applied, default="")
     early = tuple(file.id for file in folder.files if file.id not in applied and file.id < last)
     before = max((id_ for id_ in applied if early and id_ < early[0]), default="")

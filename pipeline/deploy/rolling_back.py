@@ -13,13 +13,15 @@ from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.steps import Step
+from pipeline.deploy.switching import way_back
 from pipeline.deploy.target import Target, check_target
-from pipeline.errors import InvalidPlan, MigrationFileError, UsageError
+from pipeline.errors import UsageError
+from pipeline.history.kept import read_kept
 from pipeline.history.record import Author
 from pipeline.migrations.plan import in_order_of_application
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from chatdb.url import DatabaseURL
     from pipeline.deploy.checkout import Checkout
@@ -44,7 +46,8 @@ def rollback(
     url: DatabaseURL,
     folder: Folder,
     *,
-    to: str,
+    to: str = "",
+    choose: Callable[[Mapping[str, Applied]], Sequence[str]] | None = None,
     target: Target | None = None,
     author: Callable[[], Author] = Author,
     deadlines: Deadlines | None = None,
@@ -52,9 +55,12 @@ def rollback(
 ) -> Report:
     """Roll back every migration that was applied after `to` (its id or its number; "0000" rolls back all of them).
 
+    Or those that `choose` gives of what is applied, in its order. One whose file the folder has not, or has in another text, is
+    taken back with the rollback that the database kept.
+
     Raises:
         UsageError: no applied migration is named so.
-        InvalidPlan: an applied file is missing or has no rollback file; nothing was run.
+        InvalidPlan: nothing takes one of them back; nothing was run.
         DatabaseFailed: a statement failed or the server was lost; the message says what is rolled back.
         Interrupted: a signal arrived; the message says what is rolled back.
     """
@@ -67,15 +73,18 @@ def rollback(
         check_target(target, opened.identity, opened.history, opened.session.shown_as)
         if target.claim is not None:
             require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
-        chosen = _chosen(folder, opened.history.applied, to)
+        applied = opened.history.applied
+        ids = choose(applied) if choose is not None else _applied_after(applied, to)
+        kept = (read_kept(opened.session) if ids else None) or {}
+        chosen = [Step(*way_back(folder, applied[id_], kept), backward=True) for id_ in ids]
         written_by = author()
         done = carry_out(chosen, opened, written_by, observer) if chosen else []
     left = len(opened.history.applied) - len(done)
     return Report(opened.session.shown_as, opened.identity, left, tuple(done))
 
 
-def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[Step]:
-    """The steps back: over the files that were applied after `to`, the last one first."""
+def _applied_after(applied: Mapping[str, Applied], to: str) -> list[str]:
+    """What was applied after `to`, the last one first."""
     order = in_order_of_application(applied.values())
     if to != "0000" and not any(to in {id_, id_[:4]} for id_ in applied):
         last = order[-1].id if order else "none"
@@ -83,22 +92,5 @@ def _chosen(folder: Folder, applied: Mapping[str, Applied], to: str) -> list[Ste
             f"no applied migration is named {to}; the last one is {last}",
             remedy="Give the id or the number of the one to keep as the last, or 0000 to roll back all of them.",
         )
-    chosen = []
-    for id_ in (each.id for each in reversed(order)):
-        if to in {id_, id_[:4]}:
-            break
-        file = folder.by_id.get(id_)
-        if file is None:
-            raise InvalidPlan(
-                "it is applied in the database, but the file is missing",
-                where=f"{folder.path}/{id_}.sql",
-                remedy="Restore it (and its rollback file), or start anew with `./inv reset`.",
-            )
-        if file.backward is None:
-            raise MigrationFileError(
-                "it has no rollback file",
-                where=file.path,
-                remedy=f"Write {file.id}.rollback.sql, or start anew with `./inv reset`.",
-            )
-        chosen.append(Step(file, file.backward, backward=True))
-    return chosen
+    ids = [each.id for each in reversed(order)]
+    return ids[: next((at for at, id_ in enumerate(ids) if to in {id_, id_[:4]}), len(ids))]

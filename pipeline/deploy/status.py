@@ -93,6 +93,10 @@ def read_status(
     """
     view = inspect_server(url, target=target, observer=observer, writes=writes)
     plan = make_plan(folder, view.history.applied)
+    if target.local_only and plan.missing:
+        from pipeline.deploy.switching import with_one_sentence
+
+        plan = with_one_sentence(plan, folder, view.kept)
     refused = refused_passwords(url, target, observer) if log_in else ()
     return DeployStatus(
         view.server,

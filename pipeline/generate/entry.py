@@ -12,6 +12,7 @@ from pipeline import packages
 from pipeline.deploy import inspect_server
 from pipeline.deploy.checkout import claim_of, deploy
 from pipeline.deploy.signals import as_exceptions
+from pipeline.deploy.switching import refuse_another_branch
 from pipeline.environments import LOCAL
 from pipeline.environments.completing import completed
 from pipeline.errors import ConfigurationError
@@ -38,6 +39,8 @@ SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
     """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `deploy` raise."""
     workbench = _workbench(checkout)
+    if workbench.migrations.is_dir():  # git keeps no empty folder
+        refuse_another_branch(inspect_server(checkout.url, target=checkout.target), checkout.folder())
     try:
         packages.ensure("check")  # its linter is asked before anything is written
     except ConfigurationError as error:

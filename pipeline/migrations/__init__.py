@@ -52,17 +52,22 @@ class MigrationFile:
         return read_script(self.data, self.path)
 
     @cached_property
+    def rollback_data(self) -> bytes | None:
+        """The rollback file's LF-normalised bytes, or None where there is none."""
+        return None if self.rollback_path is None else _normalised(self.rollback_path)
+
+    @cached_property
     def backward(self) -> Script | None:
         """The rollback file taken apart, or None where there is none.
 
         Raises:
             MigrationFileError: the text is at fault; `where` names file and line.
         """
-        if self.rollback_path is None:
+        if self.rollback_path is None or self.rollback_data is None:
             return None
         from pipeline.migrations.script import read_script
 
-        script = read_script(_normalised(self.rollback_path), self.rollback_path)
+        script = read_script(self.rollback_data, self.rollback_path)
         if script.depends:
             raise MigrationFileError(
                 "a rollback file depends on nothing",

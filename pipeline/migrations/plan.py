@@ -146,10 +146,9 @@ def _missing_fault(folder: Folder, id_: str) -> InvalidPlan:
 
 def _out_of_order_fault(file: MigrationFile, applied: Mapping[str, Applied]) -> MigrationFileError:
     last = max(applied)
-    before = max((id_ for id_ in applied if id_ < file.id), default="0000")
     return MigrationFileError(
         f"it sorts before {last}, which is applied already",
         where=file.path,
         remedy=f"Give it (and its rollback file) a number above {last[:4]}: `./inv renumber`, if it is not merged yet. If it is, "
-        f"and the database is your own: `./inv rollback --to {before[:4]}`, then `./inv migrate`.",
+        "and the database is your own: `./inv switch` undoes what stands behind it, and applies all in their order.",
     )

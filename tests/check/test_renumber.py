@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from pipeline.deploy.rolling_back import rollback
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.migrations import read_folder
 from pipeline.migrations.renumbering import new_ids, renamed_text
+from tests.support.repository import Repository
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
@@ -25,39 +24,9 @@ if TYPE_CHECKING:
 BASE = ("0001_first", "0002_second")
 
 
-@dataclass(frozen=True)
-class Repository:
-    """A git repository with two merged migrations."""
-
-    root: Path
-
-    @property
-    def migrations(self) -> Path:
-        return self.root / "migrations"
-
-    def git(self, *arguments: str) -> None:
-        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
-        subprocess.run(["git", "-C", str(self.root), *identity, *arguments], check=True, capture_output=True)
-
-    def write(self, id_: str, depends: str = "") -> None:
-        head = f"-- {id_}\n" + (f"-- depends: {depends}\n" if depends else "")
-        table = id_[5:]
-        (self.migrations / f"{id_}.sql").write_text(f"{head}\nCREATE TABLE {table} (id int);\n")
-        (self.migrations / f"{id_}.rollback.sql").write_text(f"-- Undo\nDROP TABLE {table};\n")
-
-    def commit(self) -> None:
-        self.git("add", "-A")
-        self.git("commit", "-qm", "more")
-
-    def ids(self) -> list[str]:
-        return [file.id for file in read_folder(self.migrations).files]
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    made = Repository(tmp_path)
-    made.git("init", "-q", "-b", "main")
-    made.migrations.mkdir()
+    made = Repository.create(tmp_path)
     for id_ in BASE:
         made.write(id_)
     made.commit()

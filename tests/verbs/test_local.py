@@ -17,6 +17,27 @@ if TYPE_CHECKING:
     from tests.verbs.conftest import Checkout
 
 
+def at_terminal(checkout: Checkout, typed: str, *arguments: str) -> tuple[int, str]:
+    """Run a verb at a terminal where somebody types this; its exit code, and all that stands there in the end."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        checkout.command(*arguments),
+        cwd=checkout.path,
+        env=checkout.environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as asked:
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        said = b""
+        with suppress(OSError):  # the terminal's other side is closed at the end
+            while chunk := os.read(ours, 4096):
+                said += chunk
+    os.close(ours)
+    return asked.returncode, said.decode()
+
+
 def test_migrate_applies_what_is_pending_and_prints_the_url_masked(checkout: Checkout) -> None:
     answer = checkout.inv("migrate")
     assert answer.returncode == 0, answer.stderr
@@ -66,26 +87,31 @@ def test_a_database_that_nothing_calls_local_is_asked_for_by_name_at_a_terminal_
     refused = checkout.inv("migrate", "--wait", "5")
     assert (refused.returncode, superuser.applied()) == (3, [])
     assert "holds data, and nothing says that it is a local database" in refused.stderr
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        checkout.command("migrate"),
-        cwd=checkout.path,
-        env=checkout.environment(),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    ) as asked:
-        os.close(theirs)
-        os.write(ours, f"{checkout.url.database}\n".encode())
-        said = b""
-        with suppress(OSError):  # the terminal's other side is closed at the end
-            while chunk := os.read(ours, 4096):
-                said += chunk
-    os.close(ours)
-    assert asked.returncode == 0, said.decode()
-    assert b"Type the database's name to go on: " in said
+    code, said = at_terminal(checkout, f"{checkout.url.database}\n", "migrate")
+    assert code == 0, said
+    assert "Type the database's name to go on: " in said
     assert superuser.applied() == SAMPLE_IDS
     assert checkout.inv("rollback", "--to", "0005").returncode == 0
+
+
+def test_migrations_of_another_branch_are_asked_about_at_a_terminal_and_refused_without(
+    checkout: Checkout, superuser: Database
+) -> None:
+    checkout.write("0006_theirs", "CREATE TABLE theirs ();", "DROP TABLE theirs;")
+    assert checkout.inv("migrate").returncode == 0
+    for ending in (".sql", ".rollback.sql"):
+        (checkout.path / "migrations" / f"0006_theirs{ending}").unlink()
+    checkout.write("0006_ours", "CREATE TABLE ours ();", "DROP TABLE ours;")
+    refused, unasked = checkout.inv("migrate"), checkout.inv("switch")
+    assert (refused.returncode, refused.stderr.count("0006_theirs")) == (4, 1), refused.stderr
+    assert (unasked.returncode, "--yes" in unasked.stderr) == (2, True)
+    code, said = at_terminal(checkout, "n\n", "migrate")
+    assert (code, superuser.applied()[-1]) == (4, "0006_theirs"), said
+    code, said = at_terminal(checkout, "y\n", "migrate")
+    assert "apply what is pending here? [y/N]" in said
+    assert (code, superuser.applied()[-1]) == (0, "0006_ours"), said
+    again = checkout.inv("switch", "--yes")
+    assert (again.returncode, "nothing to do" in again.stdout) == (0, True), again.stderr
 
 
 def test_reset_is_refused_elsewhere_before_it_connects(checkout: Checkout) -> None:

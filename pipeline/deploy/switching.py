@@ -1,0 +1,163 @@
+"""A local database that has migrations of another git branch: which these are, and how they are taken back.
+
+Each was kept with its rollback when it was applied (pipeline/history/kept.py), so that nobody needs its files.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pipeline.deploy.committed import branch_here, whereabouts
+from pipeline.errors import AnotherBranch, InvalidPlan, MigrationFileError
+from pipeline.history.kept import keep_sql, read_kept
+from pipeline.migrations import MigrationFile
+from pipeline.migrations.plan import in_order_of_application, make_plan
+from pipeline.migrations.renumbering import moved
+from pipeline.migrations.script import read_script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.deploy import View
+    from pipeline.history.kept import Kept
+    from pipeline.migrations import Folder
+    from pipeline.migrations.plan import Applied, Plan
+    from pipeline.migrations.script import Script
+    from pipeline.postgres.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Applied migrations that came from one branch: their ids, the branch and its commit, each empty where nobody knows."""
+
+    ids: tuple[str, ...]
+    branch: str
+    commit: str
+
+    def __str__(self) -> str:
+        """As in "2 migrations of branch long (commit 1a2b3c4): 0007_a, 0008_b"."""
+        of = f" of branch {self.branch}" if self.branch else ""
+        commit = f"commit {self.commit}" if self.commit else "not committed"
+        return f"{len(self.ids)} migration{'' if len(self.ids) == 1 else 's'}{of} ({commit}): {', '.join(self.ids)}"
+
+
+def keep_texts(session: Session, folder: Folder, applied: Mapping[str, Applied]) -> None:
+    """Keep in a local database what takes each migration back: of those that are applied, and those that are about to be."""
+    kept = read_kept(session)
+    new = keep_sql(folder.files, applied, kept, "")
+    if new:
+        session.run(keep_sql(folder.files, applied, kept, branch_here(folder.path, os.environ)))
+
+
+def refuse_another_branch(view: View, folder: Folder) -> None:
+    """Raise AnotherBranch where a local database has what the folder has not."""
+    plan = make_plan(folder, view.history.applied)
+    for fault in with_one_sentence(plan, folder, view.kept).faults:
+        if isinstance(fault, AnotherBranch):
+            raise fault
+
+
+def with_one_sentence(plan: Plan, folder: Folder, kept: Mapping[str, Kept]) -> Plan:
+    """The plan of a local database, with one fault in the place of all that come from another branch's migrations.
+
+    What has only another number in the folder is the same migration: then that is what the fault says.
+    """
+    missing = [each for each in plan.applied if each.id in plan.missing and each.id]
+    if not missing:
+        return plan
+    applied = {each.id: each for each in plan.applied}
+    renamed = {id_: file.id for id_, file in moved(folder, applied).items()}
+    foreign = [each for each in missing if each.id not in renamed]
+    paths = {f"{folder.path}/{each.id}.sql" for each in missing}
+    paths |= {folder.by_id[id_].path for id_ in plan.out_of_order}
+    others = tuple(fault for fault in plan.faults if fault.where not in paths)
+    one = _other_branch(folder, foreign, kept) if foreign else _other_numbers(renamed)
+    return replace(plan, faults=(one, *others))
+
+
+def _other_branch(folder: Folder, foreign: Sequence[Applied], kept: Mapping[str, Kept]) -> AnotherBranch:
+    here = branch_here(folder.path, os.environ)
+    groups = "; ".join(str(group) for group in groups_of(folder, [each.id for each in foreign], kept))
+    return AnotherBranch(
+        f"the local database has what {f'this branch, {here},' if here else 'this checkout'} does not have: {groups}",
+        remedy="Nothing was changed. `./inv switch` undoes them, with the rows of what they made, and applies what is pending "
+        "here.",
+    )
+
+
+def _other_numbers(renamed: Mapping[str, str]) -> InvalidPlan:
+    pairs = ", ".join(f"{old} is {new} now" for old, new in sorted(renamed.items()))
+    return InvalidPlan(
+        f"the local database knows migrations under other numbers: {pairs}",
+        remedy="Nothing was changed. `./inv renumber` lets the local history follow, and runs nothing.",
+    )
+
+
+def groups_of(folder: Folder, ids: Sequence[str], kept: Mapping[str, Kept]) -> list[Group]:
+    """Applied migrations by the branch that they came with, as the history kept it or else git knows it."""
+    found = {id_: whereabouts(folder.path, id_, os.environ) for id_ in ids}
+    branches = {id_: (kept[id_].branch if id_ in kept else "") or found[id_].branch for id_ in ids}
+    return [
+        Group(tuple(members), branch, found[members[-1]].commit)
+        for branch, members in ((branch, list(group)) for branch, group in groupby(ids, key=lambda id_: branches[id_]))
+    ]
+
+
+def to_undo(folder: Folder, applied: Mapping[str, Applied]) -> list[str]:
+    """The applied migrations, the last one first, that stand in the way of the folder's; none where nothing does.
+
+    That is the first one that the folder has not, or has in another text, or that comes behind a pending one; and whatever
+    was applied after it, which may build on it.
+    """
+    order = in_order_of_application(applied.values())
+    first_pending = min((file.id for file in folder.files if file.id not in applied), default="")
+
+    def stays(each: Applied) -> bool:
+        file = folder.by_id.get(each.id)
+        return (
+            file is not None
+            and each.checksum in {"", file.checksum}
+            and not (first_pending and each.id > first_pending)
+        )
+
+    at = next((index for index, each in enumerate(order) if not stays(each)), len(order))
+    return [each.id for each in reversed(order[at:])]
+
+
+def way_back(folder: Folder, applied: Applied, kept: Mapping[str, Kept]) -> tuple[MigrationFile, Script]:
+    """What takes an applied migration back: its rollback file where the folder has what was applied, else the one that was kept.
+
+    Raises:
+        InvalidPlan: there is neither.
+        MigrationFileError: it has no rollback file, or that is malformed.
+    """
+    file, known = folder.by_id.get(applied.id), kept.get(applied.id)
+    is_same = file is not None and applied.checksum in {"", file.checksum}
+    if not is_same and known is not None and applied.checksum in {"", known.checksum}:
+        path = f"{folder.path}/{applied.id}.sql"
+        was = MigrationFile(applied.id, path, known.forward.encode())
+        if known.backward is None:
+            raise _irreversible(path)
+        return was, read_script(known.backward.encode(), f"{applied.id}.rollback.sql (kept in the database)")
+    if file is None:
+        raise InvalidPlan(
+            "it is applied in the database, but the file is missing, and the database has not kept its rollback",
+            where=f"{folder.path}/{applied.id}.sql",
+            remedy="Nothing was changed. Check out the branch that has it and run `./inv migrate` there, which keeps it; or "
+            "start anew with `./inv reset`.",
+        )
+    if file.backward is None:
+        raise _irreversible(file.path)
+    return file, file.backward
+
+
+def _irreversible(path: str) -> MigrationFileError:
+    id_ = path.rpartition("/")[2].removesuffix(".sql")
+    return MigrationFileError(
+        "it has no rollback file",
+        where=path,
+        remedy=f"Nothing was changed. Write {id_}.rollback.sql, or start anew with `./inv reset`.",
+    )
