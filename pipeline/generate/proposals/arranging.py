@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.generate.new_migrations import Arrangement, NewStatement, Part, SplitStatement
-from pipeline.generate.proposals.constraints import keyed_tables, split_constraint, split_not_null
-from pipeline.generate.proposals.indexes import split_index
 from pipeline.generate.proposals.losses import doubt_about, loss_of
+from pipeline.generate.proposals.online import keyed_tables, split_constraint, split_index, split_not_null
 from pipeline.generate.proposals.partitions import (
     split_partitioned_constraint,
     split_partitioned_index,

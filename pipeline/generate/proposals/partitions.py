@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 from pipeline.generate.differ import Step
 from pipeline.generate.new_migrations import NewStatement, SplitStatement
-from pipeline.generate.proposals.indexes import concurrently
+from pipeline.generate.proposals.online import (
+    NOT_VALID,
+    VALIDATED,
+    added_constraint,
+    concurrently,
+    created_index,
+    dropped_constraint,
+    validated_constraint,
+)
 from pipeline.generate.style import quoted, spelled
-from pipeline.migrations.phrase import Phrase, altered_table
+from pipeline.migrations.phrase import altered_table
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:
@@ -20,8 +28,6 @@ if TYPE_CHECKING:
 
 _ONLY = "The index of the whole is not used yet: it comes into force when each partition has its own."
 _PART = "The index of one partition, built while services go on writing."
-_NEW_ROWS = "New rows are checked from here on. Those that are there follow in a later file, without stopping writers."
-_VALIDATED = "Reads all rows, under a lock that lets services read and write."
 _FOREIGN_KEY_RULES = ("adding-foreign-key-constraint", "constraint-missing-not-valid")
 _KEY_RULES = ("disallowed-unique-constraint", "constraint-missing-not-valid", "adding-serial-primary-key-field")
 _ATTACHED = "With the last one, the index of the whole comes into force. Nothing is read."
@@ -30,12 +36,12 @@ _ATTACHED = "With the last one, the index of the whole comes into force. Nothing
 def with_partitions(steps: Sequence[Step], before: Facts, after: Facts) -> list[Step]:
     """Write the indexes of the partitions, too, where a new table's index is created ON ONLY the whole."""
     result: list[Step] = []
-    made = {name for step in steps if (name := _created(statements(step.sql)[0])[0])}
-    for step in steps:
+    created = [created_index(statements(step.sql)[0]) for step in steps]
+    made = {index.name for index in created if index is not None}
+    for step, index in zip(steps, created, strict=True):
         result.append(step)
-        name, table, is_only = _created(statements(step.sql)[0])
-        if name and is_only and table not in before.tables:
-            below = _below(name, after)
+        if index is not None and index.only and index.table not in before.tables:
+            below = _below(index.name, after)
             result += [
                 replace(step, sql=after.indexes[child].definition, verbatim=False)
                 for child in below
@@ -47,10 +53,12 @@ def with_partitions(steps: Sequence[Step], before: Facts, after: Facts) -> list[
 
 def split_partitioned_index(statement: Statement, before: Facts, after: Facts) -> SplitStatement | None:
     """Treat CREATE INDEX on a partitioned table that was there before; None for anything else."""
-    name, table, _ = _created(statement)
-    known = before.tables.get(table)
-    below = _below(name, after) if name in after.indexes else []
-    if known is None or known.kind != "p" or not below:
+    index = created_index(statement)
+    if index is None or not before.is_partitioned(index.table) or index.name not in after.indexes:
+        return None
+    name = index.name
+    below = _below(name, after)
+    if not below:
         return None
     whole = spelled(after.indexes[name].definition)  # ON ONLY, as the server writes it
     kinds = {child: after.tables[after.indexes[child].table].kind for child in below}
@@ -104,21 +112,20 @@ def _foreign_key(table: str, name: str, definition: str, before: Facts) -> Split
     parts = before.parts_of(table)
     if not parts or definition.endswith("NOT VALID"):
         return None
-    added = {part: spelled(_added(part, name, f"{definition} NOT VALID")) for part in parts}
-    whole = spelled(_added(table, name, definition))
+    added = {part: spelled(added_constraint(part, name, f"{definition} NOT VALID")) for part in parts}
+    whole = spelled(added_constraint(table, name, definition))
     answers = tuple((rule, "each partition has it, validated") for rule in _FOREIGN_KEY_RULES)
     return SplitStatement(
         f"{table} {name}",
-        transactional=tuple(NewStatement(sql, _NEW_ROWS, undo=(_dropped(part, name),)) for part, sql in added.items()),
+        transactional=tuple(
+            NewStatement(sql, NOT_VALID, undo=(dropped_constraint(part, name),)) for part, sql in added.items()
+        ),
         finishing=(
-            *(
-                NewStatement(f"ALTER TABLE {quoted(part)} VALIDATE CONSTRAINT {quoted(name)}", _VALIDATED, undo=())
-                for part in parts
-            ),
+            *(NewStatement(validated_constraint(part, name), VALIDATED, undo=()) for part in parts),
             NewStatement(
                 whole,
                 "Each partition has it: nothing is read.",
-                undo=(_dropped(table, name), *added.values()),
+                undo=(dropped_constraint(table, name), *added.values()),
                 answers=answers,
             ),
         ),
@@ -133,18 +140,20 @@ def _key(table: str, name: str, kind: str, definition: str, before: Facts, after
         return None
     only = _only(table, name, definition)
     answers = tuple((rule, "ON ONLY reads nothing") for rule in _KEY_RULES)
-    transactional, concurrent, attaching, undo = [], [], [], [_dropped(table, name), only]
-    transactional.append(NewStatement(only, _ONLY, undo=(_dropped(table, name),), answers=answers))
+    transactional, concurrent, attaching, undo = [], [], [], [dropped_constraint(table, name), only]
+    transactional.append(NewStatement(only, _ONLY, undo=(dropped_constraint(table, name),), answers=answers))
     for child in below:
         index = after.indexes[child]
         if before.is_partitioned(index.table):
             sql = _only(index.table, index.constraint, definition)
-            transactional.append(NewStatement(sql, undo=(_dropped(index.table, index.constraint),), answers=answers))
+            transactional.append(
+                NewStatement(sql, undo=(dropped_constraint(index.table, index.constraint),), answers=answers)
+            )
             undo.append(sql)
         else:
             built = concurrently(index.definition, unique=True)
             concurrent.append(NewStatement(built, _PART, undo=(f"DROP INDEX CONCURRENTLY {quoted(child)}",)))
-            own = f"{_added(index.table, index.constraint, kind)} USING INDEX {quoted(index.constraint)}"
+            own = f"{added_constraint(index.table, index.constraint, kind)} USING INDEX {quoted(index.constraint)}"
             attaching.append(NewStatement(own, "The index is there: nothing is read.", undo=()))
             undo.append(built.replace("CONCURRENTLY ", "", 1))
     attaching += [NewStatement(_attach(after.index_parents[child], child), undo=()) for child in reversed(below)]
@@ -155,32 +164,7 @@ def _key(table: str, name: str, kind: str, definition: str, before: Facts, after
 
 
 def _only(table: str, name: str, definition: str) -> str:
-    return spelled(_added(table, name, definition)).replace("ALTER TABLE ", "ALTER TABLE ONLY ", 1)
-
-
-def _added(table: str, name: str, definition: str) -> str:
-    return f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {definition}"
-
-
-def _dropped(table: str, name: str) -> str:
-    return f"ALTER TABLE {quoted(table)} DROP CONSTRAINT {quoted(name)}"
-
-
-def _created(statement: Statement) -> tuple[str, str, bool]:
-    """The index and the table of a CREATE INDEX, and whether it is ON ONLY; empty names for anything else."""
-    phrase = Phrase(statement)
-    if not phrase.take("CREATE"):
-        return "", "", False
-    phrase.take("UNIQUE")
-    if not phrase.take("INDEX"):
-        return "", "", False
-    bare = phrase.name()
-    if not phrase.take("ON"):
-        return "", "", False
-    is_only = phrase.take("ONLY")
-    table = phrase.name()
-    schema, dot, _ = table.rpartition(".")
-    return f"{schema}{dot}{bare}", table, is_only
+    return spelled(added_constraint(table, name, definition)).replace("ALTER TABLE ", "ALTER TABLE ONLY ", 1)
 
 
 def _below(name: str, after: Facts) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from chatdb.quoting import literal
 from pipeline.generate.differ import Step
-from pipeline.generate.proposals.constraints import not_null_name
+from pipeline.generate.proposals.online import not_null_name
 from pipeline.generate.style import quoted
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
