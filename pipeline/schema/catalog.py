@@ -7,11 +7,11 @@ their columns, how far their sequences got and which PostgreSQL from 16 to 18 ru
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from pipeline.schema.kinds import QUERIES, scope
+from pipeline.schema.kinds import QUERIES, union
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -116,17 +116,12 @@ def _statements(ignore_schemas: Collection[str], ignore_tables: Collection[str])
     With an empty search_path every name is printed in full. The caller may have a transaction open, which outlives
     this, so the path is put back at the end. JIT would compile for longer than the query runs.
     """
-    scoped = sql.SQL(scope.QUERY).format(
-        ignored_schemas=sql.Literal(list(ignore_schemas)),
-        ignored_tables=sql.Literal(list(ignore_tables)),
-        with_owner=sql.Literal(False),
-    )
-    everything: list[LiteralString] = list(QUERIES)
+    everything = union(QUERIES, ignored_schemas=ignore_schemas, ignored_tables=ignore_tables)
     return sql.SQL(";\n").join(
         [
             sql.SQL("SELECT set_config('pipeline.search_path', current_setting('search_path'), true)"),
             sql.SQL("SELECT set_config('search_path', '', true), set_config('jit', 'off', true)"),
-            sql.SQL("WITH ") + scoped + sql.SQL(" UNION ALL ").join(sql.SQL(query) for query in everything),
+            everything + sql.SQL("SELECT kind, name, parent, definition FROM everything"),
             sql.SQL("SELECT set_config('search_path', current_setting('pipeline.search_path'), true)"),
         ]
     )

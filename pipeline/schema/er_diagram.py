@@ -7,49 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 
 from pipeline.schema.catalog import HISTORY_SCHEMAS, HISTORY_TABLES
+from pipeline.schema.kinds import FOR_DETAILS, OF_DIAGRAM, union
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-
-# A column with its keys: P(rimary), F(oreign), U(nique by itself).
-_COLUMNS = """
-SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       concat_ws(', ',
-           (SELECT 'PK' FROM pg_constraint AS k
-            WHERE k.conrelid = c.oid AND k.contype = 'p' AND a.attnum = ANY (k.conkey)),
-           (SELECT DISTINCT 'FK' FROM pg_constraint AS k
-            WHERE k.conrelid = c.oid AND k.contype = 'f' AND a.attnum = ANY (k.conkey)),
-           (SELECT DISTINCT 'UK' FROM pg_index AS x
-            WHERE x.indrelid = c.oid AND x.indisunique AND NOT x.indisprimary AND x.indkey::text = a.attnum::text))
-FROM pg_class AS c
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL (%(schemas)s)
-  AND c.relname <> ALL (%(tables)s)
-ORDER BY c.relname, a.attname
-"""
-
-# A foreign key: parent and child, its columns, whether one may be null, and whether a parent has at most one child.
-_FOREIGN_KEYS = """
-SELECT p.relname, c.relname,
-       (SELECT string_agg(attname, ', ' ORDER BY attname)
-        FROM pg_attribute WHERE attrelid = c.oid AND attnum = ANY (k.conkey)),
-       EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum = ANY (k.conkey) AND NOT attnotnull),
-       EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = c.oid AND x.indisunique AND x.indpred IS NULL
-                                           AND x.indkey::int2[] <@ k.conkey)
-FROM pg_constraint AS k
-JOIN pg_class AS c ON c.oid = k.conrelid
-JOIN pg_class AS p ON p.oid = k.confrelid
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE k.contype = 'f' AND NOT c.relispartition AND n.nspname <> ALL (%(schemas)s) AND c.relname <> ALL (%(tables)s)
-ORDER BY p.relname, c.relname, k.conname
-"""
 
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})(?: |$)", re.MULTILINE)
 _BLOCK = re.compile(r"```mermaid\nerDiagram\n.*?```\n", re.DOTALL)
@@ -74,19 +41,53 @@ def er_diagram(
 
     Columns come with their keys first and then by name, so that their order on disk does not matter.
     """
-    ignored = {"schemas": list(ignore_schemas), "tables": list(ignore_tables)}
-    columns = [_Column(*row) for row in connection.execute(_COLUMNS, ignored)]
+    details = union(OF_DIAGRAM, ignored_schemas=ignore_schemas, ignored_tables=ignore_tables)
+    found: dict[str, list[dict[str, Any]]] = {"table": [], "index": [], "constraint": []}
+    for kind, detail in connection.execute(details + sql.SQL("SELECT kind, detail FROM everything")):
+        found[kind].append(detail)
+    tables = {table["name"]: table for table in found["table"]}
+    whole = {name: table for name, table in tables.items() if table["kind"] in {"r", "p"} and table["part_of"] is None}
+    unique = [index for index in found["index"] if index["unique"]]
+    keys = [key for key in found["constraint"] if key["type"] in {"p", "f"} and key["table"] in whole]
+    arrows = [
+        (tables[key["refers_to"]]["label"], whole[key["table"]]["label"], key)
+        for key in keys
+        if key["type"] == "f" and key["refers_to"] in tables
+    ]
     lines = ["erDiagram"]
-    for parent, child, names, optional, single in connection.execute(_FOREIGN_KEYS, ignored):
-        from_parent = "|o" if optional else "||"
-        to_child = "o|" if single else "o{"
+    for parent, child, key in sorted(arrows, key=lambda arrow: (*arrow[:2], arrow[2]["name"])):
+        of_key = [column for column in whole[key["table"]]["columns"] if column[0] in key["columns"]]
+        from_parent = "||" if all(required for _, _, _, required, _ in of_key) else "|o"
+        to_child = "o|" if any(_is_single(index, key) for index in unique) else "o{"
+        names = ", ".join(sorted(name for _, name, *_ in of_key))
         lines.append(f'    "{parent}" {from_parent}--{to_child} "{child}" : "{names}"')
+    columns = [column for table in whole.values() for column in _columns(table, keys, unique)]
     for table in sorted({column.table for column in columns}):
         lines.append(f'    "{table}" {{')
         of_table = sorted((column for column in columns if column.table == table), key=_key_first)
         lines += [f"        {_drawn(column)}" for column in of_table]
         lines.append("    }")
     return "\n".join(lines) + "\n"
+
+
+def _is_single(index: Mapping[str, Any], key: Mapping[str, Any]) -> bool:
+    """Whether the unique index lets a parent have one child at most."""
+    is_whole = index["table"] == key["table"] and not index["partial"]
+    return is_whole and set(index["columns"]) <= set(key["columns"])
+
+
+def _columns(
+    table: Mapping[str, Any], keys: Iterable[Mapping[str, Any]], unique: Iterable[Mapping[str, Any]]
+) -> Iterator[_Column]:
+    """The columns with their keys: P(rimary), F(oreign), U(nique by itself)."""
+    own = [key for key in keys if key["table"] == table["name"]]
+    single = [index["columns"] for index in unique if index["table"] == table["name"] and not index["primary"]]
+    for number, name, type_, required, _ in table["columns"]:
+        kinds = {key["type"] for key in own if number in key["columns"]}
+        shown = [
+            mark for mark, is_one in (("PK", "p" in kinds), ("FK", "f" in kinds), ("UK", [number] in single)) if is_one
+        ]
+        yield _Column(table["label"], name, type_, required, ", ".join(shown))
 
 
 def redrawn(page: Path, database: DatabaseURL) -> str | None:
@@ -98,6 +99,7 @@ def redrawn(page: Path, database: DatabaseURL) -> str | None:
         return None
     client = database.for_psycopg()
     with psycopg.connect(client.dsn, **client.connect) as connection:
+        connection.execute(FOR_DETAILS)
         drawn = er_diagram(connection)
     text = page.read_text(encoding="utf-8")
     new = _BLOCK.sub(lambda _: f"```mermaid\n{drawn}```\n", text, count=1)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from pipeline.history.tables import SCHEMA
-from pipeline.schema.kinds import IN_ROLLBACKS, scope
+from pipeline.schema.kinds import IN_ROLLBACKS, union
 
 if TYPE_CHECKING:
     import psycopg
 
 _PREPARE = """
-PREPARE fingerprint AS WITH {scope}, everything AS ({kinds})
+PREPARE fingerprint AS {everything}
 SELECT md5(string_agg(ROW(kind, name, definition)::text, ' ' ORDER BY kind COLLATE "C", name COLLATE "C", definition COLLATE "C"))
 FROM everything
 """
@@ -29,13 +29,8 @@ class Fingerprints:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        scoped = sql.SQL(scope.QUERY).format(
-            ignored_schemas=sql.Literal([SCHEMA]),
-            ignored_tables=sql.SQL("'{}'"),
-            with_owner=sql.Literal(True),
-        )
-        kinds = sql.SQL(" UNION ALL ").join(sql.SQL(query) for query in IN_ROLLBACKS)
-        connection.execute(sql.SQL(_PREPARE).format(scope=scoped, kinds=kinds))
+        everything = union(IN_ROLLBACKS, ignored_schemas=[SCHEMA], with_owner=True)
+        connection.execute(sql.SQL(_PREPARE).format(everything=everything))
 
     def take(self) -> str:
         """Hash the schema as the connection sees it now."""

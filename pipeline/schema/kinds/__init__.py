@@ -1,4 +1,7 @@
-"""For each kind of object, a query that tells every object of that kind.
+"""For each kind of object, a query that tells every object of that kind: the only place that reads the catalogs for a schema.
+
+Whoever compares, fingerprints, writes or draws takes the `union` of those that it needs; a kind that is added to QUERIES is
+in comparison and fingerprint at once, and pg_dump knows it by itself.
 
 A query gives (kind, name, parent, definition). The name is qualified and unique within its kind; the parent is the name
 of the relation or constraint that the object goes away with, or null; the definition is text that is equal exactly
@@ -9,7 +12,17 @@ qualified.
 
 from __future__ import annotations
 
-from pipeline.schema.kinds import attached, namespaces, relations
+from typing import TYPE_CHECKING, LiteralString
+
+from psycopg import sql
+
+from pipeline.schema.kinds import attached, namespaces, relations, scope
+from pipeline.schema.kinds.details import DETAILS, FOR_DETAILS, OF_DIAGRAM
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+__all__ = ["DETAILS", "FOR_DETAILS", "IN_ROLLBACKS", "OF_DIAGRAM", "QUERIES", "union"]
 
 QUERIES = (
     namespaces.SCHEMAS,
@@ -29,3 +42,23 @@ QUERIES = (
 )
 # ROLLBACKS has every comment, whatever it is on, and is quicker than COMMENTS.
 IN_ROLLBACKS = (*(query for query in QUERIES if query != attached.COMMENTS), attached.ROLLBACKS)
+
+
+def union(
+    queries: Sequence[LiteralString],
+    *,
+    ignored_schemas: Collection[str],
+    ignored_tables: Collection[str] = (),
+    with_owner: bool = False,
+) -> sql.Composed:
+    """Put the queries of kinds together as the CTE `everything`, for a SELECT to follow.
+
+    The ignored tables' own objects are left out too. `with_owner`: the rights of an object's owner count.
+    """
+    scoped = sql.SQL(scope.QUERY).format(
+        ignored_schemas=sql.Literal(list(ignored_schemas)),
+        ignored_tables=sql.Literal(list(ignored_tables)),
+        with_owner=sql.Literal(with_owner),
+    )
+    everything = sql.SQL(" UNION ALL ").join(sql.SQL(query) for query in queries)
+    return sql.SQL("WITH ") + scoped + sql.SQL(", everything AS (") + everything + sql.SQL(") ")

@@ -38,7 +38,8 @@ ignored_table AS (
     WHERE c.relname = ANY ({ignored_tables}) AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
 ),
 relation AS (
-    SELECT c.oid, format('%I.%I', n.name, c.relname) AS name
+    SELECT c.oid, format('%I.%I', n.name, c.relname) AS name,
+           CASE WHEN n.name = 'public' THEN c.relname::text ELSE n.name || '.' || c.relname END AS plain
     FROM pg_class AS c JOIN user_schema AS n ON n.oid = c.relnamespace
     WHERE c.oid >= 16384 AND c.oid NOT IN (SELECT oid FROM ignored_table)
       AND c.oid NOT IN (SELECT indexrelid FROM pg_index WHERE indrelid IN (SELECT oid FROM ignored_table))
