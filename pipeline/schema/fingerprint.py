@@ -20,8 +20,12 @@ PREPARE fingerprint AS {everything}
 SELECT md5(string_agg(ROW(kind, name, definition)::text, ' ' ORDER BY kind COLLATE "C", name COLLATE "C", definition COLLATE "C"))
 FROM everything
 """
-# Every name in full, whatever the search_path of the file before it.
-_TAKE = "RESET ALL; SELECT set_config('search_path', '', true); EXECUTE fingerprint"
+# Every name in full, whatever the search_path of the file before it; and planned as FOR_DETAILS says.
+_TAKE = """
+RESET ALL;
+SELECT set_config('search_path', '', true), set_config('enable_nestloop', 'off', true);
+EXECUTE fingerprint
+"""
 
 
 class Fingerprints:
