@@ -153,7 +153,7 @@ def _written_anew(workbench: Workbench, shadows: Shadows, file: MigrationFile) -
     written = [_with_head(migration, script, is_first=number == 0) for number, migration in enumerate(written)]
     with folder_with(workbench.migrations, written) as finished:
         new_ids = [migration.id for migration in written]
-        verdict = prove(shadows, before, finished, new_ids, before=current.objects, desired=desired.objects)
+        verdict = prove(shadows, seen, finished, new_ids)
     if verdict.proof is None:
         return "the careful way could not be proven: " + "; ".join(verdict.problems)
     if wrong := deviations(desired.objects, read_objects(verdict.proof), grants=True):

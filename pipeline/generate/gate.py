@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from chatdb.url import DatabaseURL
     from pipeline.generate.new_migrations import NewMigration
-    from pipeline.schema.dump import Objects
+    from pipeline.schema.replay import BothSchemas
     from pipeline.schema.shadows import Shadows
 
 
@@ -55,37 +55,28 @@ def folder_with(folder: Path, migrations: Sequence[NewMigration]) -> Iterator[Fo
         yield read_folder(copy)
 
 
-def prove(
-    shadows: Shadows,
-    current: DatabaseURL,
-    folder: Folder,
-    ids: Sequence[str],
-    *,
-    before: Objects,
-    desired: Objects,
-) -> Verdict:
-    """Prove the last files of a folder, those with these ids, on a clone of `current`, which has the others applied.
+def prove(shadows: Shadows, seen: BothSchemas, folder: Folder, ids: Sequence[str]) -> Verdict:
+    """Prove the last files of a folder, those with these ids, on a clone of the current side, which has the others applied.
 
     Forward: the objects equal the desired ones, and what was granted still is. Back, file by file: the objects and
     their grants equal those before the file. Forward again: as the first time.
     """
-    proof = shadows.clone(current, "proof")
+    proof = shadows.clone(seen.current.database, "proof")
     problems: list[str] = []  # what was found before an error stays in it
     try:
-        problems.extend(_problems(proof, folder, ids, before, desired))
+        problems.extend(_problems(proof, folder, ids, seen))
     except PipelineError as error:
         problems.append(_without_temporary_path(str(error), folder))
     return Verdict(tuple(problems), None if problems else proof)
 
 
-def _problems(
-    proof: DatabaseURL, folder: Folder, ids: Sequence[str], before: Objects, desired: Objects
-) -> Iterator[str]:
+def _problems(proof: DatabaseURL, folder: Folder, ids: Sequence[str], seen: BothSchemas) -> Iterator[str]:
+    before = seen.current.objects
     states = [before]
     for id_ in ids:
         _forward(proof, folder, through=id_)
         states.append(read_objects(proof))
-    if wrong := deviations(desired, states[-1], grants=False):
+    if wrong := deviations(seen.desired.objects, states[-1], grants=False):
         yield f"after it, the schema is not that of schema.sql:\n{listed(wrong)}"
     if lost := lost_grants(before, states[-1]):
         yield f"after it, grants are not what they were:\n{listed(lost)}"

@@ -52,14 +52,7 @@ def verify(workbench: Workbench, ids: Sequence[str] = ()) -> Verified:
             folder_with(workbench.migrations, texts) as finished,
         ):
             seen = build_both(shadows, Folder(folder.path, earlier, folder.faults), workbench.schema)
-            verdict = prove(
-                shadows,
-                seen.current.database,
-                finished,
-                [file.id for file in chosen],
-                before=seen.current.objects,
-                desired=seen.desired.objects,
-            )
+            verdict = prove(shadows, seen, finished, [file.id for file in chosen])
             derived = read_derived(workbench, verdict.proof) if verdict.proof else DerivedTexts()
         if not verdict.is_proven:
             raise InvalidPlan(

@@ -123,14 +123,7 @@ def _proven(
         parts = answered(parts, folder, [migration.id for migration in written], careful=arrangement.careful)
     written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
     with folder_with(workbench.migrations, written) as folder:
-        verdict = prove(
-            shadows,
-            seen.current.database,
-            folder,
-            [migration.id for migration in written],
-            before=seen.current.objects,
-            desired=seen.desired.objects,
-        )
+        verdict = prove(shadows, seen, folder, [migration.id for migration in written])
     return Proposal(
         tuple(written),
         arrangement.losses,
