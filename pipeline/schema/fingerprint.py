@@ -33,7 +33,7 @@ class Fingerprints:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        everything = union(IN_ROLLBACKS, ignored_schemas=[SCHEMA], with_owner=True)
+        everything = union(IN_ROLLBACKS, ignored_schemas=[SCHEMA], for_rollback=True)
         connection.execute(sql.SQL(_PREPARE).format(everything=everything))
 
     def take(self) -> str:

@@ -49,16 +49,17 @@ def union(
     *,
     ignored_schemas: Collection[str],
     ignored_tables: Collection[str] = (),
-    with_owner: bool = False,
+    for_rollback: bool = False,
 ) -> sql.Composed:
     """Put the queries of kinds together as the CTE `everything`, for a SELECT to follow.
 
-    The ignored tables' own objects are left out too. `with_owner`: the rights of an object's owner count.
+    The ignored tables' own objects are left out too. `for_rollback`: the rights of an object's owner count, and a
+    constraint's index is told by the constraint.
     """
     scoped = sql.SQL(scope.QUERY).format(
         ignored_schemas=sql.Literal(list(ignored_schemas)),
         ignored_tables=sql.Literal(list(ignored_tables)),
-        with_owner=sql.Literal(with_owner),
+        for_rollback=sql.Literal(for_rollback),
     )
     everything = sql.SQL(" UNION ALL ").join(sql.SQL(query) for query in queries)
     return sql.SQL("WITH ") + scoped + sql.SQL(", everything AS (") + everything + sql.SQL(") ")

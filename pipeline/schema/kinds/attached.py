@@ -61,7 +61,7 @@ FROM (
           AND d.defaclrole NOT IN (SELECT oid FROM platform_role)
     ) AS t
     CROSS JOIN LATERAL aclexplode(t.acl) AS e
-    WHERE (e.grantee <> t.owner OR (SELECT with_owner FROM asked))
+    WHERE (e.grantee <> t.owner OR (SELECT for_rollback FROM asked))
       AND e.grantee NOT IN (SELECT oid FROM platform_role)
 ) AS g
 LEFT JOIN pg_roles AS grantee ON grantee.oid = g.grantee

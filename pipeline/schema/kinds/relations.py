@@ -93,13 +93,15 @@ JOIN pg_constraint AS k ON k.conrelid = r.oid
 WHERE k.contype IN ('p', 'u', 'f', 'c', 'x')
 """
 
-# Indexes, with those that a constraint made, and whether each can be used.
+# Indexes, with those that a constraint made, and whether each can be used. A fingerprint is taken hundreds of times, and to
+# print an index is what takes longest: for one of a constraint, it has the constraint's definition.
 INDEXES = """
 SELECT 'index' AS kind,
        format('%I.%I', n.name, c.relname) AS name,
        t.name || coalesce('.' || quote_ident(k.conname), '') AS parent,
        concat_ws(' ',
-           pg_get_indexdef(c.oid),
+           CASE WHEN k.oid IS NULL OR NOT (SELECT for_rollback FROM asked) THEN pg_get_indexdef(c.oid)
+                ELSE c.reloptions::text END,
            (SELECT 'PARTITION OF ' || inhparent::regclass::text FROM pg_inherits WHERE inhrelid = c.oid),
            CASE WHEN NOT (x.indisvalid AND x.indisready AND x.indislive) THEN 'INVALID' END,
            CASE WHEN x.indisclustered THEN 'CLUSTER' END,

@@ -2,8 +2,8 @@
 
 # What the server itself brought along has oids below 16384 (FirstNormalObjectId): asking for those above it lets most
 # catalogs be read through their indexes, without the thousands of rows that are PostgreSQL's own.
-# `asked` says whether the rights of an object's owner count. `implied_object` is what an extension brought, and the
-# constructors that a range type made.
+# `asked` says whether it is for a rollback's fingerprint, where the rights of an object's owner count. `implied_object` is
+# what an extension brought, and the constructors that a range type made.
 # Neon's own roles: their rights and default privileges come with the platform, not with a migration. They are the ones
 # that neondatabase/neon compute_tools grants to (src/spec_apply.rs).
 QUERY = """
@@ -13,7 +13,7 @@ implied_object AS (
       AND (deptype = 'e' OR (deptype = 'i' AND classid = 'pg_proc'::regclass AND refclassid = 'pg_type'::regclass))
 ),
 asked AS (
-    SELECT {with_owner}::boolean AS with_owner
+    SELECT {for_rollback}::boolean AS for_rollback
 ),
 platform_role AS (
     SELECT oid FROM pg_roles WHERE rolname IN ('cloud_admin', 'neon_superuser', 'web_access')
