@@ -22,6 +22,7 @@ from pipeline.neon import Compute as Size
 from pipeline.neon import NotFound, OperationFailed
 
 if TYPE_CHECKING:
+    from infra.fixed_names import Names
     from pipeline.neon import NeonClient
 
 _SIZE = ("min_cu", "max_cu", "suspend_timeout_seconds")
@@ -124,9 +125,7 @@ class Compute(Resource, module="neon", name="Compute"):
         project_id: pulumi.Input[str],
         branch_id: pulumi.Input[str],
         endpoint_id: pulumi.Input[str],
-        branch_name: str,
-        database: str,
-        role: str,
+        names: Names,
         size: Size,
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -137,9 +136,7 @@ class Compute(Resource, module="neon", name="Compute"):
                 "project_id": project_id,
                 "branch_id": branch_id,
                 "endpoint_id": endpoint_id,
-                "branch_name": branch_name,  # of a project's default branch: it cannot change (infra/fixed_names.py)
-                "database": database,
-                "role": role,
+                **names._asdict(),
                 "stack": pulumi.get_stack(),  # for a remedy
                 **dict(zip(_SIZE, _fields(size), strict=True)),
                 **dict.fromkeys(_TOLD),

@@ -7,7 +7,7 @@ in a preview too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pulumi
 from pulumi import ResourceHook, ResourceHookOptions
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pulumi import ResourceHookArgs
+
+
+class Names(NamedTuple):
+    """The names that a Compute carries for the hook. `branch_name` is "" for a branch, which Neon can rename."""
+
+    branch_name: str
+    database: str
+    role: str
 
 
 def hook(name: str) -> ResourceHook:

@@ -278,9 +278,11 @@ class NeonDatabase(pulumi.ComponentResource):
             project_id=branch.project_id,
             branch_id=branch.id,
             endpoint_id=branch.endpoint_id,
-            branch_name=settings.branch_name if isinstance(settings, ProjectSettings) else "",
-            database=settings.database_name,
-            role=settings.owner_name,
+            names=fixed_names.Names(
+                settings.branch_name if isinstance(settings, ProjectSettings) else "",
+                settings.database_name,
+                settings.owner_name,
+            ),
             size=Size(settings.min_cu, settings.max_cu, settings.suspend_timeout_seconds),
             opts=ResourceOptions(
                 parent=self,
