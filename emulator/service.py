@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from emulator.settings import Settings
 
-_LOOKS = 4
+_LOOKS = 40
 _BETWEEN_LOOKS = 0.05
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,9 @@ def _only_one_in(data: Path) -> Iterator[None]:
                     raise FolderInUse(
                         f"another emulator runs in {data}: stop it, or give another folder with --data"
                     ) from None
-            time.sleep(_BETWEEN_LOOKS)  # `up` and `down` hold it for an instant, to see who has it
+            # `up` and `down` hold it for an instant, to see who has it; and what a killed one had just forked holds it
+            # until it has become a server's program, which takes as long as the machine is busy
+            time.sleep(_BETWEEN_LOOKS)
         yield
 
 

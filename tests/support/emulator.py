@@ -40,11 +40,13 @@ class Emulator:
 
     def start(self) -> None:
         """Run it, and read what it prints for a shell. Its other output goes to `errors` in the data folder."""
+        # It is started so often that what its modules are compiled to is kept, whatever the shell says.
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         with (self.data / "errors").open("ab") as errors:
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=self.working_folder,
-                env=os.environ | {"PYTHONPATH": str(_ROOT)},
+                env=environment | {"PYTHONPATH": str(_ROOT)},
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -92,9 +94,10 @@ class Emulator:
         self._process = None
 
     def remove(self) -> None:
-        """Stop it, find again and stop what a killed one left, and delete its data."""
+        """Stop it and delete its data; one that a killed run left is found again, whether it lives or only its servers do."""
         if self._process is None:
-            self.start()
+            command = [sys.executable, "-m", "emulator", "down", "--data", str(self.data)]
+            subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)
         self.stop()
         shutil.rmtree(self.data)
 

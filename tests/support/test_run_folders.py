@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from emulator.background import is_running
+from tests.support.emulator import Emulator
 from tests.support.run_folders import make_folder, remove_left
 
 if TYPE_CHECKING:
@@ -17,6 +20,16 @@ if TYPE_CHECKING:
 
 PREFIX = f"chat-tests-folders{os.getpid()}"
 MAKE_TWO = f"from tests.support.run_folders import make_folder as make; print(make({PREFIX!r}), make({PREFIX!r}))"
+
+KILLED = """\
+import os, signal
+from tests.support.emulator import Emulator
+from tests.support.run_folders import make_folder
+emulator = Emulator(make_folder({!r}))
+emulator.start()
+print(emulator.data, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_those_of_dead_processes_are_removed_and_one_that_cannot_be_is_told_of(
@@ -39,3 +52,15 @@ def test_those_of_dead_processes_are_removed_and_one_that_cannot_be_is_told_of(
         for folder in (broken, left, mine):
             shutil.rmtree(folder, ignore_errors=True)
         (Path(tempfile.gettempdir()) / f"{PREFIX}.{os.getuid()}.lock").unlink()
+
+
+def test_an_emulator_that_outlived_its_killed_run_is_ended_and_removed() -> None:
+    prefix = f"{PREFIX}emulator"
+    run = subprocess.run([sys.executable, "-c", KILLED.format(prefix)], capture_output=True, text=True, check=False)
+    folder = Path(run.stdout.strip())
+    try:
+        assert (run.returncode, is_running(folder)) == (-signal.SIGKILL, True)
+        remove_left(prefix, lambda left: Emulator(left).remove())
+        assert not folder.exists()
+    finally:
+        (Path(tempfile.gettempdir()) / f"{prefix}.{os.getuid()}.lock").unlink(missing_ok=True)
