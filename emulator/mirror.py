@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from emulator.servers import catalog
 from emulator.servers.verifier import Verifier
 from emulator.state import Database, Role
@@ -28,7 +30,11 @@ class Mirror:
         if project.busy or branch.current_state != "ready":
             return
         if self._computes.running(branch) or not branch.synced:
-            found = await self._catalogs(project, branch)
+            try:
+                found = await self._catalogs(project, branch)
+            except psycopg.Error:  # it was stopped meanwhile: what is known is told, and read anew the next time
+                branch.synced = False
+                return
             if not project.busy:  # else an operation has begun meanwhile, which reads anew when it is done
                 self._take(project, branch, found)
 
@@ -62,8 +68,14 @@ class Mirror:
         branch.synced = True
 
     async def knows_password(self, project: Project, branch: Branch, role: Role) -> bool:
-        """Whether the password that the API gave still opens the role: SQL may have set another."""
+        """Whether the password that the API gave still opens the role: SQL may have set another.
+
+        It is believed where the server cannot be asked, since it is being stopped.
+        """
         cluster = await self._computes.start(project, branch)
-        async with await cluster.connect() as connection:
-            verifier = Verifier.parse(await catalog.read_verifier(connection, role.name))
+        try:
+            async with await cluster.connect() as connection:
+                verifier = Verifier.parse(await catalog.read_verifier(connection, role.name))
+        except psycopg.Error:
+            return True
         return verifier is not None and role.password is not None and verifier.fits(role.password)

@@ -8,7 +8,9 @@ import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from emulator.errors import ApiError, bad_request
+import psycopg
+
+from emulator.errors import ApiError, bad_request, busy
 from emulator.history import Moment
 from emulator.moments import read_moment, resolve
 from emulator.servers.catalog import read_databases
@@ -75,7 +77,15 @@ async def _server(call: Call, project: Project, branch: Branch, moment: Moment) 
     """A running server that holds a moment of a branch; one of the past is made for this call and removed after it."""
     computes, history = call.control.computes, call.control.history
     if moment == Moment():
-        yield await computes.start(project, branch)
+        server = await computes.start(project, branch)
+        run = server.port  # of its own for each start
+        try:
+            yield server
+        except (psycopg.Error, DumpFailed) as failure:
+            call.project()  # not found, if the server went with its project
+            if project.busy or not server.available or server.port != run:
+                raise busy() from None  # it is being suspended, or was: asking again helps
+            raise ApiError(500, f"the schema cannot be read: {failure}") from None
         return
     point = await resolve(call, project, branch, moment)
     folder = computes.folder(f"look-{uuid.uuid4().hex[:8]}")  # what a kill leaves of it goes at the next start
@@ -98,7 +108,4 @@ async def _require(branch: Branch, server: Cluster, database: str) -> None:
 
 async def _dump(call: Call, server: Cluster, database: str) -> str:
     computes = call.control.computes
-    try:
-        return await dump(server, database, computes.programs, computes.account, computes.password)
-    except DumpFailed as failure:
-        raise ApiError(500, f"the schema cannot be read: {failure}") from None
+    return await dump(server, database, computes.programs, computes.account, computes.password)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +15,7 @@ from emulator.keeping import Keeping
 from emulator.state import Project, Store, Timeline
 from servers.account import Account
 from tests.emulator.moments import write
-from tests.emulator.urls import branch_path, project_path, uri
+from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
 from tests.support.in_loop import in_loop
 
 if TYPE_CHECKING:
@@ -99,3 +99,35 @@ def test_what_a_replay_reads_stays_until_it_is_done(tmp_path: Path) -> None:
     keeping.prune(project)
     assert not computes.folder("t").exists()
     assert project.timelines == {}
+
+
+def test_who_reads_while_a_compute_is_suspended_hears_of_no_fault(emulator: Emulator, project: Json) -> None:
+    branch, path = branch_path(project), project_path(project)
+    over = Event()
+
+    def read(what: str) -> set[int]:
+        found = set()
+        while not over.is_set():
+            found.add(emulator.api.get(what).status_code)
+        return found
+
+    with ThreadPoolExecutor(6) as pool:
+        readers = [
+            pool.submit(read, what)
+            for what in (
+                f"{branch}/roles",
+                f"{branch}/databases",
+                f"{branch}/roles/app_owner/reveal_password",
+                f"{branch}/schema?db_name=app",
+                f"{branch}/compare_schema?db_name=app",
+                f"{path}/connection_uri?database_name=app&role_name=app_owner",
+            )
+        ]
+        try:
+            for verb in ("suspend", "start", "restart") * 4:
+                emulator.ok("POST", f"{endpoint_path(project)}/{verb}")
+        finally:
+            over.set()
+        found = set().union(*(reader.result(60) for reader in readers))
+
+    assert found <= {200, 423}
