@@ -70,10 +70,12 @@ def migrate(
             from pipeline.generate.proposals import Wishes
 
             wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run)
-            _show_generated(migrate_by_name(checkout, name, wishes))
+            generated = migrate_by_name(checkout, name, wishes)
+            _show_generated(generated)
             if dry_run:
                 say(NOTHING_DONE)
                 return
+            _refuse_findings(generated)
     say(f"DATABASE_URL={checkout.url.masked()}")
 
 
@@ -121,8 +123,26 @@ def _show_generated(generated: Generated) -> None:
 
         say(as_text(generated.findings))
     _show_derived(generated.derived)
+    if generated.recorded:
+        say(
+            f"recorded as applied, and not run: {', '.join(generated.recorded)}. The local database is what it builds "
+            "already, as after `./inv push`"
+        )
     if generated.report is not None:
         show_report(generated.report)
+
+
+def _refuse_findings(generated: Generated) -> None:
+    from pipeline.console.text import counted
+    from pipeline.errors import InvalidPlan
+
+    if generated.findings:
+        raise InvalidPlan(
+            f"{counted(len(generated.findings), 'finding')}: `check` would ask about what was written, so it was not applied",
+            remedy="Each says what to do about it. Correct the file, or say in it why it is right (docs/lint), then "
+            "`./inv verify`, which proves it again, and `./inv migrate`, which applies it. To ask for something else: remove "
+            "the files, edit schema.sql, and generate again.",
+        )
 
 
 def _show_verified(verified: Verified) -> None:

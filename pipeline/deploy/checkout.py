@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy import apply
 from pipeline.deploy.authorship import author_of_committed, author_on_local
-from pipeline.deploy.claim import Claim, nobody
-from pipeline.deploy.locking import Deadlines
+from pipeline.deploy.claim import Claim, nobody, require_claim
+from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import as_exceptions
-from pipeline.deploy.target import Target
+from pipeline.deploy.target import Target, check_target, marker_sql
 from pipeline.environments import LOCAL, resolve
 from pipeline.environments.guard import require_local
-from pipeline.migrations import read_folder
+from pipeline.history.record import baseline_sql
+from pipeline.history.tables import CREATE
+from pipeline.migrations import raise_faults, read_folder
+from pipeline.migrations.plan import make_plan
+from pipeline.postgres.lock import APPLICATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +125,27 @@ def deploy(checkout: Checkout, folder: Folder | None = None, *, lock_wait: float
             observer=checkout.observer,
             verb=checkout.verb,
         )
+
+
+def record(checkout: Checkout, folder: Folder) -> tuple[str, ...]:
+    """Record what is pending of the folder as applied, and run nothing: somebody has proven that the database is as it builds it.
+
+    Returns the ids, in order. Raises what `deploy` raises.
+    """
+    author = checkout.author(folder)
+    application = f"{APPLICATION} {checkout.verb}"
+    opened = open_locked(checkout.url, application=application, deadlines=Deadlines(), observer=checkout.observer)
+    with opened.session as session:
+        history, target = opened.history, checkout.target
+        check_target(target, opened.identity, history, session.shown_as)
+        if target.claim is not None:
+            require_claim(target.claim, session, opened.identity, history.marker)
+        plan = make_plan(folder, history.applied)
+        raise_faults(plan.faults)
+        created = "" if history.exists else CREATE
+        marked = marker_sql(target, history, opened.identity)
+        session.run(f"BEGIN;{created}{baseline_sql(plan.pending, (), author)}{marked}COMMIT")
+    return tuple(file.id for file in plan.pending)
 
 
 def _target_of(environment: Environment, claim: Claim | None) -> Target:

@@ -26,6 +26,11 @@ _REMEDIES = {
     "53200": "The server is out of memory. On Neon, raise the compute's size for the migration, then run it again.",
     "57014": "The statement took too long. Split the work, or set `-- pipeline: statement-timeout=…` in the file.",
 }
+_THERE_ALREADY = frozenset({"42P06", "42P07", "42701", "42710", "42723"})  # schema, relation, column, object, function
+
+NOT_AS_BUILT = _THERE_ALREADY | {"3F000", "42703", "42704", "42883", "42P01"}
+"""SQLSTATEs of what is there already, or is not there: a file that was proven finds another schema than it was written for."""
+
 _NOT_IN_A_TRANSACTION = "25001"
 
 # lock_not_available, deadlock_detected, serialization_failure: nothing was done, and it may be tried again.
@@ -123,6 +128,12 @@ def _hint(error: ServerError) -> str:
 def _remedy(error: ServerError) -> str:
     if error.sqlstate == _NOT_IN_A_TRANSACTION:
         return remedy_at_run_time(error.fields.get("message", ""))
+    if error.sqlstate in _THERE_ALREADY:
+        return (
+            "Something else made it: somebody by hand, or locally `./inv push`. Where all is there that the file makes, `./inv "
+            "baseline --env NAME --through NUMBER` proves that and records the file. Else take away what is there, or correct "
+            "the file if no other environment has it applied (docs/a-bad-migration.md)."
+        )
     return (
         "If no other environment has it applied, correct the file and run it again. If one has, leave the file as it is, and "
         "put right what it stumbled over (docs/a-bad-migration.md)."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chatdb.errors import InvalidDatabaseURL
 from chatdb.url import DatabaseURL
 from pipeline import packages
 from pipeline.deploy import inspect_server
-from pipeline.deploy.checkout import claim_of, deploy
+from pipeline.deploy.checkout import claim_of, deploy, record
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.switching import refuse_another_branch
 from pipeline.environments import LOCAL
@@ -46,7 +47,8 @@ def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
     except ConfigurationError as error:
         checkout.observer.note(f"{error.message}: `./inv check` may ask about what is written now")
     with as_exceptions():
-        return generate(name, workbench, wishes, run=lambda folder: deploy(checkout, folder))
+        run, recorder = partial(deploy, checkout), partial(record, checkout)
+        return generate(name, workbench, wishes, run=run, record=recorder)
 
 
 def write_empty(checkout: Checkout, name: str) -> tuple[Path, ...]:

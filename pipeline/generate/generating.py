@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.deploy.failure import NOT_AS_BUILT
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
@@ -14,6 +15,8 @@ from pipeline.generate.proposals import Proposal, Wishes, propose
 from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.proposals.renames import probable_renames
 from pipeline.migrations import Folder, read_folder
+from pipeline.postgres.session import ServerError
+from pipeline.schema.dump import deviations, read_objects
 from pipeline.schema.replay import build_both
 from pipeline.schema.schema_text import read_schema
 from pipeline.schema.shadows import open_shadows
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.lint.finding import Finding
 
     Runner = Callable[[Folder], Report]
+    Recorder = Callable[[Folder], tuple[str, ...]]
 
 
 class DraftLeft(InvalidPlan):
@@ -46,12 +50,15 @@ class Generated:
     """What a generation did. No `files`: the migrations build schema.sql already.
 
     `losses` and `rollback_losses` say what going forward and back loses, `notes` what was left out or wondered about, and
-    `findings` what `check` will ask about the new files. `derived` are the derived files that changed.
-    `report` is that of applying them, where that was asked for. `proposed` are the texts that a dry run would write.
+    `findings` what `check` will ask about the new files, which are not applied then. `derived` are the derived files that
+    changed.
+    `report` is that of applying them, where that was asked for, and `recorded` what was recorded instead, because the local
+    database is what they build already. `proposed` are the texts that a dry run would write.
     """
 
     files: tuple[Path, ...] = ()
     proposed: tuple[NewMigration, ...] = ()
+    recorded: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     rollback_losses: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -60,10 +67,18 @@ class Generated:
     report: Report | None = None
 
 
-def generate(name: str, workbench: Workbench, wishes: Wishes | None = None, *, run: Runner | None = None) -> Generated:
+def generate(
+    name: str,
+    workbench: Workbench,
+    wishes: Wishes | None = None,
+    *,
+    run: Runner | None = None,
+    record: Recorder | None = None,
+) -> Generated:
     """Write the migration that leads from what the migrations build to schema.sql, prove it, and apply it with `run`.
 
-    With no difference nothing is written, and `run` applies what is pending. A dry run writes and applies nothing.
+    With no difference nothing is written, and `run` applies what is pending. Where the local database is what the files build
+    already, as after `push`, `record` records them and nothing is run. A dry run writes and applies nothing.
 
     Raises:
         DraftLeft: it could not be proven, or fails on the rows that are there; the files are drafts.
@@ -75,14 +90,22 @@ def generate(name: str, workbench: Workbench, wishes: Wishes | None = None, *, r
     with generation_lock(workbench.state):
         workbench.migrations.mkdir(exist_ok=True)  # git keeps no empty folder
         refuse_drafts(workbench.migrations)
-        proposal, texts = _proposal(name, workbench, wishes)
+        proposal, texts, is_built = _proposal(name, workbench, wishes)
         if wishes.dry_run:
             return _dry_run(name, workbench, proposal)
         files = put(workbench.migrations, _as_written(name, workbench, proposal))
         derived = write_derived(workbench, texts)
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
-    report = None if run is None or wishes.draft else _applied(run, workbench.migrations, files)
+    # before it is applied: what is edited because of them afterwards would be edited after it was applied
+    findings = _findings(workbench.migrations, files) if files else []
+    report: Report | None = None
+    recorded: tuple[str, ...] = ()
+    if run is not None and not wishes.draft and not findings:
+        if is_built and record is not None:
+            recorded = record(read_folder(workbench.migrations))
+        else:
+            report = _applied(run, workbench.migrations, files)
     notes = read_schema(workbench.schema).notes
     if proposal is None:
         return Generated(derived=derived, report=report, notes=notes)
@@ -91,9 +114,10 @@ def generate(name: str, workbench: Workbench, wishes: Wishes | None = None, *, r
         losses=proposal.losses,
         rollback_losses=proposal.rollback_losses,
         notes=(*notes, *proposal.notes),
-        findings=tuple(_findings(workbench.migrations, files)),
+        findings=tuple(findings),
         derived=derived,
         report=report,
+        recorded=recorded,
     )
 
 
@@ -152,17 +176,23 @@ def refuse_drafts(folder: Path) -> None:
             )
 
 
-def _proposal(name: str, workbench: Workbench, wishes: Wishes) -> tuple[Proposal | None, DerivedTexts]:
-    """The proposal, or None when there is nothing to do; and the new texts of what follows the migrations."""
+def _proposal(name: str, workbench: Workbench, wishes: Wishes) -> tuple[Proposal | None, DerivedTexts, bool]:
+    """The proposal, or None when there is nothing to do; the new texts of what follows the migrations.
+
+    And whether the local database is what it builds already.
+    """
     with open_shadows(workbench.local, workbench.shadow) as shadows:
         seen = build_both(shadows, read_folder(workbench.migrations), workbench.schema)
         if not seen.deviations:
-            return None, read_derived(workbench, seen.current.database)
+            return None, read_derived(workbench, seen.current.database), False
         proposal = propose(name, workbench, shadows, seen, wishes)
         if proposal.problems:
             hints = probable_renames(seen.current.facts, seen.desired.facts)
-            return proposal.with_problems([f"perhaps a rename was meant: {hint}" for hint in hints]), DerivedTexts()
-        return proposal, read_derived(workbench, proposal.proof or seen.desired.database)
+            problems = [f"perhaps a rename was meant: {hint}" for hint in hints]
+            return proposal.with_problems(problems), DerivedTexts(), False
+        proof = proposal.proof or seen.desired.database
+        is_built = not deviations(read_objects(proof), read_objects(workbench.local), grants=True)
+        return proposal, read_derived(workbench, proof), is_built
 
 
 def _as_written(name: str, workbench: Workbench, proposal: Proposal | None) -> list[NewMigration]:
@@ -191,6 +221,14 @@ def _applied(run: Runner, folder: Path, files: Sequence[Path]) -> Report:
         failed = [number for number, path in enumerate(files) if path.name in error.where]
         if not failed:
             raise
+        if isinstance(error.__cause__, ServerError) and error.__cause__.sqlstate in NOT_AS_BUILT:
+            raise InvalidPlan(
+                f"it is proven, and the local database is not what its migrations build: {error.message}",
+                where=error.where,
+                remedy="Somebody changed it by hand, or by `./inv push`. `./inv push` makes it what schema.sql says, and `./inv "
+                f"baseline --env local --through {files[-1].stem[:4]}` records the file then; or `./inv reset` builds it anew, "
+                "without its rows.",
+            ) from error
         left = files[failed[0] :]
         for path in left:
             text = path.read_text(encoding="utf-8")

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from pipeline.adopt.baseline import baseline
 from pipeline.deploy import apply
+from pipeline.deploy.checkout import deploy, local_checkout
+from pipeline.deploy.rolling_back import rollback
 from pipeline.errors import InvalidPlan, Refused, UsageError
 from pipeline.generate.drift import Comparison, Drift, compare
+from pipeline.generate.entry import migrate_by_name
 from pipeline.generate.generating import generate_empty
+from pipeline.generate.proposals import Wishes
 from pipeline.generate.pushing import push
 from pipeline.generate.verifying import verify
 from pipeline.migrations import read_folder
@@ -85,6 +90,42 @@ def test_push_makes_the_local_database_what_the_schema_says(checkout: Checkout) 
     assert push(checkout.workbench).statements == ()
     assert checkout.names() == names
     assert checkout.rows("SELECT has_table_privilege('server', '\"Tag\"', 'INSERT')") == [(True,)]
+
+
+def test_what_was_pushed_is_recorded_when_its_migration_is_written_and_not_run_again(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", checkout.local.reveal())
+    checkout.append('CREATE TABLE "Tag" ("id" uuid PRIMARY KEY);')
+    push(checkout.workbench)
+    local = local_checkout(checkout.root, "migrate")
+    made = migrate_by_name(local, "add_tag", Wishes())
+    assert (made.recorded, made.report) == (("0007_add_tag",), None)
+    assert deploy(local).already == 7
+    assert compare(checkout.local, checkout.workbench).drift == ()
+    rollback(checkout.local, checkout.folder, to="0006")
+    assert checkout.rows("SELECT to_regclass('\"Tag\"')") == [(None,)]
+
+
+def test_what_was_pushed_and_changed_again_is_told_and_the_proven_file_is_no_draft(
+    checkout: Checkout, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", checkout.local.reveal())
+    schema = checkout.workbench.schema.read_text()
+    checkout.append('CREATE TABLE "Tag" ("id" uuid PRIMARY KEY);')
+    push(checkout.workbench)
+    checkout.edit(f'{schema}\nCREATE TABLE "Tag" ("id" uuid PRIMARY KEY, "name" text);\n')
+    local = local_checkout(checkout.root, "migrate")
+    with pytest.raises(InvalidPlan, match="not what its migrations build") as told:
+        migrate_by_name(local, "add_tag", Wishes())
+    assert "./inv baseline --env local --through 0007" in told.value.remedy
+    assert "draft" not in (checkout.workbench.migrations / "0007_add_tag.sql").read_text()
+    push(checkout.workbench)
+    scratch = server.create_database()
+    recorded = baseline(checkout.local, checkout.folder, through="0007", scratch=scratch).recorded
+    server.drop_database(scratch)
+    assert recorded == ("0007_add_tag",)
+    assert deploy(local).already == 7
 
 
 def test_a_dry_run_of_push_gives_the_statements_and_runs_none(checkout: Checkout) -> None:

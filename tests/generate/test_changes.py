@@ -69,6 +69,9 @@ def test_a_change_converges_with_its_rows_kept_or_ends_as_a_draft(
     assert ending == change.ending
     assert kept(before, contents(with_rows), change) == []
     if ending == "converged":
+        if change.asked:
+            assert made.report is None
+            with_rows.run(with_rows.folder)
         assert_it_goes_there_and_back(change, with_rows, shape, server)
         assert {finding.rule for finding in made.findings} == set(change.asked)
         assert all("\n" not in note for note in made.notes)

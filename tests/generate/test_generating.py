@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.check.checking import check
 from pipeline.deploy import apply
 from pipeline.errors import InvalidPlan, Refused, UsageError
 from pipeline.generate.differ import Difference, Step
 from pipeline.generate.differ.pg_delta import PgDelta
 from pipeline.generate.generating import DraftLeft, generate, generate_empty
 from pipeline.generate.proposals import Wishes
+from pipeline.generate.verifying import verify
 from pipeline.lint import lint
 from pipeline.lint.reporting import as_text
 from pipeline.lint.source import read_sources
@@ -183,6 +185,21 @@ def test_a_fault_of_any_kind_in_the_schema_names_the_line_that_the_server_means(
     with pytest.raises(InvalidPlan) as fault:
         generate("change", checkout.workbench)
     assert fault.value.where == f"schema.sql:{line + below}", fault.value
+
+
+def test_what_check_would_ask_about_is_asked_before_it_is_applied(checkout: Checkout) -> None:
+    checkout.append('CREATE UNLOGGED TABLE "Scratch" ("id" uuid PRIMARY KEY);')
+    made = generate("add_scratch", checkout.workbench, run=checkout.run)
+    assert [each.rule for each in made.findings] == ["unlogged-table"]
+    assert (made.report, len(made.files)) == (None, 1)
+    assert checkout.rows("SELECT to_regclass('\"Scratch\"')") == [(None,)]
+    told = made.findings[0]
+    text = made.files[0].read_text()
+    answer = f"-- lint: ignore {told.rule} (rows of a day)\nCREATE UNLOGGED"
+    made.files[0].write_text(text.replace("CREATE UNLOGGED", answer))
+    assert verify(checkout.workbench).proven == (made.files[0].stem,)
+    assert [each.id for each in checkout.run(checkout.folder).applied] == [made.files[0].stem]
+    assert check(checkout.workbench).findings == ()
 
 
 def test_a_dry_run_gives_the_texts_and_writes_and_applies_nothing(checkout: Checkout) -> None:
