@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -12,6 +15,7 @@ from pipeline.deploy.checkout import local_checkout, open_checkout
 from pipeline.errors import ConfigurationError, NotLocal, Refused
 from pipeline.generate.entry import diff, migrate_by_name, push_here, verify_here, write_empty
 from pipeline.generate.proposals import Wishes
+from tests.generate.conftest import REPOSITORY
 from tests.generate.test_shadows import shadows_on
 
 if TYPE_CHECKING:
@@ -51,6 +55,23 @@ def test_a_neon_compute_behind_a_tunnel_is_refused_before_anything_is_made(
         LOCAL_ONLY[verb](as_local.root)
     assert as_local.names() == names
     assert shadows_on(server) == []
+
+
+def test_the_verbs_generate_in_a_process_of_their_own(as_local: Checkout) -> None:
+    as_local.append('CREATE TABLE "Tag" (id int PRIMARY KEY);')
+    for arguments in (["push", "--dry-run"], ["migrate", "--name", "add_tag", "--dry-run"]):
+        answer = subprocess.run(
+            [sys.executable, "-m", "verbs", *arguments],
+            cwd=as_local.root,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert 'CREATE TABLE "Tag"' in answer.stdout
+        assert answer.stdout.endswith("a dry run: nothing was changed\n")
 
 
 @pytest.mark.parametrize("verb", LOCAL_ONLY)

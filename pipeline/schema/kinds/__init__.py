@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, LiteralString
 
-from psycopg import sql
+from psycopg import adapters, sql  # noqa: F401 - adapters is all of psycopg: the part of a session (libpq.py) writes no bool
 
 from pipeline.schema.kinds import attached, namespaces, relations, scope
 from pipeline.schema.kinds.details import DETAILS, FOR_DETAILS, OF_DIAGRAM
