@@ -94,6 +94,8 @@ async def find(call: Call) -> Json:
     if by not in {"name", "created_at", "updated_at"}:
         raise bad_request("sort_by must be name, created_at or updated_at")
     order = query.get("sort_order", "desc")
+    if order not in {"asc", "desc"}:
+        raise bad_request("sort_order must be asc or desc")
     branches.sort(key=lambda branch: str(getattr(branch, by)), reverse=order != "asc")
     page, last, more = cut(branches, query, default=_ALL, key=lambda branch: branch.id)
     pagination: Json = {"sort_by": by, "sort_order": order.upper()}

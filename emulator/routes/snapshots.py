@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from emulator import clock, names
 from emulator.branch_rules import require_free_name, require_room
 from emulator.errors import bad_request, conflict, not_found, unprocessable
+from emulator.fields import Fields
 from emulator.moments import read_moment, resolve
 from emulator.shapes import Json, branch_shape, snapshot_shape
 from emulator.state import Branch, Database, Role, Snapshot
@@ -22,17 +23,17 @@ _MOMENT = ("lsn", "timestamp")
 async def create(call: Call) -> Json:
     """POST /projects/P/branches/B/snapshot, with everything in the query."""
     project = call.project(exclusive=True)
-    branch, query = call.branch(project, ready=True), call.query
+    branch, query = call.branch(project, ready=True), Fields(dict(call.query), "query")
     if branch.parent_id is not None:
         raise unprocessable("a snapshot can only be taken of a root branch")
     now, identity = call.control.clock.stamp(), names.snapshot_id()
-    name = query.get("name") or f"{branch.name} at {now}"
+    name = query.text("name") or f"{branch.name} at {now}"
     _require_free_name(project, name)
     limit = call.control.settings.plan.snapshots
     if len(project.snapshots) >= limit:
         raise unprocessable(f"snapshots limit exceeded; limit:{limit}", "SNAPSHOTS_LIMIT_EXCEEDED")
-    expires = _read_expiry(call, query.get("expires_at", ""))
-    moment = read_moment(query.get("lsn", ""), query.get("timestamp", ""), names=_MOMENT)
+    expires = _read_expiry(call, query.text("expires_at"))
+    moment = read_moment(query.text("lsn"), query.text("timestamp"), names=_MOMENT)
     point = await resolve(call, project, branch, moment)
     await call.control.mirror.refresh(project, branch)
     snapshot = Snapshot(
@@ -86,7 +87,7 @@ async def restore(call: Call) -> Json:
         raise unprocessable("snapshot not ready yet")
     target = call.branch(project, body.text("target_branch_id") or snapshot.source_branch_id, ready=True)
     now, identity = call.control.clock.stamp(), names.branch_id()
-    name = body.text("name") or call.query.get("name") or f"{target.name} restored at {now}"
+    name = body.text("name") or Fields(dict(call.query), "query").text("name") or f"{target.name} restored at {now}"
     require_free_name(project, name)
     require_room(call, project)
     branch = Branch(

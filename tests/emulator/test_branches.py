@@ -227,3 +227,9 @@ def test_what_is_not_emulated_says_so_in_neons_words(emulator: Emulator, shared:
 
     assert answer.status_code == 501
     assert set(answer.json()) == {"request_id", "code", "message"}
+
+
+def test_an_order_that_is_none_is_refused(emulator: Emulator, shared: Json) -> None:
+    for query in ({"sort_by": "size"}, {"sort_order": "sideways"}):
+        answer = emulator.api.get(f"{project_path(shared)}/branches", params=query)
+        assert (answer.status_code, next(iter(query)) in answer.json()["message"]) == (400, True)

@@ -264,3 +264,14 @@ def test_snapshots_go_with_their_project(emulator: Emulator) -> None:
     assert folder.exists()
     emulator.delete_project(project["project"]["id"])
     assert not folder.exists()
+
+
+def test_a_name_in_the_query_is_no_longer_than_one_in_a_body(emulator: Emulator, project: Json) -> None:
+    taken = emulator.ok("POST", f"{branch_path(project)}/snapshot", params={"name": "n" * 256})["snapshot"]
+    too_long = [
+        emulator.answer("POST", f"{branch_path(project)}/snapshot", params={"name": "n" * 257}),
+        emulator.answer("POST", f"{project_path(project)}/snapshots/{taken['id']}/restore", params={"name": "n" * 257}),
+    ]
+
+    assert [(answer.status_code, "query.name" in answer.json()["message"]) for answer in too_long] == [(400, True)] * 2
+    assert len(emulator.ok("GET", f"{project_path(project)}/snapshots")["snapshots"]) == 1
