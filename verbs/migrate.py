@@ -24,19 +24,21 @@ if TYPE_CHECKING:
         "empty": "with --name: write a file to fill in by hand",
         "allow-destructive": "with --name: also where data is lost",
         "rename": "with --name: a rename in place of a drop and a create, as old=new; may be repeated",
+        "hotfix": "with --name: of the release that is checked out, under its last number with a letter (docs/a-hotfix.md)",
         "wait": WAIT,
         "dry-run": f"{DRY_RUN}; with --name, also what would be written",
     },
     repeatable=["rename"],
     bare="name",
 )
-def migrate(
+def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
     root: Path,
     name: str = "",
     draft: bool = False,
     empty: bool = False,
     allow_destructive: bool = False,
     rename: list[str] | None = None,
+    hotfix: bool = False,
     wait: str = "",
     dry_run: bool = False,
 ) -> None:
@@ -45,7 +47,8 @@ def migrate(
     from pipeline.console.text import say, show_report
     from verbs.status import show_dry_run
 
-    only_with("name", name, draft=draft, empty=empty, allow_destructive=allow_destructive, rename=bool(rename))
+    given = {"draft": draft, "empty": empty, "allow_destructive": allow_destructive, "rename": bool(rename)}
+    only_with("name", name, **given, hotfix=hotfix)
     not_with("dry-run", dry_run, empty=empty, draft=draft)
     lock_wait = None if name else seconds("wait", wait)
     with on_local(root, "migrate", writes=not dry_run) as checkout:
@@ -63,13 +66,13 @@ def migrate(
         elif empty:
             from pipeline.generate.entry import write_empty
 
-            _show_files(write_empty(checkout, name))
+            _show_files(write_empty(checkout, name, hotfix=hotfix))
             return
         else:
             from pipeline.generate.entry import migrate_by_name
             from pipeline.generate.proposals import Wishes
 
-            wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run)
+            wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run, hotfix)
             generated = migrate_by_name(checkout, name, wishes)
             _show_generated(generated)
             if dry_run:

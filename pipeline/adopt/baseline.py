@@ -18,6 +18,7 @@ from pipeline.errors import DatabaseFailed, PipelineError, SchemaDiffers, UsageE
 from pipeline.history.record import Author, baseline_sql
 from pipeline.history.tables import CREATE
 from pipeline.migrations import Folder, raise_faults, text_faults
+from pipeline.migrations.names import number_of
 from pipeline.migrations.plan import make_plan
 from pipeline.postgres.connect import conninfo_with_settings, without_variables
 from pipeline.postgres.lock import APPLICATION
@@ -96,7 +97,7 @@ def baseline(
 
 def _chosen(folder: Folder, through: str) -> Folder:
     raise_faults(folder.faults)
-    last = next((file for file in folder.files if through in {file.id, file.id[:4]}), None)
+    last = next((file for file in folder.files if through in {file.id, number_of(file.id)}), None)
     if last is None:
         raise UsageError(
             f"there is no migration {through} in {folder.path}",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.deploy.committed import environment_of_git
 from pipeline.errors import UsageError
 from pipeline.lint.finding import Finding, about_file
+from pipeline.migrations.names import is_hotfix, is_hotfix_of, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,16 @@ class Base:
     name: str
     shared: dict[str, str]
     tip: dict[str, str]
+
+    @property
+    def is_release(self) -> bool:
+        """Whether it is a release's branch, release/… by its name: what is merged there is a hotfix."""
+        return is_release(self.name)
+
+
+def is_release(name: str) -> bool:
+    """Whether a branch is a release's, by its name: release/…, here or at a remote."""
+    return "release/" in name and name.partition("release/")[0].rstrip("/") in {"", "origin", "refs/heads", "heads"}
 
 
 def read_base(folder: Path, name: str) -> Base:
@@ -89,19 +100,27 @@ def _edited_or_removed(folder: Folder, path: Path, base: Base) -> Iterator[Findi
 
 
 def _numbers(folder: Folder, base: Base) -> Iterator[Finding]:
-    on_base = {name[:4]: name.removesuffix(".sql") for name in base.tip if not name.endswith(".rollback.sql")}
+    on_base = {number_of(name): name.removesuffix(".sql") for name in base.tip if not name.endswith(".rollback.sql")}
     last = max(on_base, default="0000")
     for file in folder.files:
-        number = file.id[:4]
-        if f"{file.id}.sql" in base.tip or number > last:
+        number = number_of(file.id)
+        if f"{file.id}.sql" in base.tip:
             continue
         taken = on_base.get(number)
         what = f"number {number} is taken by {taken} on {base.name}" if taken else f"{base.name} is at {last} already"
+        above = f"a number above {last}"
+        if base.is_release:
+            if is_hotfix_of(file.id, last):
+                continue
+            above = f"a hotfix's number behind {last}"
+            what = f"{what}, and a hotfix stands behind it with a letter, or the main branch could not be deployed any more"
+        elif (number > last or is_hotfix(file.id)) and not taken:
+            continue
         yield about_file(
             file.path,
             "number",
             what,
-            f"`./inv renumber --base {base.name}` gives it, its rollback file and what depends on it a number above {last}.",
+            f"`./inv renumber --base {base.name}` gives it, its rollback file and what depends on it {above}.",
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.check.base import against_base, new_ids, read_base
 from pipeline.check.deploys import deploys
+from pipeline.check.hotfixes import unproven_hotfixes
 from pipeline.check.rollbacks import unproven_rollbacks
 from pipeline.errors import InvalidPlan, PipelineError
 from pipeline.lint import lint
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
+    from pipeline.check.base import Base
     from pipeline.generate import Workbench
     from pipeline.migrations import Folder, MigrationFile
     from pipeline.schema.dump import Deviation
@@ -58,6 +60,7 @@ def check(workbench: Workbench, *, base: str | None = None, lint_everything: boo
     folder = read_folder(workbench.migrations)
     found = [_from_fault(fault) for fault in (*folder.faults, *text_faults(folder.files))]
     chosen = list(folder.files)
+    on_base: Base | None = None
     if base is not None:
         on_base = read_base(workbench.migrations, base)
         found += against_base(folder, workbench.migrations, on_base)
@@ -66,7 +69,7 @@ def check(workbench: Workbench, *, base: str | None = None, lint_everything: boo
     with ThreadPoolExecutor(max_workers=1) as pool:
         linted = pool.submit(_lint, workbench, folder, chosen, base)
         if not found or not any(finding.rule == "malformed" for finding in found):
-            found += _proofs(workbench, folder)
+            found += _proofs(workbench, folder, on_base)
         found += linted.result()
     return Checked(len(folder.files), len(chosen), tuple(sorted(set(found))))
 
@@ -78,7 +81,7 @@ def _lint(workbench: Workbench, folder: Folder, chosen: list[MigrationFile], bas
     return lint([source for source in sources if source.path in paths])
 
 
-def _proofs(workbench: Workbench, folder: Folder) -> list[Finding]:
+def _proofs(workbench: Workbench, folder: Folder, base: Base | None) -> list[Finding]:
     """Build both sides and compare them, and try every rollback.
 
     The rollbacks take longest, and are tried in two databases at once. One of the two ends with all migrations applied:
@@ -106,6 +109,8 @@ def _proofs(workbench: Workbench, folder: Folder) -> list[Finding]:
             found = [*_about_study(workbench, seen), *_about_prisma(workbench, folder, seen.current.database)]
         except InvalidPlan as fault:
             found = [_from_fault(fault)]
+        if base is not None:
+            found += unproven_hotfixes(workbench, folder, base, shadows)
         return [*found, *unproven, *proven.result()]
 
 

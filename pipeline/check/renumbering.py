@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.check.base import default_base, read_base
+from pipeline.check.base import default_base, is_release, read_base
 from pipeline.deploy.checkout import local_checkout
 from pipeline.deploy.claim import nobody
 from pipeline.deploy.renaming import Renamed, rename_in_history
@@ -39,7 +39,8 @@ class Renumbered:
 def renumber_files(root: Path, *, base: str | None = None, chosen: Sequence[str] = ()) -> Renumbered:
     """Give the clashing migrations of this branch, or the chosen ones and what depends on them, the next free numbers.
 
-    `base` is the branch that they will be merged into; left out, origin's main branch or main. In a folder that is no git
+    `base` is the branch that they will be merged into; left out, origin's main branch or main. On a release's they get the
+    numbers of hotfixes. In a folder that is no git
     checkout, `chosen` says which.
 
     Raises:
@@ -50,7 +51,7 @@ def renumber_files(root: Path, *, base: str | None = None, chosen: Sequence[str]
     tip = read_base(migrations, name).tip if name else {}
     merged = {file.removesuffix(".sql") for file in tip if not file.endswith(".rollback.sql")}
     with generation_lock(root / ".local"):
-        ids = new_ids(read_folder(migrations), merged, chosen)
+        ids = new_ids(read_folder(migrations), merged, chosen, hotfix=is_release(name))
         rename_files(migrations, ids)
     return Renumbered(tuple(sorted(ids.items())), name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.migrations.names import number_of
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def doubts(history: History, plan: Plan) -> tuple[str, ...]:
     unknown = [each.id for each in plan.applied if not each.checksum]
     if unknown:
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        last = number_of(unknown[-1])
         found.append(
             f"no checksum is known of {', '.join(unknown[:_SHOWN])}{more}: whether a file was edited after it was applied "
-            f"cannot be told. `./inv baseline --env … --through {unknown[-1][:4]}` compares the database with what the files "
+            f"cannot be told. `./inv baseline --env … --through {last}` compares the database with what the files "
             "build, and keeps their checksums"
         )
     return tuple(found)

@@ -18,6 +18,7 @@ from pipeline.deploy.target import Target, check_target
 from pipeline.errors import UsageError
 from pipeline.history.kept import read_kept
 from pipeline.history.record import Author
+from pipeline.migrations.names import number_of
 from pipeline.migrations.plan import in_order_of_application
 
 if TYPE_CHECKING:
@@ -86,11 +87,11 @@ def rollback(
 def _applied_after(applied: Mapping[str, Applied], to: str) -> list[str]:
     """What was applied after `to`, the last one first."""
     order = in_order_of_application(applied.values())
-    if to != "0000" and not any(to in {id_, id_[:4]} for id_ in applied):
+    if to != "0000" and not any(to in {id_, number_of(id_)} for id_ in applied):
         last = order[-1].id if order else "none"
         raise UsageError(
             f"no applied migration is named {to}; the last one is {last}",
             remedy="Give the id or the number of the one to keep as the last, or 0000 to roll back all of them.",
         )
     ids = [each.id for each in reversed(order)]
-    return ids[: next((at for at, id_ in enumerate(ids) if to in {id_, id_[:4]}), len(ids))]
+    return ids[: next((at for at, id_ in enumerate(ids) if to in {id_, number_of(id_)}), len(ids))]

@@ -51,9 +51,9 @@ def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
         return generate(name, workbench, wishes, run=run, record=recorder)
 
 
-def write_empty(checkout: Checkout, name: str) -> tuple[Path, ...]:
+def write_empty(checkout: Checkout, name: str, *, hotfix: bool = False) -> tuple[Path, ...]:
     """Write a draft to be filled in by hand. Raises what `generate_empty` raises."""
-    return generate_empty(name, _workbench(_unclaimed(checkout)))
+    return generate_empty(name, _workbench(_unclaimed(checkout)), hotfix=hotfix)
 
 
 def verify_here(checkout: Checkout, ids: Sequence[str]) -> Verified:

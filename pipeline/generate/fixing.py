@@ -22,6 +22,7 @@ from pipeline.generate.new_migrations import Losses, NewMigration, NewStatement,
 from pipeline.generate.proposals.arranging import arrange
 from pipeline.generate.proposals.rollbacks import Undoing
 from pipeline.migrations import Folder, read_folder
+from pipeline.migrations.names import is_hotfix, is_hotfix_of, name_of, number_behind, number_of
 from pipeline.migrations.renumbering import rename_files
 from pipeline.migrations.sql_text import statements
 from pipeline.schema.dump import deviations, listed, read_objects
@@ -88,10 +89,10 @@ def _all_fixed(workbench: Workbench, chosen: Sequence[str]) -> list[Fixed]:
 def _refuse_applied(folder: Folder, chosen: Sequence[str], applied: Collection[str]) -> None:
     moving = [file.id for file in folder.files if chosen and file.id >= chosen[-1]]
     if here := [id_ for id_ in moving if id_ in applied]:
-        before = max((file.id for file in folder.files if file.id < here[0]), default="0000")
+        to = number_of(max((file.id for file in folder.files if file.id < here[0]), default="0000"))
         raise Refused(
             f"{', '.join(here)}: applied to the local database, which would refuse what is written anew",
-            remedy=f"Nothing was written. `./inv rollback --to {before[:4]}` first, then this again, then `./inv migrate`.",
+            remedy=f"Nothing was written. `./inv rollback --to {to}` first, then this again, then `./inv migrate`.",
         )
 
 
@@ -120,7 +121,7 @@ def _earlier(workbench: Workbench, file: MigrationFile) -> Iterator[Workbench]:
         copy = Path(name) / workbench.migrations.name
         copy.mkdir()
         for path in workbench.migrations.glob("*.sql"):
-            if path.name[:4] < file.id[:4]:
+            if number_of(path.name) < number_of(file.id):
                 shutil.copyfile(path, copy / path.name)
         yield Workbench(Path(name), workbench.local, workbench.shadow, workbench.differ)
 
@@ -144,11 +145,11 @@ def _written_anew(workbench: Workbench, shadows: Shadows, file: MigrationFile) -
     seen = BothSchemas(current, desired)
     undo = Undoing(workbench, shadows, current, seen, difference).of(parts)
     written = write_parts(
-        file.id[5:],
+        name_of(file.id),
         list(zip(parts, undo.statements, strict=True)),
         [each.id for each in folder.files],
         Losses((), undo.losses),
-        number=int(file.id[:4]),
+        number=number_of(file.id),
     )
     written = [_with_head(migration, script, is_first=number == 0) for number, migration in enumerate(written)]
     with folder_with(workbench.migrations, written) as finished:
@@ -210,12 +211,16 @@ def _with_head(migration: NewMigration, script: Script, *, is_first: bool) -> Ne
 
 def _moved(id_: str, by: int) -> str:
     """The id with a number that is so much higher."""
-    return f"{int(id_[:4]) + by:04d}{id_[4:]}"
+    number = number_of(id_)
+    for _ in range(by):
+        number = number_behind(number)
+    return f"{number}_{name_of(id_)}"
 
 
 def _replace(folder: Path, file: MigrationFile, written: Sequence[NewMigration]) -> None:
     """Put the new files in the place of the old one: all of it, or, when it is interrupted, nothing."""
-    later = [other.id for other in read_folder(folder).files if other.id > file.id]
+    behind = (other.id for other in read_folder(folder).files if other.id > file.id)
+    later = [id_ for id_ in behind if not is_hotfix(file.id) or is_hotfix_of(id_, number_of(file.id))]
     shift = len(written) - 1
     ids = {id_: _moved(id_, shift) for id_ in later} if shift else {}
     old = {path: path.read_bytes() for path in folder.glob(f"{file.id}.*")}

@@ -10,11 +10,12 @@ from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
 from pipeline.generate.gate import folder_with
-from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, next_number, put
+from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, put
 from pipeline.generate.proposals import Proposal, Wishes, propose
 from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.proposals.renames import probable_renames
 from pipeline.migrations import Folder, read_folder
+from pipeline.migrations.names import next_number
 from pipeline.postgres.session import ServerError
 from pipeline.schema.dump import deviations, read_objects
 from pipeline.schema.replay import build_both
@@ -92,8 +93,8 @@ def generate(
         refuse_drafts(workbench.migrations)
         proposal, texts, is_built = _proposal(name, workbench, wishes)
         if wishes.dry_run:
-            return _dry_run(name, workbench, proposal)
-        files = put(workbench.migrations, _as_written(name, workbench, proposal))
+            return _dry_run(name, workbench, proposal, wishes)
+        files = put(workbench.migrations, _as_written(name, workbench, proposal, wishes))
         derived = write_derived(workbench, texts)
     if proposal is not None and proposal.problems:
         raise DraftLeft("no migration could be proven:\n" + "\n".join(proposal.problems), files)
@@ -121,7 +122,7 @@ def generate(
     )
 
 
-def _dry_run(name: str, workbench: Workbench, proposal: Proposal | None) -> Generated:
+def _dry_run(name: str, workbench: Workbench, proposal: Proposal | None, wishes: Wishes) -> Generated:
     """What would be written, and what `check` would ask about it.
 
     Raises:
@@ -135,7 +136,7 @@ def _dry_run(name: str, workbench: Workbench, proposal: Proposal | None) -> Gene
             "no migration could be proven:\n" + "\n".join(proposal.problems),
             remedy="Nothing was written. Without --dry-run a draft is, to be finished by hand.",
         )
-    proposed = tuple(_as_written(name, workbench, proposal))
+    proposed = tuple(_as_written(name, workbench, proposal, wishes))
     with folder_with(workbench.migrations, proposed) as folder:
         findings = findings_about(folder, {each.id for each in proposed})
     return Generated(
@@ -147,12 +148,12 @@ def _dry_run(name: str, workbench: Workbench, proposal: Proposal | None) -> Gene
     )
 
 
-def generate_empty(name: str, workbench: Workbench) -> tuple[Path, ...]:
-    """Write a draft with nothing in it, to be filled in by hand and proven by `verify`."""
+def generate_empty(name: str, workbench: Workbench, *, hotfix: bool = False) -> tuple[Path, ...]:
+    """Write a draft with nothing in it, to be filled in by hand and proven by `verify`; for a `hotfix`, under its number."""
     with generation_lock(workbench.state):
         workbench.migrations.mkdir(exist_ok=True)
         ids = [file.id for file in read_folder(workbench.migrations).files]
-        migration = _bare(check_name(name), ids)
+        migration = _bare(check_name(name), ids, hotfix=hotfix)
         return tuple(
             put(
                 workbench.migrations,
@@ -195,22 +196,25 @@ def _proposal(name: str, workbench: Workbench, wishes: Wishes) -> tuple[Proposal
         return proposal, read_derived(workbench, proof), is_built
 
 
-def _as_written(name: str, workbench: Workbench, proposal: Proposal | None) -> list[NewMigration]:
+def _as_written(name: str, workbench: Workbench, proposal: Proposal | None, wishes: Wishes) -> list[NewMigration]:
     if proposal is None:
         return []
     if not proposal.problems:
         return list(proposal.migrations)
-    migrations = proposal.migrations or (_bare(name, [file.id for file in read_folder(workbench.migrations).files]),)
+    ids = [file.id for file in read_folder(workbench.migrations).files]
+    migrations = proposal.migrations or (_bare(name, ids, hotfix=wishes.hotfix),)
     return [
         migration.with_note(proposal.problems if number == 0 else ()) for number, migration in enumerate(migrations)
     ]
 
 
-def _bare(name: str, ids: Sequence[str]) -> NewMigration:
+def _bare(name: str, ids: Sequence[str], *, hotfix: bool) -> NewMigration:
     words = name.replace("_", " ")
     depends = f"-- depends: {max(ids)}\n" if ids else ""
     title = words[0].upper() + words[1:]
-    return NewMigration(f"{next_number(ids):04d}_{name}", f"-- {title}\n{depends}\n", f"-- Undo: {words}\n\n")
+    return NewMigration(
+        f"{next_number(ids, hotfix=hotfix)}_{name}", f"-- {title}\n{depends}\n", f"-- Undo: {words}\n\n"
+    )
 
 
 def _applied(run: Runner, folder: Path, files: Sequence[Path]) -> Report:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
+from pipeline.migrations.names import next_number, number_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 DRAFT = "-- pipeline: draft"
@@ -110,11 +111,6 @@ def check_name(name: str) -> str:
     return plain
 
 
-def next_number(ids: Iterable[str]) -> int:
-    """The number behind the last one."""
-    return max((int(id_[:4]) for id_ in ids), default=0) + 1
-
-
 @dataclass(frozen=True, slots=True)
 class Losses:
     """What going forward loses, and what going back does."""
@@ -129,7 +125,7 @@ def write_parts(
     ids: Sequence[str],
     losses: Losses,
     *,
-    number: int | None = None,
+    number: str = "",
 ) -> list[NewMigration]:
     """Write the files of these parts, each with the statements that take it back. Losses are said in the first one.
 
@@ -138,7 +134,8 @@ def write_parts(
     number, previous = number or next_number(ids), max(ids, default="")
     written: list[NewMigration] = []
     for part, undo in parts:
-        id_ = f"{number + len(written):04d}_{name}{_suffix(part, [other for other, _ in parts])}"
+        number = number_behind(number) if written else number
+        id_ = f"{number}_{name}{_suffix(part, [other for other, _ in parts])}"
         title = _title(name, part)
         depends = [f"-- depends: {previous}"] if previous else []
         outside = ["-- transactional: false"] if part.concurrent else []

@@ -12,6 +12,7 @@ from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived,
 from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.new_migrations import NewMigration, is_draft, without_mark
 from pipeline.migrations import Folder, read_folder
+from pipeline.migrations.names import number_of
 from pipeline.schema.replay import build_both
 from pipeline.schema.shadows import open_shadows
 
@@ -67,9 +68,9 @@ def _chosen(folder: Folder, ids: Sequence[str]) -> list[MigrationFile]:
     if not folder.files:
         raise UsageError("there are no migrations to prove", remedy="`./inv migrate --name …` writes one.")
     for id_ in ids:
-        if not any(id_ in {file.id, file.id[:4]} for file in folder.files):
+        if not any(id_ in {file.id, number_of(file.id)} for file in folder.files):
             raise UsageError(f"there is no migration {id_}", remedy=f"The last one is {folder.files[-1].id}.")
-    named = [file for file in folder.files if {file.id, file.id[:4]} & set(ids)]
+    named = [file for file in folder.files if {file.id, number_of(file.id)} & set(ids)]
     drafts = [file for file in folder.files if any(is_draft(text) for text in _raw(file))]
     first = min((file.id for file in named or drafts), default=folder.files[-1].id)
     return [file for file in folder.files if file.id >= first]

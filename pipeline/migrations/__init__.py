@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, InvalidPlan, MigrationFileError
-from pipeline.migrations.names import ROLLBACK, read_names
+from pipeline.migrations.names import ROLLBACK, number_of, read_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -135,7 +135,7 @@ def _duplicates(files: Iterable[MigrationFile]) -> list[MigrationFileError]:
     faults = []
     first: dict[str, MigrationFile] = {}
     for file in files:
-        number = file.id[:4]
+        number = number_of(file.id)
         if number in first:
             fault = MigrationFileError(
                 f"number {number} is taken by {first[number].id}",

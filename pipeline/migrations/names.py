@@ -11,21 +11,67 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-from pipeline.errors import ConfigurationError, MigrationFileError
+from pipeline.errors import ConfigurationError, InvalidPlan, MigrationFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 ROLLBACK = ".rollback.sql"
 
-_NAME = re.compile(r"[0-9]{4}_[a-z0-9]+(?:_[a-z0-9]+)*\Z")  # \d takes the digits of every script
+_NAME = re.compile(r"[0-9]{4}[a-z]?_[a-z0-9]+(?:_[a-z0-9]+)*\Z")  # \d takes the digits of every script
+_DIGITS = 4
 _OTHER_KINDS = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode), "a device"),
 )
+
+
+def number_of(id_: str) -> str:
+    """What stands before a migration's name: "0007", or "0006a" of a hotfix. The order of ids is that of their numbers."""
+    return id_.partition("_")[0]
+
+
+def is_hotfix(id_: str) -> bool:
+    """Whether it is the hotfix of a release: its number is that of the release's last migration, with a letter behind it.
+
+    A letter stands behind "_" in ASCII: 0006a_x comes behind every 0006_x, and before 0007_x, in yoyo's order too.
+    """
+    return len(number_of(id_)) > _DIGITS
+
+
+def is_hotfix_of(id_: str, last: str) -> bool:
+    """Whether it is a hotfix of the release whose last migration has this number, behind the hotfixes that it has."""
+    return is_hotfix(id_) and id_[:_DIGITS] == last[:_DIGITS] and number_of(id_) > last
+
+
+def name_of(id_: str) -> str:
+    """What stands behind a migration's number."""
+    return id_.partition("_")[2]
+
+
+def next_number(ids: Iterable[str], *, hotfix: bool = False) -> str:
+    """The number behind the last one: "0008", or for a `hotfix` of what these are, "0007a" and then "0007b".
+
+    Raises:
+        InvalidPlan: there is none.
+    """
+    last = max(map(number_of, ids), default="0000")
+    return number_behind(last if hotfix else last[:_DIGITS], hotfix=hotfix)
+
+
+def number_behind(number: str, *, hotfix: bool = False) -> str:
+    """The number behind this one, of its kind; the first letter where `hotfix` and it has none. Raises as `next_number`."""
+    digits, letter = number[:_DIGITS], number[_DIGITS:]
+    if not letter and not hotfix:
+        if digits == "9999":
+            raise InvalidPlan("there is no number behind 9999", remedy="Begin anew from a baseline.")
+        return f"{int(digits) + 1:04d}"
+    if letter == "z":
+        raise InvalidPlan(f"there is no hotfix number behind {number}", remedy="Release what is on the main branch.")
+    return f"{digits}{chr(ord(letter) + 1) if letter else 'a'}"
 
 
 def read_names(path: Path | str, root: str) -> tuple[list[str], list[MigrationFileError]]:
@@ -96,8 +142,8 @@ def _fault(root: str, name: str, kind: str, there: Collection[str]) -> Migration
         return MigrationFileError(
             f"the name {name!r} is not of the form NNNN_snake_name.sql (or NNNN_snake_name.rollback.sql)",
             where=where,
-            remedy="Rename it: four digits from 0 to 9, then lower-case words joined by underscores, as "
-            "0007_message_pinned.sql. If it is no migration, give it another ending, or move it out of the folder.",
+            remedy="Rename it: four digits from 0 to 9 (and a letter for a hotfix), then lower-case words joined by underscores, "
+            "as 0007_message_pinned.sql. If it is no migration, give it another ending, or move it out of the folder.",
         )
     if kind:
         return MigrationFileError(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFileError
+from pipeline.migrations.names import is_hotfix
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -117,9 +118,12 @@ def _missing_dependencies(folder: Folder, pending: Sequence[MigrationFile]) -> l
 
 
 def _out_of_order(pending: Sequence[MigrationFile], applied: Mapping[str, Applied]) -> list[MigrationFile]:
-    """Pending files that sort before one that is applied: on a database from zero they would run in another order."""
+    """Pending files that sort before one that is applied: on a database from zero they would run in another order.
+
+    The hotfix of a release may: `check` has proven that it does the same behind what was merged meanwhile.
+    """
     last = max(applied, default="")
-    return [file for file in pending if file.id < last]
+    return [file for file in pending if file.id < last and not is_hotfix(file.id)]
 
 
 def _edited_fault(file: MigrationFile) -> MigrationFileError:
@@ -140,7 +144,9 @@ def _missing_fault(folder: Folder, id_: str) -> InvalidPlan:
     return MigrationFileError(
         "it is applied in the database, but the file is missing",
         where=f"{folder.path}/{id_}.sql",
-        remedy="Deploy a commit that has it: this checkout may be older than the database. If it was removed, restore it.",
+        remedy="Take the hotfix over into this branch (docs/a-hotfix.md), then deploy."
+        if is_hotfix(id_)
+        else "Deploy a commit that has it: this checkout may be older than the database. If it was removed, restore it.",
     )
 
 

@@ -6,7 +6,8 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pipeline.errors import InvalidPlan, UsageError
+from pipeline.errors import UsageError
+from pipeline.migrations.names import is_hotfix, is_hotfix_of, name_of, next_number, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -18,35 +19,38 @@ if TYPE_CHECKING:
 _DEPENDS = re.compile(rb"^--\s*depends\s*:[^\n]*", re.MULTILINE | re.IGNORECASE)
 _WORD = re.compile(rb"[^\s:]+")
 _ENDINGS = (".sql", ".rollback.sql")
-_LAST = 9999
 
 
-def new_ids(folder: Folder, merged: Collection[str], chosen: Collection[str] = ()) -> dict[str, str]:
+def new_ids(
+    folder: Folder, merged: Collection[str], chosen: Collection[str] = (), *, hotfix: bool = False
+) -> dict[str, str]:
     """Give the new id of each migration that gets another number, by its old one.
 
     `merged` are the ids on the base branch. Left out, `chosen` are those whose number a merged one has or has passed, or
     another of this branch, with all of this branch behind the first of them: they keep their order. A chosen one takes
-    along what depends on it.
+    along what depends on it. With `hotfix`, the base branch is a release's: they get numbers of its hotfixes.
 
     Raises:
         UsageError: an id names nothing, or a merged migration.
         InvalidPlan: there is no number left.
     """
     own = [file for file in folder.files if file.id not in merged]
-    moving = _with_dependents(own, folder, chosen, merged) if chosen else _clashing(own, merged)
+    moving = _with_dependents(own, folder, chosen, merged) if chosen else _clashing(own, merged, hotfix)
     staying = {file.id for file in folder.files if file.id not in moving} | set(merged)
-    number = max((int(id_[:4]) for id_ in staying), default=0)
-    if number + len(moving) > _LAST:
-        raise InvalidPlan(f"there is no number behind {_LAST}", remedy="Begin anew from a baseline.")
-    return {old: f"{number + at:04d}{old[4:]}" for at, old in enumerate(moving, start=1) if int(old[:4]) != number + at}
+    new: list[str] = []
+    for old in moving:
+        new.append(f"{next_number([*staying, *new], hotfix=hotfix)}_{name_of(old)}")
+    return {old: id_ for old, id_ in zip(moving, new, strict=True) if old != id_}
 
 
-def _clashing(own: Iterable[MigrationFile], merged: Collection[str]) -> list[str]:
-    ids = [file.id for file in own]
-    last = max((id_[:4] for id_ in merged), default="0000")
-    numbers = [id_[:4] for id_ in ids]
-    for at, number in enumerate(numbers):
-        if number <= last or number in numbers[:at]:
+def _clashing(own: Iterable[MigrationFile], merged: Collection[str], hotfix: bool) -> list[str]:
+    """A hotfix that a release takes is taken over under its number; on the release's branch nothing else has a place."""
+    taken = {number_of(id_) for id_ in merged}
+    last = max(taken, default="0000")
+    ids = [file.id for file in own if hotfix or not is_hotfix(file.id) or number_of(file.id) in taken]
+    numbers = [number_of(id_) for id_ in ids]
+    for at, (id_, number) in enumerate(zip(ids, numbers, strict=True)):
+        if number <= last or number in numbers[:at] or (hotfix and not is_hotfix_of(id_, last)):
             return ids[at:]
     return []
 
@@ -55,7 +59,7 @@ def _with_dependents(
     own: Iterable[MigrationFile], folder: Folder, chosen: Collection[str], merged: Collection[str]
 ) -> list[str]:
     for name in chosen:
-        found = [file.id for file in folder.files if name in {file.id, file.id[:4]}]
+        found = [file.id for file in folder.files if name in {file.id, number_of(file.id)}]
         if not found:
             raise UsageError(f"there is no migration {name}", remedy="`./inv status` lists them.")
         if len(found) > 1:
@@ -67,7 +71,7 @@ def _with_dependents(
             )
     moving: list[str] = []
     for file in own:
-        if {file.id, file.id[:4]} & set(chosen) or set(_depends(file.data)) & set(moving):
+        if {file.id, number_of(file.id)} & set(chosen) or set(_depends(file.data)) & set(moving):
             moving.append(file.id)
     return moving
 
@@ -129,7 +133,7 @@ def moved(folder: Folder, applied: Mapping[str, Applied]) -> dict[str, Migration
     """
     pairs: dict[str, MigrationFile] = {}
     for id_ in applied:
-        alike = [file for file in folder.files if file.id[4:] == id_[4:] and file.id not in applied]
+        alike = [file for file in folder.files if name_of(file.id) == name_of(id_) and file.id not in applied]
         if id_ not in folder.by_id and len(alike) == 1:
             pairs[id_] = alike[0]
     back = {file.id: id_ for id_, file in pairs.items()}

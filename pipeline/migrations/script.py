@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import MigrationFileError
 from pipeline.migrations.chunks import cut
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
+from pipeline.migrations.names import number_of
 from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, SELECT_INTO, out_of_place, selects_into
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
@@ -181,7 +182,8 @@ def _depends(directives: dict[str, list[tuple[str, int]]], path: str) -> tuple[s
                 where=f"{path}:{line}",
                 remedy="Remove it from the `-- depends:` line."
                 if name == own
-                else f"Give this file (and its rollback file) a number above {name[:4]}, or correct the `-- depends:` line.",
+                else f"Give this file (and its rollback file) a number above {number_of(name)}, or "
+                f"correct the `-- depends:` line.",
             )
     return tuple(name for name, _ in names)
 

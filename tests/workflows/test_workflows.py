@@ -81,9 +81,23 @@ def test_a_step_that_has_the_url_installs_nothing(environment: str) -> None:
 
 def test_main_goes_to_dev_after_its_checks_and_to_prod_after_dev() -> None:
     workflow = read("deploy.yml")
-    assert workflow["on"] == {"push": {"branches": ["main"]}}
+    assert workflow["on"] == {"push": {"branches": ["main", "release/**"]}}
     assert workflow["jobs"]["dev"]["needs"] == "ci"
-    assert workflow["jobs"]["prod"]["needs"] == "dev"
+    assert workflow["jobs"]["dev"]["if"] == "github.ref_name == github.event.repository.default_branch"
+    assert workflow["jobs"]["prod"]["needs"] == ["ci", "dev"]
+
+
+def test_a_hotfix_goes_from_its_releases_branch_to_prod_after_its_checks_and_past_dev() -> None:
+    condition = read("deploy.yml")["jobs"]["prod"]["if"]
+    assert condition.split("&&")[0].strip() == "!cancelled()"
+    assert "needs.ci.result == 'success'" in condition
+    assert "needs.dev.result == 'skipped' && startsWith(github.ref, 'refs/heads/release/')" in condition
+
+
+def test_a_change_is_checked_against_the_branch_that_it_will_be_merged_into() -> None:
+    (step,) = [step for step in read("ci.yml")["jobs"]["check"]["steps"] if "run" in step]
+    assert step["run"] == './inv check --base "origin/$BASE" --github'
+    assert step["env"]["BASE"].startswith("${{ github.base_ref || ")
 
 
 def test_the_url_reaches_a_command_through_its_environment_alone() -> None:

@@ -15,6 +15,7 @@ from pipeline.generate.proposals.renames import following_renames, named_renames
 from pipeline.generate.proposals.rollbacks import Undoing
 from pipeline.generate.style.wording import Wording
 from pipeline.migrations import read_folder
+from pipeline.migrations.names import next_number
 from pipeline.postgres.connect import open_session
 from pipeline.schema.dump import wanted
 from pipeline.schema.facts import read_facts
@@ -55,6 +56,7 @@ class Wishes:
     renames: tuple[str, ...] = ()
     draft: bool = False
     dry_run: bool = False  # propose, and write nothing
+    hotfix: bool = False  # of the release that is checked out: its number is the last one with a letter
 
 
 def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, wishes: Wishes) -> Proposal:
@@ -70,9 +72,8 @@ def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas
     for arrangement in _variants(difference, base.facts, seen.desired.facts, workbench, renames):
         _refuse_losses(arrangement, wishes, base.facts, seen.desired.facts)
         try:
-            proposal = _proven(
-                name, workbench, shadows, seen, arrangement, Undoing(workbench, shadows, base, seen, difference)
-            )
+            undoing = Undoing(workbench, shadows, base, seen, difference)
+            proposal = _proven(name, workbench, shadows, seen, arrangement, undoing, hotfix=wishes.hotfix)
         except DatabaseFailed as error:
             proposal = Proposal((), arrangement.losses, problems=(error.message,))
         if proposal.passed_the_gate:
@@ -103,7 +104,14 @@ def _behind_renames(parts: tuple[Part, ...], renames: Sequence[NewStatement]) ->
 
 
 def _proven(
-    name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, arrangement: Arrangement, undoing: Undoing
+    name: str,
+    workbench: Workbench,
+    shadows: Shadows,
+    seen: BothSchemas,
+    arrangement: Arrangement,
+    undoing: Undoing,
+    *,
+    hotfix: bool,
 ) -> Proposal:
     parts = [
         replace(
@@ -118,10 +126,11 @@ def _proven(
     undo = undoing.of(parts)
     ids = [file.id for file in read_folder(workbench.migrations).files]
     losses = Losses(arrangement.losses, undo.losses)
-    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
+    number = next_number(ids, hotfix=hotfix)
+    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses, number=number)
     with folder_with(workbench.migrations, written) as folder:
         parts = answered(parts, folder, [migration.id for migration in written], careful=arrangement.careful)
-    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses)
+    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses, number=number)
     with folder_with(workbench.migrations, written) as folder:
         verdict = prove(shadows, seen, folder, [migration.id for migration in written])
     return Proposal(
