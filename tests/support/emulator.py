@@ -51,24 +51,31 @@ class Emulator:
                 stderr=errors,
                 text=True,
             )
-        assert self._process.stdout is not None
-        self.environment = {}
-        while "NEON_EMULATOR_DATA" not in self.environment:  # the last of them
-            line = self._process.stdout.readline()
-            if not line:  # it has ended
-                self._process.wait(60)
-                self._process.stdout.close()
-                self._process = None
-                raise AssertionError((self.data / "errors").read_text())
-            first, *rest = shlex.split(line)
-            if first == "export":
-                name, _, value = rest[0].partition("=")
-                self.environment[name] = value
+        try:
+            self.environment = self._told(self._process)
+        except BaseException:
+            self.kill()  # nobody else knows of it: it would outlive the run
+            raise
         key = {"Authorization": f"Bearer {self.environment['NEON_API_KEY']}"}
         self.api = httpx.Client(base_url=self.environment["NEON_API_URL"], headers=key, trust_env=False, timeout=60)
         token = {"Authorization": f"Bearer {(self.data / 'admin-token').read_text()}"}
         url = self.environment["HTTPS_PROXY"] + "/emulator"
         self.admin = httpx.Client(base_url=url, headers=token, trust_env=False, timeout=60)
+
+    def _told(self, process: subprocess.Popen[str]) -> dict[str, str]:
+        """The variables that it prints when it serves. AssertionError when it ends instead."""
+        assert process.stdout is not None
+        told: dict[str, str] = {}
+        while "NEON_EMULATOR_DATA" not in told:  # the last of them
+            line = process.stdout.readline()
+            if not line:
+                process.wait(60)
+                raise AssertionError((self.data / "errors").read_text())
+            first, *rest = shlex.split(line)
+            if first == "export":
+                name, _, value = rest[0].partition("=")
+                told[name] = value
+        return told
 
     def command(self) -> list[str]:
         """What is run, in `working_folder`."""
@@ -87,11 +94,17 @@ class Emulator:
             return
         self.api.close()
         self.admin.close()
-        self._process.send_signal(number)
-        self._process.wait(60)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._process = None
+        process, self._process = self._process, None
+        assert process.stdout is not None
+        try:
+            process.send_signal(number)
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            process.stdout.close()  # else the collector finds it open, in the middle of some other test
 
     def remove(self) -> None:
         """Stop it and delete its data; one that a killed run left is found again, whether it lives or only its servers do."""

@@ -9,14 +9,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from emulator.background import is_running
 from tests.support.emulator import Emulator
 from tests.support.run_folders import make_folder, remove_left
-
-if TYPE_CHECKING:
-    import pytest
 
 PREFIX = f"chat-tests-folders{os.getpid()}"
 MAKE_TWO = f"from tests.support.run_folders import make_folder as make; print(make({PREFIX!r}), make({PREFIX!r}))"
@@ -64,3 +62,23 @@ def test_an_emulator_that_outlived_its_killed_run_is_ended_and_removed() -> None
         assert not folder.exists()
     finally:
         (Path(tempfile.gettempdir()) / f"{prefix}.{os.getuid()}.lock").unlink(missing_ok=True)
+
+
+def test_an_emulator_whose_start_is_cut_short_does_not_outlive_it() -> None:
+    started: list[subprocess.Popen[str]] = []
+
+    class Cut(Emulator):
+        def _told(self, process: subprocess.Popen[str]) -> dict[str, str]:
+            started.append(process)
+            raise TimeoutError
+
+    emulator = Cut(make_folder(PREFIX))
+    try:
+        with pytest.raises(TimeoutError):
+            emulator.start()
+        [process] = started
+        assert process.returncode == -signal.SIGKILL
+        assert process.stdout is not None
+        assert process.stdout.closed
+    finally:
+        shutil.rmtree(emulator.data)
