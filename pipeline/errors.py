@@ -12,7 +12,7 @@
      |    +-- SchemaDiffers         3  adoption: the database is not what the files would build
      +-- InvalidPlan                4  the plan cannot be run: edited, missing, malformed, lint, drift
      |    +-- MigrationFileError    4  one file is at fault; `where` names it
-     |    +-- AnotherBranch         4  the local database has migrations of another git branch
+     |    +-- AnotherBranch         4  the local database has migrations of another git branch, or as they were
      +-- DatabaseFailed             5  the database refused or was lost
      |    +-- MigrationFailed       5  a statement of a migration file failed
      +-- NeonFailed                 5  Neon's API refused or was lost
@@ -101,7 +101,7 @@ class MigrationFileError(InvalidPlan):
 
 
 class AnotherBranch(InvalidPlan):
-    """The local database has migrations of another git branch, which the checkout does not have."""
+    """The local database has migrations that the checkout does not have: of another git branch, or in an earlier text."""
 
 
 class DatabaseFailed(PipelineError):

@@ -94,8 +94,8 @@ def apply(
             if run.target.claim is not None:
                 require_claim(run.target.claim, opened.session, opened.identity, opened.history.marker)
             plan = make_plan(folder, opened.history.applied)
-            if run.target.local_only and plan.missing:
-                plan = _with_one_sentence(opened.session, plan, folder)
+            if run.target.local_only and (plan.missing or plan.edited):
+                opened, plan = _followed(run, opened, plan, folder)
             raise_faults(plan.faults)
             for id_ in sorted(opened.history.unfinished.keys() - folder.by_id.keys()):
                 run.observer.note(
@@ -184,10 +184,21 @@ def _prepare(run: Run, opened: Opened) -> None:
             raise explain(error, "the history could not be created", "Nothing was changed.") from error
 
 
-def _with_one_sentence(session: Session, plan: Plan, folder: Folder) -> Plan:
-    from pipeline.deploy.switching import with_one_sentence
+def _followed(run: Run, opened: Opened, plan: Plan, folder: Folder) -> tuple[Opened, Plan]:
+    """A local database whose migrations are not the folder's: what differs by comments alone is recorded, the rest is told."""
+    from pipeline.deploy.switching import edited_comments, with_one_sentence
+    from pipeline.history.record import renamed_sql
 
-    return with_one_sentence(plan, folder, _kept(session))
+    kept, applied = _kept(opened.session), dict(opened.history.applied)
+    files = {applied[id_]: folder.by_id[id_] for id_ in edited_comments(plan, folder, kept)}
+    if files:
+        opened.session.run(renamed_sql(files))
+        for was, file in files.items():
+            run.observer.note(f"{file.id}: only its comments were edited since it was applied here, which is recorded")
+            applied[file.id] = replace(was, checksum=file.checksum)
+        opened = replace(opened, history=replace(opened.history, applied=applied))
+        plan = make_plan(folder, applied)
+    return opened, with_one_sentence(plan, folder, kept)
 
 
 def _kept(session: Session) -> dict[str, Kept]:

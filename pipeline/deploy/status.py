@@ -93,7 +93,7 @@ def read_status(
     """
     view = inspect_server(url, target=target, observer=observer, writes=writes)
     plan = make_plan(folder, view.history.applied)
-    if target.local_only and plan.missing:
+    if target.local_only and (plan.missing or plan.edited):
         from pipeline.deploy.switching import with_one_sentence
 
         plan = with_one_sentence(plan, folder, view.kept)

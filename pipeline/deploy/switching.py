@@ -17,6 +17,7 @@ from pipeline.migrations import MigrationFile
 from pipeline.migrations.plan import in_order_of_application, make_plan
 from pipeline.migrations.renumbering import moved
 from pipeline.migrations.script import read_script
+from pipeline.migrations.sql_text import Unterminated, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,12 +64,21 @@ def refuse_another_branch(view: View, folder: Folder) -> None:
 def with_one_sentence(plan: Plan, folder: Folder, kept: Mapping[str, Kept]) -> Plan:
     """The plan of a local database, with one fault in the place of all that come from another branch's migrations.
 
-    What has only another number in the folder is the same migration: then that is what the fault says.
+    What has only another number in the folder is the same migration: then that is what the fault says. So is one that was
+    edited since it was applied, of which the database kept the text that it has.
     """
     missing = [each for each in plan.applied if each.id in plan.missing and each.id]
+    applied = {each.id: each for each in plan.applied}
+    edited = [id_ for id_ in plan.edited if id_ in kept and kept[id_].checksum == applied[id_].checksum]
+    if not missing and edited:
+        only_comments = edited_comments(plan, folder, kept)
+        rest = [id_ for id_ in edited if id_ not in only_comments]
+        told: list[InvalidPlan] = [_edited(folder, rest)] if rest else []
+        told += [_edited_comments(folder, id_) for id_ in only_comments]
+        paths = {folder.by_id[id_].path for id_ in edited}
+        return replace(plan, faults=(*told, *(fault for fault in plan.faults if fault.where not in paths)))
     if not missing:
         return plan
-    applied = {each.id: each for each in plan.applied}
     renamed = {id_: file.id for id_, file in moved(folder, applied).items()}
     foreign = [each for each in missing if each.id not in renamed]
     paths = {f"{folder.path}/{each.id}.sql" for each in missing}
@@ -76,6 +86,43 @@ def with_one_sentence(plan: Plan, folder: Folder, kept: Mapping[str, Kept]) -> P
     others = tuple(fault for fault in plan.faults if fault.where not in paths)
     one = _other_branch(folder, foreign, kept) if foreign else _other_numbers(renamed)
     return replace(plan, faults=(one, *others))
+
+
+def edited_comments(plan: Plan, folder: Folder, kept: Mapping[str, Kept]) -> list[str]:
+    """The applied migrations whose comments alone were edited since: the tokens are those of the text that was kept."""
+    applied = {each.id: each for each in plan.applied}
+    return [
+        id_
+        for id_ in plan.edited
+        if id_ in kept
+        and kept[id_].checksum == applied[id_].checksum
+        and _code(kept[id_].forward) == _code(folder.by_id[id_].data.decode("utf-8", "replace"))
+    ]
+
+
+def _code(text: str) -> list[tuple[str, str]] | str:
+    """What of a file runs; the text itself where it cannot be read."""
+    try:
+        return [(token.kind, token.text) for token in tokens(text) if token.kind != "comment"]
+    except Unterminated:
+        return text
+
+
+def _edited(folder: Folder, ids: Sequence[str]) -> AnotherBranch:
+    listed = ", ".join(folder.by_id[id_].path for id_ in ids)
+    return AnotherBranch(
+        f"the local database has what was in {listed} before {'it was' if len(ids) == 1 else 'they were'} edited",
+        remedy="Nothing was changed. If it is not merged yet: `./inv switch` undoes it here, with the rows of what it made, and "
+        f"applies it as it is now. If it is: restore it (git log -p -- {listed}), and write the change as a new migration.",
+    )
+
+
+def _edited_comments(folder: Folder, id_: str) -> MigrationFileError:
+    return MigrationFileError(
+        "only its comments were edited since it was applied here",
+        where=folder.by_id[id_].path,
+        remedy="`./inv migrate` records the text that it has now, and runs nothing.",
+    )
 
 
 def _other_branch(folder: Folder, foreign: Sequence[Applied], kept: Mapping[str, Kept]) -> AnotherBranch:

@@ -69,7 +69,7 @@ def switch(checkout: Checkout, *, confirm: Callable[[str], bool]) -> Switched:
 
 
 def deploy_or_switch(checkout: Checkout, *, offer: Callable[[str], bool], lock_wait: float | None = None) -> Report:
-    """Apply what is pending to the local database; where it has another branch's migrations, offer to switch it.
+    """Apply what is pending to the local database; where it has other migrations than the checkout, offer to switch it.
 
     Raises what `deploy` raises, AnotherBranch among it where the offer is not taken, and `switch`.
     """

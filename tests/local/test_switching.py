@@ -8,9 +8,10 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.deploy.checkout import deploy, local_checkout
+from pipeline.deploy.observer import Observer
 from pipeline.deploy.rolling_back import roll_back
 from pipeline.errors import AnotherBranch, InvalidPlan, Refused
-from pipeline.local.switching import switch
+from pipeline.local.switching import deploy_or_switch, switch
 from tests.support.repository import Repository
 
 if TYPE_CHECKING:
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
     from tests.support.folders import FolderBuilder
     from tests.support.sample import Database
+
+
+class Notes(Observer):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
 
 KEPT = "SELECT migration_id, branch FROM migration_history.kept_text ORDER BY 1"
 
@@ -194,3 +204,40 @@ def test_somebody_who_migrates_meanwhile_is_noticed(repository: Repository, db: 
     with pytest.raises(Refused, match="meanwhile"):
         switch(local_checkout(repository.root, "switch"), confirm=confirm)
     assert db.applied()[2:] == ["0003_a", "0004_b", "0005_c", "0006_d"]
+
+
+def test_a_file_of_which_only_comments_were_edited_is_recorded_anew_and_not_run(
+    repository: Repository, db: Database
+) -> None:
+    repository.git("switch", "-q", "long")
+    path = repository.root / "migrations" / "0005_c.sql"
+    path.write_text(f"-- A better title\n/* and why */ {path.read_text()}")
+    notes = Notes()
+    report = deploy(local_checkout(repository.root, "migrate", observer=notes))
+    assert (report.already, report.applied) == (5, ())
+    assert notes.told == ["0005_c: only its comments were edited since it was applied here, which is recorded"]
+    assert deploy(local_checkout(repository.root, "migrate")).already == 5
+    roll_back(local_checkout(repository.root, "rollback"), "0004")
+    assert db.applied()[-1] == "0004_b"
+
+
+def test_a_file_that_was_edited_is_offered_to_be_undone_and_applied_anew(repository: Repository, db: Database) -> None:
+    repository.git("switch", "-q", "long")
+    path = repository.root / "migrations" / "0005_c.sql"
+    path.write_text(f"{path.read_text()}\nCREATE TABLE more ();\n")
+    rollback = path.with_name("0005_c.rollback.sql")
+    rollback.write_text(f"DROP TABLE more;\n{rollback.read_text()}")
+    with pytest.raises(AnotherBranch, match=r"0005_c\.sql before it was edited") as caught:
+        migrate(repository)
+    assert "./inv switch" in caught.value.remedy
+    asked: list[str] = []
+
+    def offer(question: str) -> bool:
+        asked.append(question)
+        return True
+
+    report = deploy_or_switch(local_checkout(repository.root, "migrate"), offer=offer)
+    assert ([each.id for each in report.applied], len(asked)) == (["0005_c"], 1)
+    assert db.value("SELECT to_regclass('more') IS NOT NULL") is True
+    roll_back(local_checkout(repository.root, "rollback"), "0004")
+    assert db.value("SELECT to_regclass('more') IS NULL") is True
