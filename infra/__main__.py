@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from infra import recall
+from infra import recall, require_key
 from infra.adoption import ExistingBranch, find_existing
-from infra.api import require_key
 from infra.neon_database import NeonDatabase, ParentBranch
 from infra.settings import BranchSettings, load
 from pipeline.errors import PipelineError

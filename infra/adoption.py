@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.api import neon
+from infra import neon
 from infra.settings import BranchSettings, SettingError
 from pipeline.neon import NotFound
 

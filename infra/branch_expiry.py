@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from infra.api import neon
+from infra import neon
 from pipeline.neon import NotFound
 
 if TYPE_CHECKING:

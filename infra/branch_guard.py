@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
-from infra.api import neon
+from infra import neon
 from pipeline.errors import Refused
 from pipeline.neon import NotFound
 

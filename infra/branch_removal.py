@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
-from infra.api import neon
+from infra import neon
 from infra.branch_guard import refuse_what_may_not_go
 from pipeline.errors import Refused
 from pipeline.neon import NotFound

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from infra.api import neon
+from infra import neon
 from pipeline.errors import NeonFailed
 from pipeline.neon import Compute as Size
 from pipeline.neon import NotFound, OperationFailed

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pulumi
 from pulumi import ResourceHook, ResourceHookOptions
 
-from infra.api import neon
+from infra import neon
 from pipeline.errors import Refused
 
 if TYPE_CHECKING:

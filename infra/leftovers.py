@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from infra.api import neon
+from infra import neon
 from pipeline.errors import NeonFailed, Refused
 from pipeline.neon import OperationFailed
 

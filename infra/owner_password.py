@@ -18,7 +18,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from infra.api import neon, require_key
+from infra import neon, require_key
 from infra.branch_guard import refuse_what_may_not_go
 from pipeline.neon import NotFound
 
