@@ -1,4 +1,4 @@
-"""`up`, `down`, `push`, `rollback`, `reset` and `seed`: the local database, for trying things out."""
+"""`up`, `down`, `push`, `rollback`, `switch`, `reset` and `seed`: the local database, for trying things out."""
 
 from __future__ import annotations
 
@@ -115,3 +115,19 @@ def _show_reset(would: Reset) -> None:
     say(f"would drop the database {would.database} on {would.server} with everything in it")
     say(f"and apply {counted(len(would.migrations))}: {', '.join(would.migrations)}")
     say(NOTHING_DONE)
+
+
+@verb("local-only", "developers", flags={"yes": "do not ask"})
+def switch(root: Path, yes: bool = False) -> None:
+    """Undo locally what another git branch has applied, and apply this one's."""
+    from pipeline.console.terminal import confirm
+    from pipeline.console.text import counted, say, show_report
+    from pipeline.local.switching import switch as undo_and_apply
+
+    with on_local(root, "switch") as checkout:
+        switched = undo_and_apply(checkout, confirm=(lambda _: True) if yes else confirm)
+    for old, new in switched.renamed:
+        say(f"in the local history, {old} is {new} now")
+    if switched.undone:
+        say(f"{counted(len(switched.undone))} undone: {', '.join(switched.undone)}")
+    show_report(switched.report)
