@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.committed import environment_of_git
 from pipeline.errors import UsageError
+from pipeline.git import run_git
 from pipeline.lint.finding import Finding, about_file
 from pipeline.migrations.names import is_hotfix, is_hotfix_of, number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pipeline.migrations import Folder
-
-_TIMEOUT = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -58,15 +54,6 @@ def read_base(folder: Path, name: str) -> Base:
         )
     shared = _git(folder, "merge-base", tip, "HEAD").strip() or tip
     return Base(name, _blobs(folder, shared), _blobs(folder, tip))
-
-
-def default_base(folder: Path) -> str:
-    """Name the branch that others are merged into: origin's default branch, main there, or main here; empty without git."""
-    head = _git(folder, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", check=False).strip()
-    for name in filter(None, (head, "origin/main", "main")):
-        if _git(folder, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False).strip():
-            return name
-    return ""
 
 
 def against_base(folder: Folder, path: Path, base: Base) -> list[Finding]:
@@ -142,29 +129,9 @@ def _same_text(folder: Path, there: Path, blob: str) -> bool:
     return there.read_text(encoding="utf-8", errors="replace").splitlines() == text.splitlines()
 
 
-def ask_git(folder: Path, *arguments: str) -> str:
-    """Give git's answer about the folder; nothing when it has none, or is not there."""
-    try:
-        return _run(folder, arguments).stdout
-    except OSError:
-        return ""
-
-
-def _run(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments],
-        env=environment_of_git(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT,
-        check=False,
-    )
-    return done if done.returncode == 0 else subprocess.CompletedProcess(done.args, done.returncode, "", done.stderr)
-
-
 def _git(folder: Path, *arguments: str, check: bool = True) -> str:
     try:
-        done = _run(folder, arguments)
+        done = run_git(folder, *arguments)
     except OSError as error:
         raise UsageError("--base needs git", remedy="Install git, or leave --base out.") from error
     if "dubious ownership" in done.stderr:

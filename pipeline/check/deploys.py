@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.check.base import ask_git
+from pipeline.git import ask_git
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.check.base import ask_git, default_base, read_base
+from pipeline.check.base import read_base
 from pipeline.errors import InvalidPlan
+from pipeline.git import ask_git, default_base
 from pipeline.lint.finding import Finding, about_file
 from pipeline.migrations import read_folder
 from pipeline.migrations.names import is_hotfix, number_of

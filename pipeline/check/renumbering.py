@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.check.base import default_base, is_release, read_base
+from pipeline.check.base import is_release, read_base
 from pipeline.deploy.checkout import local_checkout
 from pipeline.deploy.claim import nobody
 from pipeline.deploy.renaming import Renamed, rename_in_history
 from pipeline.deploy.signals import as_exceptions
 from pipeline.errors import PipelineError
 from pipeline.generate import generation_lock
+from pipeline.git import default_base
 from pipeline.migrations import read_folder
 from pipeline.migrations.renumbering import new_ids, rename_files
 

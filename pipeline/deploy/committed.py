@@ -13,28 +13,14 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pipeline.git import environment_of_git
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from pipeline.migrations import Folder, MigrationFile
 
 _TIMEOUT = 20  # seconds
-
-# What would lead git to another repository than the one that the folder is in; a hook has them set. (git rev-parse
-# --local-env-vars names them; those that configure git stay, such as a safe.directory.)
-_ELSEWHERE = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-)
 
 
 class Unanswered(Exception):
@@ -78,33 +64,6 @@ def compare_with_head(folder: Folder, environ: Mapping[str, str]) -> Head:
     there = {f"{file.id}.sql" for file in folder.files}
     absent = (name for name in committed if name.endswith(".sql") and not name.endswith(".rollback.sql"))
     return Head(commit, differing, tuple(sorted(name.removesuffix(".sql") for name in absent if name not in there)))
-
-
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Where git has a migration: the newest commit that touched its file, shortened, and a branch that leads to it."""
-
-    commit: str = ""
-    branch: str = ""
-
-
-def branch_here(folder: str, environ: Mapping[str, str]) -> str:
-    """The git branch that is checked out; nothing for a detached HEAD, or where git cannot tell."""
-    return _answer(folder, environ, "symbolic-ref", "--quiet", "--short", "HEAD")
-
-
-def whereabouts(folder: str, id_: str, environ: Mapping[str, str]) -> Whereabouts:
-    """Look for a migration's file on every branch; empty where none has it, or git cannot tell."""
-    said = _answer(
-        folder, environ, "log", "--all", "--source", "-1", "--diff-filter=AMR", "--format=%h %S", "--", f"{id_}.sql"
-    )
-    commit, _, ref = said.partition(" ")
-    return Whereabouts(commit, ref.removeprefix("refs/heads/").removeprefix("refs/remotes/"))
-
-
-def environment_of_git(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables with which git looks into the repository that the folder is in, and answers in English."""
-    return {**{name: value for name, value in environ.items() if name not in _ELSEWHERE}, "LC_ALL": "C"}
 
 
 def _read_head(path: str, environment: Mapping[str, str]) -> tuple[str, bytes]:
@@ -170,14 +129,6 @@ def _same_behind_a_filter(
     if done.returncode != 0 or len(hashes) != len(asked):
         return []
     return [file for file, blob in zip(asked, hashes, strict=True) if blob == committed[f"{file.id}.sql"]]
-
-
-def _answer(folder: str, environ: Mapping[str, str], *arguments: str) -> str:
-    try:
-        done = _git(folder, environment_of_git(environ), *arguments)
-    except Unanswered:
-        return ""
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
 
 def _git(

@@ -5,13 +5,12 @@ Each was kept with its rollback when it was applied (pipeline/history/kept.py), 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.committed import branch_here, whereabouts
 from pipeline.errors import AnotherBranch, InvalidPlan, MigrationFileError
+from pipeline.git import branch_here, whereabouts
 from pipeline.history.kept import keep_sql, read_kept
 from pipeline.migrations import MigrationFile
 from pipeline.migrations.plan import in_order_of_application, make_plan
@@ -50,7 +49,7 @@ def keep_texts(session: Session, folder: Folder, applied: Mapping[str, Applied])
     kept = read_kept(session)
     new = keep_sql(folder.files, applied, kept, "")
     if new:
-        session.run(keep_sql(folder.files, applied, kept, branch_here(folder.path, os.environ)))
+        session.run(keep_sql(folder.files, applied, kept, branch_here(folder.path)))
 
 
 def refuse_another_branch(view: View, folder: Folder) -> None:
@@ -126,12 +125,12 @@ def _edited_comments(folder: Folder, id_: str) -> MigrationFileError:
 
 
 def _other_branch(folder: Folder, foreign: Sequence[Applied], kept: Mapping[str, Kept]) -> AnotherBranch:
-    here = branch_here(folder.path, os.environ)
+    here = branch_here(folder.path)
     groups = "; ".join(str(group) for group in groups_of(folder, [each.id for each in foreign], kept))
     return AnotherBranch(
         f"the local database has what {f'this branch, {here},' if here else 'this checkout'} does not have: {groups}",
         remedy="Nothing was changed. `./inv switch` undoes them, with the rows of what they made, and applies what is pending "
-        "here.",
+        "here. LOCAL_PER_BRANCH=1 gives each branch a database of its own.",
     )
 
 
@@ -145,7 +144,7 @@ def _other_numbers(renamed: Mapping[str, str]) -> InvalidPlan:
 
 def groups_of(folder: Folder, ids: Sequence[str], kept: Mapping[str, Kept]) -> list[Group]:
     """Applied migrations by the branch that they came with, as the history kept it or else git knows it."""
-    found = {id_: whereabouts(folder.path, id_, os.environ) for id_ in ids}
+    found = {id_: whereabouts(folder.path, id_) for id_ in ids}
     branches = {id_: (kept[id_].branch if id_ in kept else "") or found[id_].branch for id_ in ids}
     return [
         Group(tuple(members), branch, found[members[-1]].commit)

@@ -55,8 +55,8 @@ def resolve(
     """Give the database of an environment. Nothing connects to it yet.
 
     `local` is DATABASE_URL when that is set, else the server of Docker Compose, else the embedded one, which is started
-    when it is down; `tell` hears of that. Any other name is DATABASE_URL when it is set, else the stack of that name.
-    None is the bare DATABASE_URL.
+    when it is down; with LOCAL_PER_BRANCH its database of the git branch. `tell` hears of that. Any other name is
+    DATABASE_URL when it is set, else the stack of that name. None is the bare DATABASE_URL.
 
     Raises:
         ConfigurationError: there is no such environment, or what describes it cannot be used.
@@ -91,7 +91,10 @@ def resolve(
         from pipeline.environments.local import LocalServers
 
         found = LocalServers(root, tell=tell).start()
-        return Environment(name, found.url, found.source, own=True)
+        from pipeline.environments.per_branch import database_of_branch, is_wanted
+
+        url = database_of_branch(root, found.url, tell) if is_wanted() else found.url
+        return Environment(name, url, found.source, own=True)
     from pipeline.environments.stack import read_stack
 
     outputs = read_stack(name, root)

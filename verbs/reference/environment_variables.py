@@ -45,6 +45,11 @@ VARIABLES = (
         "local verbs, the emulator",
         "Another major version of PostgreSQL than production's (`pgVersion` in Pulumi.prod.yaml), to try one.",
     ),
+    Variable(
+        "LOCAL_PER_BRANCH",
+        "local verbs",
+        "`1`: each git branch has a local database of its own, a copy of the base branch's. Not where DATABASE_URL is set.",
+    ),
     Variable("POSTGRES_PORT", "Docker Compose, local verbs", "The port of the Compose server; 5432 by default."),
     Variable("NEON_API_KEY", "`branches`, `pulumi up`", "The key of Neon's API."),
     Variable("NEON_API_URL", "`branches`, `pulumi up`", "Another address of Neon's API, such as the emulator's."),
