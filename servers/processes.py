@@ -96,6 +96,31 @@ class FoundProcess:
         return {int(word) for word in _ask("ps", "-o", "ruid=,uid=", "-p", str(self._pid)).split()}
 
 
+# What PostgreSQL's programs and Docker begin the line with that tells why they failed, the strongest word first.
+_REASONS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\b(?:FATAL|PANIC):",
+        r"\bERROR:",
+        r"No space left on device|Disk quota exceeded",
+        r"(?i)\berror:|could not |cannot ",
+    )
+)
+
+
+def reason_in(said: str) -> str:
+    """The line of what a failed program said that tells why; what comes behind it is a place in a text, or that it ended.
+
+    Its last line where none tells, and nothing where it said nothing.
+    """
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for pattern in _REASONS:
+        for line in lines:
+            if pattern.search(line):
+                return line
+    return lines[-1] if lines else ""
+
+
 def process_exists(pid: int) -> bool:
     """Whether a process of this id exists, whatever it is and whoever owns it."""
     try:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.deploy.checkout import Checkout
 
+_TABLES = ("User", "Thread", "Message", "ScopeConsent")
+_MISSING = f"""
+SELECT name FROM pg_catalog.unnest(ARRAY{list(_TABLES)}) name
+ WHERE pg_catalog.to_regclass('public.' || pg_catalog.quote_ident(name)) IS NULL
+"""
+
 # Fixed, so that the same seed gives the same rows on any day.
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 _DAYS = 180
@@ -41,8 +47,21 @@ class Seeded:
 def seed_here(checkout: Checkout, *, threads: int, messages: int, number: int) -> Seeded:
     """Fill the checkout's local database, once it is known to be local. Raises what `seed` and `open_local` raise."""
     with open_local(checkout.environment, "seed", claim=checkout.target.claim) as session:
-        if session.run("""SELECT pg_catalog.to_regclass('public."ScopeConsent"')""")[0].rows[0][0] is None:
-            raise Refused("the local database has no tables for conversations yet", remedy="Run `./inv migrate` first.")
+        missing = [name for (name,) in session.run(_MISSING)[0].rows if name]
+    if missing:
+        has = f"the local database has no table {', '.join(missing)}"
+        made_by = [
+            file.id
+            for file in checkout.folder().files
+            if any(f'CREATE TABLE "{name}"'.encode() in file.data for name in missing)
+        ]
+        if made_by:
+            raise Refused(f"{has} yet", remedy=f"{made_by[0]} makes it. Run `./inv migrate` first.")
+        raise Refused(
+            f"{has}, and no migration makes it",
+            remedy="`seed` fills the chat's tables alone. For another schema write its rows in a seed of its own "
+            "(pipeline/local/seed.py), or with `./inv psql`.",
+        )
     return seed(checkout.url, threads=threads, messages=messages, number=number)
 
 

@@ -17,6 +17,7 @@ from pipeline.postgres.record import HOST, OWNER, SUPERUSER, Record, write_priva
 from pipeline.postgres.unprivileged import programs_for
 from servers import pid_file
 from servers.installation import find_complete, is_complete
+from servers.processes import reason_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,7 +82,8 @@ class Cluster:
         )
         secret.unlink()
         if done.returncode != 0:
-            raise DatabaseFailed(f"initdb failed: {_last_line(done.stderr)}")
+            reason = reason_in(done.stderr) or f"exit code {done.returncode}"
+            raise DatabaseFailed(f"initdb failed: {reason}", where=str(data), remedy=_remedy(reason))
 
     def start(self) -> int:
         """Start the server, wait until it is ready, and give its port: the record's, or the next free one."""
@@ -101,8 +103,10 @@ class Cluster:
                 return port
             said = log.read_text(errors="replace")[begin:]
             if "could not bind" not in said:
-                last = _last_line(said) or _last_line(done.stderr)
-                raise DatabaseFailed(f"the embedded server did not start: {last}", where=str(log))
+                reason = reason_in(said) or reason_in(done.stderr)
+                raise DatabaseFailed(
+                    f"the embedded server did not start: {reason}", where=str(log), remedy=_remedy(reason)
+                )
         raise DatabaseFailed(f"no free port in {_PORTS_TRIED} tries from {self.record.port} on")
 
     def stop(self, mode: str) -> None:
@@ -112,7 +116,7 @@ class Cluster:
         )
         if done.returncode != 0 and pid_file.is_alive(self.record.data):
             raise DatabaseFailed(
-                f"the embedded server did not stop: {_last_line(done.stderr)}", where=str(self.record.log)
+                f"the embedded server did not stop: {reason_in(done.stderr)}", where=str(self.record.log)
             )
 
     def make_owner(self, port: int) -> None:
@@ -129,8 +133,11 @@ class Cluster:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False,
         )  # fmt: skip
         if done.returncode != 0:
+            reason = reason_in(done.stderr)
             raise DatabaseFailed(
-                f"the role {OWNER} could not be made: {_last_line(done.stderr)}", where=str(_OWNER_SQL)
+                f"the role {OWNER} could not be made: {reason}",
+                where=str(_OWNER_SQL),
+                remedy=_remedy(reason) or f"The server's log: {self.record.log}",
             )
 
     def _run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -181,6 +188,7 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"LC_ALL": "C"}
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def _remedy(reason: str) -> str:
+    if "No space left" in reason or "Disk quota" in reason:
+        return "The disk is full: make room, then run it again."
+    return ""

@@ -247,8 +247,9 @@ def _explain(said: str, port: str = "", image: str = "") -> Exception:
             f"the image {image} cannot be pulled",
             remedy=f"Check the network ({IMAGE}, if you set it), and run it again.",
         )
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    from servers.processes import reason_in
+
     return DatabaseFailed(
-        f"docker compose failed: {lines[-1] if lines else 'without a word'}",
+        f"docker compose failed: {reason_in(said) or 'without a word'}",
         remedy=f"Look: docker compose ps, docker compose logs {SERVICE}",
     )

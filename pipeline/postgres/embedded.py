@@ -123,7 +123,13 @@ class EmbeddedServer:
                 f"If that fails, remove {self.folder} to begin with an empty server"
             )
         cluster = self._cluster(remember_folder(self.folder, record))
-        return change_record(self.folder, cluster.record, port=cluster.start(), extensions=cluster.has_extensions)
+        port = cluster.start()
+        if port != record.port:
+            self._tell(
+                f"another program has taken port {record.port}: the embedded server is at {port} from now on, and what had its "
+                "URL needs the new one (`./inv url`)"
+            )
+        return change_record(self.folder, cluster.record, port=port, extensions=cluster.has_extensions)
 
     def _make(self, half_made: Record | None) -> Record:
         self._tell(f"Making an embedded PostgreSQL {self._major_of(None)} (once per checkout)")

@@ -19,6 +19,7 @@ from pipeline.errors import ConfigurationError, DatabaseFailed
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.binaries import find_binary
 from pipeline.postgres.connect import where
+from servers.processes import reason_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -99,8 +100,7 @@ def read_objects(url: DatabaseURL) -> Objects:
         if done.returncode == 0:
             return parse_dump(done.stdout)
         if not (unable := _UNABLE.search(done.stderr)):
-            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-            raise DatabaseFailed(f"pg_dump failed on {where(url)}: {last[0]}")
+            raise DatabaseFailed(f"pg_dump failed on {where(url)}: {reason_in(done.stderr) or 'no message'}")
         why = unable[0]
     raise ConfigurationError(
         f"no pg_dump at hand can read {where(url)}: {why}",

@@ -23,7 +23,7 @@ from pipeline.postgres.binaries import installation
 from pipeline.postgres.embedded import EmbeddedServer
 from pipeline.postgres.unprivileged import account_for_server, programs_for
 from servers import pid_file
-from servers.processes import process_exists
+from servers.processes import process_exists, reason_in
 from tests.support.run_folders import make_folder
 from tests.support.until import until
 
@@ -127,8 +127,12 @@ def test_when_its_port_was_taken_meanwhile_it_moves_and_remembers(embedded: Embe
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", before.port))
         other.listen()
-        moved = embedded.start()
+        told: list[str] = []
+        moved = EmbeddedServer(embedded.folder, tell=told.append).start()
     assert moved.port != before.port
+    assert told[-1].startswith(
+        f"another program has taken port {before.port}: the embedded server is at {moved.port} from now on"
+    )
     assert answers(moved)
     embedded.stop()
     assert embedded.start() == moved
@@ -300,6 +304,47 @@ def test_a_setting_that_it_does_not_take_is_reported_with_its_log(tmp_path: Path
         assert "configuration file" in error.value.message
     finally:
         server.destroy()
+
+
+def test_a_failed_initdb_is_told_by_its_reason_and_not_by_its_last_line(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path / "postgres", settings={"shared_buffers": "nonsense"})
+    with pytest.raises(DatabaseFailed) as failed:
+        server.start()
+    server.destroy()
+    assert 'invalid value for parameter "shared_buffers": "nonsense"' in failed.value.message
+    assert failed.value.where.endswith("/data")
+
+
+def test_a_data_directory_that_the_server_refuses_is_told_by_its_reason_and_the_log(embedded: EmbeddedServer) -> None:
+    record = embedded.start()
+    embedded.stop()
+    (record.data / "PG_VERSION").write_text("9\n")
+    with pytest.raises(DatabaseFailed, match="FATAL:  database files are incompatible with server") as failed:
+        embedded.start()
+    assert failed.value.where == str(record.log)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "LOG:  starting\nFATAL:  could not write lock file: No space left on device\nLOG:  database system is shut down\n",
+            "FATAL:  could not write lock file: No space left on device",
+        ),
+        (
+            'initdb: error: could not create directory "d/base": No space left on device\ninitdb: removing contents of "d"\n',
+            'initdb: error: could not create directory "d/base": No space left on device',
+        ),
+        (
+            'psql:owner.sql:9: ERROR:  syntax error at or near "x"\nLINE 1: CREATE ROLE x\n                    ^\n',
+            'psql:owner.sql:9: ERROR:  syntax error at or near "x"',
+        ),
+        ("one\ntwo\n", "two"),
+        ("", ""),
+    ],
+)
+def test_what_a_program_says_is_searched_for_why_it_failed(said: str, reason: str) -> None:
+    assert reason_in(said) == reason
 
 
 def test_removed_it_leaves_no_process_and_no_file(embedded: EmbeddedServer) -> None:

@@ -125,3 +125,14 @@ def test_doctor_tells_what_is_there_and_what_for(checkout: Checkout) -> None:
     assert answer.returncode == 0, answer.stderr
     for name in ("Python", "Docker", "Docker Compose", "pulumi", "Node.js", "Local database"):
         assert name in answer.stdout
+
+
+def test_seed_says_which_table_is_missing_and_whether_a_migration_makes_it(checkout: Checkout) -> None:
+    checkout.inv("migrate")
+    answer = checkout.inv("seed")
+    assert answer.returncode == 3
+    assert "no table User, Thread, Message, ScopeConsent, and no migration makes it" in answer.stderr
+    checkout.write("0006_thread", 'CREATE TABLE "Thread" ();')
+    answer = checkout.inv("seed")
+    assert answer.returncode == 3
+    assert "0006_thread makes it. Run `./inv migrate` first." in answer.stderr
