@@ -115,9 +115,10 @@ def reason_in(said: str) -> str:
     """
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     for pattern in _REASONS:
-        for line in lines:
+        for before, line in zip(["", *lines], lines, strict=False):
             if pattern.search(line):
-                return line
+                # which of its settings is at fault stands in the line before
+                return before if "contains errors" in line and before else line
     return lines[-1] if lines else ""
 
 

@@ -37,6 +37,7 @@ KINDS: dict[Kind, str] = {
 }
 
 ENV = "the environment: local, dev, prod, or another stack; left out, the bare DATABASE_URL"
+READ_ENV = "the environment: local, dev, prod, or another stack; left out, DATABASE_URL if it is set, else local"
 LOCAL_ENV = "the environment: local (the default), dev, prod, or another stack"
 JSON = "print one JSON document on standard output"
 UNCOMMITTED = "also migrations that are not those of the commit that is checked out; the history says so"
@@ -117,11 +118,12 @@ def _refuse_not_honoured(context: Context) -> None:
 
 @contextmanager
 def on_environment(
-    root: Path, env: str, verb: str, *, writes: bool = False, uncommitted: bool = False
+    root: Path, env: str, verb: str, *, writes: bool = False, uncommitted: bool = False, or_local: bool = False
 ) -> Iterator[Checkout]:
     """Give the checkout for an environment ("": the bare DATABASE_URL), and show how the work on it goes.
 
-    Where the verb `writes`, the person at the terminal is asked about a local database without a mark.
+    `or_local`: for the local one where that is not set. Where the verb `writes`, the person at the terminal is asked about a
+    local database without a mark.
     """
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
@@ -129,7 +131,9 @@ def on_environment(
 
     ask = type_name if writes else None
     with progress() as shown:
-        yield open_checkout(root, env or None, verb, observer=shown, ask=ask, uncommitted=uncommitted)
+        yield open_checkout(
+            root, env or None, verb, observer=shown, ask=ask, uncommitted=uncommitted, or_local=or_local
+        )
 
 
 @contextmanager

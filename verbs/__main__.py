@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).resolve().parents[1]
 _UNKNOWN = re.compile(r"No idea what '(.*)' is!\Z", re.DOTALL)
+_LEFT_OUT = re.compile(r"'([\w-]+)' did not receive required positional arguments: '([\w-]+)'")
 _NO_VALUE = re.compile(r"Flag <Argument: ([\w-]+).*needed value", re.DOTALL)
 
 
@@ -116,6 +117,8 @@ def _explained(error: ParseError) -> UsageError:
     verb = context.name if context is not None and context.name else ""
     if (lacking := _NO_VALUE.match(str(error))) is not None:
         return UsageError(f"--{lacking[1]} of {verb} needs a value", remedy=_see_help(verb))
+    if (left_out := _LEFT_OUT.match(str(error))) is not None:
+        return UsageError(f"{left_out[1]} needs a {left_out[2]}", remedy=_see_help(left_out[1]))
     if (unknown := _UNKNOWN.match(str(error))) is None:
         return UsageError(f"{verb}: {error}" if verb else str(error), remedy=_see_help(verb))
     word = unknown[1]

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def baseline(root: Path, through: str = "", env: str = "", uncommitted: bool = False, dry_run: bool = False) -> None:
     """Adopt a database that another tool migrated."""
     from pipeline.adopt import adopt
-    from pipeline.console.flags import required
+    from pipeline.console.flags import migration, required
     from pipeline.console.text import counted, say
 
-    last = required("through", through, "0003")
+    last = migration(required("through", through, "0003"))
     with on_environment(root, env, "baseline", uncommitted=uncommitted) as checkout:
         adoption = adopt(checkout, last, dry_run=dry_run)
     tool = f" (from {adoption.tool})" if adoption.tool else ""

@@ -93,18 +93,21 @@ def push(root: Path, allow_destructive: bool = False, dry_run: bool = False) -> 
 @verb(
     "local-only",
     "developers",
-    flags={"to": "the id or number of the migration to keep as the last one; 0000 rolls back all"},
+    flags={
+        "to": "the id or number of the migration to keep as the last one; 0 rolls back all; left out, the last one is undone",
+        "yes": "do not ask",
+    },
     bare="to",
 )
-def rollback(root: Path, to: str = "") -> None:
-    """Roll the local database back to a migration."""
-    from pipeline.console.flags import required
+def rollback(root: Path, to: str = "", yes: bool = False) -> None:
+    """Roll the local database back to a migration, or undo the last one."""
+    from pipeline.console.flags import migration
+    from pipeline.console.terminal import confirm
     from pipeline.console.text import counted, say, server_text
     from pipeline.deploy.rolling_back import roll_back
 
-    last = required("to", to, "0003")
     with on_local(root, "rollback") as checkout:
-        report = roll_back(checkout, last)
+        report = roll_back(checkout, migration(to), confirm=(lambda _: True) if yes else confirm)
     server = server_text(report.server, report.identity)
     say(f"{counted(len(report.applied))} rolled back, {report.already} left: {server}")
 

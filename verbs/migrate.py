@@ -90,10 +90,11 @@ def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
 )
 def verify(root: Path, from_: str = "") -> None:
     """Prove a migration that was finished by hand, forward and back."""
+    from pipeline.console.flags import migration
     from pipeline.generate.entry import verify_here
 
     with on_local(root, "verify") as checkout:
-        _show_verified(verify_here(checkout, [from_] if from_ else []))
+        _show_verified(verify_here(checkout, [migration(from_)] if from_ else []))
 
 
 def _show_files(files: Iterable[Path]) -> None:

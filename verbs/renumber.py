@@ -25,11 +25,20 @@ if TYPE_CHECKING:
 def renumber(root: Path, base: str = "", migration: list[str] | None = None) -> None:
     """Give migrations whose number was taken meanwhile the next free one."""
     from pipeline.check.renumbering import renumber_here
+    from pipeline.console.flags import migration as migration_id
     from pipeline.console.progress import progress
     from pipeline.console.terminal import type_name
 
     with progress() as shown:
-        _show(renumber_here(root, base=base or None, chosen=migration or [], observer=shown, ask=type_name))
+        _show(
+            renumber_here(
+                root,
+                base=base or None,
+                chosen=[migration_id(each) for each in migration or []],
+                observer=shown,
+                ask=type_name,
+            )
+        )
 
 
 def _show(renumbered: Renumbered) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import ENV, JSON, NOTHING_DONE, on_environment, verb
+from verbs import JSON, NOTHING_DONE, READ_ENV, on_environment, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pipeline.migrations.sql_text import Statement
 
 
-@verb("read", "everybody", flags={"env": ENV, "json": JSON}, bare="env")
+@verb("read", "everybody", flags={"env": READ_ENV, "json": JSON}, bare="env")
 def plan(root: Path, env: str = "", json: bool = False) -> None:
     """Show what a deploy would run, in order, with the SQL."""
     from pipeline.console.documents import plan_document, print_document
     from pipeline.deploy.status import status as read
 
-    with on_environment(root, env, "plan") as checkout:
+    with on_environment(root, env, "plan", or_local=True) as checkout:
         found = read(checkout)
     found.raise_faults()
     if json:
@@ -31,13 +31,13 @@ def plan(root: Path, env: str = "", json: bool = False) -> None:
         show_plan(found)
 
 
-@verb("read", "everybody", flags={"env": ENV, "json": JSON}, bare="env")
+@verb("read", "everybody", flags={"env": READ_ENV, "json": JSON}, bare="env")
 def status(root: Path, env: str = "", json: bool = False) -> None:
     """Show what is applied, pending, edited and missing."""
     from pipeline.console.documents import print_document, status_document
     from pipeline.deploy.status import status as read
 
-    with on_environment(root, env, "status") as checkout:
+    with on_environment(root, env, "status", or_local=True) as checkout:
         found = read(checkout, log_in=True)
     if json:
         print_document(status_document(checkout.environment.name, found))

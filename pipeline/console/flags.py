@@ -38,6 +38,11 @@ def required(name: str, value: str, example: str) -> str:
     return value
 
 
+def migration(value: str) -> str:
+    """A migration's id or number as it stands in file names: 4 is 0004."""
+    return value.zfill(4) if value.isascii() and value.isdecimal() else value
+
+
 def after_dashes(argv: Sequence[str]) -> list[str]:
     """What stands behind `--`, word for word: Invoke's own remainder is one text, without the ends of words."""
     return list(argv[argv.index("--") + 1 :]) if "--" in argv else []

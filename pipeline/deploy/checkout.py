@@ -78,13 +78,16 @@ def open_checkout(
     observer: Observer | None = None,
     ask: Ask | None = None,
     uncommitted: bool = False,
+    or_local: bool = False,
 ) -> Checkout:
     """Give the checkout at `root` for an environment (None: the bare DATABASE_URL). Nothing connects to it yet.
+
+    `or_local`: for the local environment where none is named and DATABASE_URL is not set.
 
     `ask`, for a verb that writes, is asked about a local database without a mark. Raises what `resolve` raises.
     """
     observer = observer or Observer()
-    environment = resolve(name, root=root, tell=observer.note)
+    environment = resolve(name, root=root, tell=observer.note, or_local=or_local)
     claim = None if ask is None or name != LOCAL else claim_of(root, environment, verb, ask)
     return Checkout(root, environment, _target_of(environment, claim), verb, observer, uncommitted)
 

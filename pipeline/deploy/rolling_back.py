@@ -15,7 +15,7 @@ from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.steps import Step
 from pipeline.deploy.switching import way_back
 from pipeline.deploy.target import Target, check_target
-from pipeline.errors import UsageError
+from pipeline.errors import Refused, UsageError
 from pipeline.history.kept import read_kept
 from pipeline.history.record import Author
 from pipeline.migrations.names import number_of
@@ -30,13 +30,28 @@ if TYPE_CHECKING:
     from pipeline.migrations.plan import Applied
 
 
-def roll_back(checkout: Checkout, to: str) -> Report:
-    """Roll the checkout's local database back to a migration. Raises what `rollback` raises."""
+def roll_back(checkout: Checkout, to: str = "", *, confirm: Callable[[str], bool] = lambda _: True) -> Report:
+    """Roll the checkout's local database back to a migration, or the last one that was applied, which `confirm` is asked about.
+
+    Raises:
+        Refused: `confirm` said no; nothing was changed.
+        Other errors: what `rollback` raises.
+    """
+
+    def last(applied: Mapping[str, Applied]) -> list[str]:
+        ids = [each.id for each in in_order_of_application(applied.values())][-1:]
+        if ids and not confirm(f"Roll back {ids[0]}, with the rows of what it made?"):
+            raise Refused(
+                "nothing was changed", remedy="Say yes, give --yes, or say with --to which one stays the last."
+            )
+        return ids
+
     with as_exceptions():
         return rollback(
             checkout.url,
             checkout.folder(),
             to=to,
+            choose=None if to else last,
             target=checkout.target,
             author=lambda: author_of(os.environ),
             observer=checkout.observer,

@@ -51,12 +51,14 @@ def resolve(
     *,
     root: Path = ROOT,
     tell: Callable[[str], None] = lambda _: None,
+    or_local: bool = False,
 ) -> Environment:
     """Give the database of an environment. Nothing connects to it yet.
 
     `local` is DATABASE_URL when that is set, else the server of Docker Compose, else the embedded one, which is started
     when it is down; with LOCAL_PER_BRANCH its database of the git branch. `tell` hears of that. Any other name is
-    DATABASE_URL when it is set, else the stack of that name. None is the bare DATABASE_URL.
+    DATABASE_URL when it is set, else the stack of that name. None is the bare DATABASE_URL;
+    `or_local`: the local environment where that is not set.
 
     Raises:
         ConfigurationError: there is no such environment, or what describes it cannot be used.
@@ -82,6 +84,8 @@ def resolve(
             remedy="In CI: the secret that it is taken from is not there, so look for its name and its environment in the "
             "repository's settings. Elsewhere: unset DATABASE_URL, and the stack's own is taken.",
         )
+    if name is None and or_local:
+        name = LOCAL
     if name is None:
         raise ConfigurationError(
             "no environment was named, and DATABASE_URL is not set",

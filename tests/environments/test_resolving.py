@@ -93,6 +93,16 @@ def test_a_misspelt_environment_is_told_with_those_that_there_are(
         resolve("prod", root=tmp_path)
 
 
+def test_what_only_looks_is_of_the_local_database_where_nothing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_SERVER", "nonsense")  # refused once the local server is looked for
+    with pytest.raises(ConfigurationError, match="LOCAL_SERVER"):
+        resolve(None, root=tmp_path, or_local=True)
+    monkeypatch.setenv("DATABASE_URL", REMOTE)
+    assert resolve(None, root=tmp_path, or_local=True) == Environment(None, DatabaseURL.parse(REMOTE), "DATABASE_URL")
+
+
 def test_an_unusable_url_is_an_error_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://ada:s3cr3t-word@127.0.0.1/chat")
     with pytest.raises(ConfigurationError) as error:

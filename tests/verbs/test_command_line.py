@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -174,3 +175,69 @@ def test_a_dry_run_of_migrate_and_of_reset_says_what_they_would_do(
     assert "and apply 5 migrations" in again.stdout
     assert whole() == before
     assert checkout.inv("migrate", "--dry-run", "--name", "x", "--empty").returncode == 2
+
+
+COMPLETE = """
+source /dev/stdin <<< "$SCRIPT"
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+PATH=/nonexistent
+_inv
+echo "${COMPREPLY[*]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["dep"], "deploy"),
+        (["re"], "renumber reset"),
+        (["deploy", "--dr"], "--dry-run"),
+        (["deploy", "--env", ""], "local dev prod"),
+        (["status", "-e", "pr"], "prod"),
+        (["--ver"], "--version"),
+        (["completion", ""], "bash zsh fish"),
+        (["deploy", "--env", "dev", "--json", "--unc"], "--uncommitted"),
+    ],
+)
+def test_bash_completes_verbs_flags_and_environments_and_starts_no_program(
+    checkout: Checkout, words: list[str], completed: str
+) -> None:
+    for stack in ("dev", "prod"):
+        (checkout.path / f"Pulumi.{stack}.yaml").touch()
+    script = checkout.inv("completion", "bash")
+    assert script.returncode == 0, script.stderr
+    done = subprocess.run(
+        ["bash", "-c", COMPLETE, "bash", "./inv", *words],
+        cwd=checkout.path,
+        env={**os.environ, "SCRIPT": script.stdout},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout.strip(), done.stderr) == (completed, "")
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_what_another_shell_is_given_is_in_its_language(checkout: Checkout, shell: str) -> None:
+    script = checkout.inv("completion", shell)
+    assert script.returncode == 0, script.stderr
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} on this machine to read its script")
+    done = subprocess.run(
+        [shell, "--no-execute", "/dev/stdin"],
+        input=script.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_shell_that_nobody_knows_is_refused_with_those_that_there_are(checkout: Checkout) -> None:
+    answer = checkout.inv("completion", "tcsh")
+    assert answer.returncode == 2
+    assert "bash, zsh, fish" in answer.stderr
+    assert checkout.inv("completion").returncode == 2

@@ -136,3 +136,18 @@ def test_seed_says_which_table_is_missing_and_whether_a_migration_makes_it(check
     answer = checkout.inv("seed")
     assert answer.returncode == 3
     assert "0006_thread makes it. Run `./inv migrate` first." in answer.stderr
+
+
+def test_rollback_undoes_the_last_one_after_a_question_or_back_to_a_number(
+    checkout: Checkout, superuser: Database
+) -> None:
+    for number in range(6, 9):
+        checkout.write(f"{number:04}_t", f"CREATE TABLE t{number} ();", f"DROP TABLE t{number};")
+    checkout.inv("migrate")
+    unasked = checkout.inv("rollback")
+    assert (unasked.returncode, len(superuser.applied())) == (2, 8), unasked.stderr
+    assert "Roll back 0008_t" in unasked.stderr
+    assert checkout.inv("rollback", "--yes").returncode == 0
+    assert superuser.applied()[-1] == "0007_t"
+    assert checkout.inv("rollback", "--to", "5").returncode == 0
+    assert superuser.applied() == SAMPLE_IDS
