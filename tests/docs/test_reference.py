@@ -48,7 +48,16 @@ ROOT = Path(__file__).parents[2]
 
 # Not for people to set: what every machine has, and what libpq or pip must not take from it.
 GIVEN = {"PATH", "USER", "LOGNAME", "HOME"}
-NOT_OURS = {"PGHOSTADDR", "PGSERVICE", "PGSERVICEFILE", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
+NOT_OURS = {
+    "PGHOSTADDR",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PIP_USER",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_ROOT",
+    "PYTHONDONTWRITEBYTECODE",
+}
 
 
 def test_the_page_is_what_the_code_makes() -> None:

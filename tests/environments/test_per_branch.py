@@ -52,9 +52,7 @@ def test_another_branch_has_a_copy_with_rows_rights_and_settings(copied: Databas
     assert made.value("SELECT a FROM public.t") == 1
     assert made.value("SHOW statement_timeout") == "7s"
     assert made.value("SHOW search_path") == db.value("SHOW search_path")
-    rights = (
-        "SELECT array_agg(a::text ORDER BY a::text) FROM pg_database, unnest(datacl) a WHERE datname = current_database()"
-    )
+    rights = "SELECT array_agg(a::text ORDER BY a::text) FROM pg_database, unnest(datacl) a WHERE datname = current_database()"
     assert made.value(rights) == db.value(rights)
 
 
