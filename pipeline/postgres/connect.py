@@ -93,6 +93,7 @@ _TRANSIENT = re.compile(
     r"could not receive data|in recovery mode|broken pipe|ssl syscall error|terminating connection due to",
     re.IGNORECASE,
 )
+_ADDED = re.compile(r"\s|DETAIL:|HINT:")
 _POOLER = re.compile(r"unsupported startup parameter", re.IGNORECASE)
 
 
@@ -191,8 +192,11 @@ def _connect(conninfo: str, deadline: float) -> pq.abc.PGconn:
 
 
 def _message(error: OperationalError) -> str:
-    """What went wrong at the last address that libpq tried. Its advice stands in lines that begin with a tab."""
-    lines = [line.strip() for line in str(error).splitlines() if line and not line[0].isspace()]
+    """What went wrong at the last address that libpq tried.
+
+    Its advice stands in lines that begin with a tab, and what the server adds to its message in lines of their own.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line and not _ADDED.match(line)]
     return lines[-1] if lines else "no answer"
 
 
