@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from pipeline.environments.local import LocalServers
+from pipeline.errors import ConfigurationError
+from pipeline.postgres.binaries import install_complete
 from servers.extensions import PGVECTOR, POSTGRESQL, neon_extensions
+from servers.version import MAJORS
+from tests.support.run_folders import make_folder
 
 if TYPE_CHECKING:
     from tests.support.server import PostgresServer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "extensions.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "extensions.md").read_text()
 PLACES = ("Neon", "embedded server", "emulator", "Docker, as it is", "Docker, image with pgvector")
 
 
@@ -68,4 +78,36 @@ def test_the_server_at_hand_offers_what_the_table_says(server: PostgresServer) -
 def test_the_page_names_the_image_and_the_files_that_there_are() -> None:
     assert neon_extensions()["vector"] == PGVECTOR
     for named in re.findall(r"`(locks/[\w-]+|servers/[\w.]+)`", PAGE):
-        assert (Path(__file__).parents[2] / named).exists(), named
+        assert (ROOT / named).exists(), named
+
+
+def test_every_command_of_the_page_works_in_a_fresh_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        for major in MAJORS:
+            install_complete(major)
+    except ConfigurationError as error:
+        pytest.skip(f"the complete server cannot be had: {error.message}")
+    commands = re.findall(r"^    (.*\./inv .*)$", PAGE, re.MULTILINE)
+    assert len(commands) >= 2
+    folder = make_folder("chat-documented")
+    clone = folder / "clone"
+    subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    (clone / ".venv").symlink_to(sys.prefix)  # ./inv would prepare it for the clone, so Invoke is called as ./inv does
+    try:
+        done = subprocess.run(
+            ["sh", "-exc", "\n".join(commands).replace("./inv ", ".venv/bin/python -m invoke ")],
+            cwd=clone,
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+            | {"LOCAL_SERVER": "embedded"},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "this is proved on PostgreSQL 18, and production's is 16" in done.stderr
+    finally:
+        for major in MAJORS:
+            monkeypatch.setenv("POSTGRES_MAJOR", str(major))
+            LocalServers(clone).embedded.destroy()
+        shutil.rmtree(folder)

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from servers.extensions import neon_extensions
 from tests.emulator.urls import branch_path, project_path, uri
+from tests.support.emulator import Emulator
+from tests.support.run_folders import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.support.emulator import Emulator
 
 Json = dict[str, Any]
 
@@ -32,6 +33,45 @@ def test_the_owner_is_shaped_like_neons(shared: Json) -> None:
         assert found == (False, True, True, True, True)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("ALTER SYSTEM SET work_mem = '1GB'")
+
+
+def test_the_owner_makes_every_extension_of_neons_that_is_here(project: Json) -> None:
+    with psycopg.connect(uri(project), autocommit=True) as connection:
+        offered = {name for (name,) in connection.execute("SELECT name FROM pg_available_extensions")}
+        for name in sorted(offered):
+            connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE')
+        assert connection.execute("SELECT '[3,4]'::vector <-> '[0,0]'").fetchone() == (5.0,)
+        assert offered <= neon_extensions().keys()
+        if "citext" not in offered:
+            pytest.skip("PostgreSQL's own extensions could not be installed")
+        assert offered == {name for name, comes_with in neon_extensions().items() if comes_with}
+        assert connection.execute("SELECT count(*) >= 0 FROM pg_stat_statements").fetchone() == (True,)
+
+
+def test_an_emulator_of_another_version_makes_projects_of_it_and_keeps_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = Emulator(make_folder("neon-version"))
+    with monkeypatch.context() as variables:
+        variables.setenv("POSTGRES_MAJOR", "18")
+        newer.start()
+    try:
+        made = newer.create_project(pg_version=18)
+        refused = newer.api.post("/projects", json={"project": {"pg_version": 16}})
+        assert (refused.status_code, "PostgreSQL 16" in refused.text) == (501, True)
+        with psycopg.connect(uri(made), autocommit=True) as connection:
+            assert connection.info.server_version // 10_000 == 18
+            connection.execute("CREATE TABLE kept (n int)")
+        newer.stop()
+        newer.start()
+        assert newer.create_project()["project"]["pg_version"] == 18
+        branch = newer.create_branch(made, name="copy")
+        with psycopg.connect(uri(branch)) as connection:
+            assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+        dumped = newer.ok("GET", f"{branch_path(made)}/schema", params={"db_name": "app"})
+        assert "CREATE TABLE public.kept" in dumped["sql"]
+    finally:
+        newer.remove()
 
 
 def test_the_server_says_which_project_branch_and_endpoint_it_is(shared: Json) -> None:

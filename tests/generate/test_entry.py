@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.check import check_here, fix_here
 from pipeline.deploy.checkout import local_checkout, open_checkout
+from pipeline.deploy.observer import Observer
 from pipeline.errors import ConfigurationError, NotLocal, Refused
 from pipeline.generate.entry import diff, migrate_by_name, push_here, verify_here, write_empty
 from pipeline.generate.proposals import Wishes
@@ -116,3 +117,28 @@ def test_a_shadow_url_that_cannot_be_read_is_named(as_local: Checkout, monkeypat
     monkeypatch.setenv("SHADOW_DATABASE_URL", "not a url")
     with pytest.raises(ConfigurationError, match="SHADOW_DATABASE_URL"):
         verify_here(local_checkout(as_local.root, "verify"), ())
+
+
+class Notes(Observer):
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+@pytest.mark.parametrize("check", [check_here, fix_here])
+def test_check_says_when_it_proves_another_version_than_productions(
+    as_local: Checkout, check: Callable[..., object]
+) -> None:
+    with psycopg.connect(as_local.local.reveal()) as connection:
+        here = connection.info.server_version // 10_000
+    for production, words in ((here, ""), (here + 1, f"on PostgreSQL {here}, and production's is {here + 1}")):
+        (as_local.root / "Pulumi.prod.yaml").write_text(f'config:\n  shop:pgVersion: "{production}"\n')
+        notes = Notes()
+        check(local_checkout(as_local.root, "check", observer=notes), base=None, lint_everything=False)
+        said = [each for each in notes.told if "production's is" in each]
+        assert bool(said) == bool(words)
+        assert all(words in each for each in said)

@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from pipeline.errors import ConfigurationError
+from pipeline.postgres.binaries import embedded_major, install_complete
 from tests.support.run_folders import make_folder, remove_left
 from tests.support.until import until
 
@@ -195,6 +198,8 @@ class Emulator:
 def emulator() -> Iterator[Emulator]:
     """The session's emulator; a test makes projects of its own in it."""
     remove_left(_PREFIX, lambda folder: Emulator(folder).remove())
+    with suppress(ConfigurationError):  # without the network: tests that need an extension are skipped, and say so
+        install_complete(embedded_major())
     running = Emulator(make_folder(_PREFIX))
     running.start()
     yield running
