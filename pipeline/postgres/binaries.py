@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pipeline.errors import ConfigurationError
 from servers.installation import WHEEL, complete_lock, complete_place, find_complete, find_installation
-from servers.version import VARIABLE, nearest_major, wanted_major
+from servers.version import MAJORS, VARIABLE, nearest_major, wanted_major
 
 
 def find_binary(name: str, *, embedded: bool = True) -> Path:
-    """Give the PostgreSQL program `name` (psql, pg_dump, initdb, …), as an absolute path.
+    """Give the client program `name` (psql, pg_dump, …), as an absolute path.
 
-    It is from the wheel, which is installed when it is absent, and of the version of the embedded server; with
-    `embedded=False`, what PATH has.
+    It is from the wheel, which is installed when it is absent, and of the version of local servers or the next newer one:
+    pg_dump reads older servers and refuses newer ones. With `embedded=False`, it is what PATH has.
 
     Raises:
         ConfigurationError: there is no such program, or the wheel cannot be installed.
@@ -24,7 +24,8 @@ def find_binary(name: str, *, embedded: bool = True) -> Path:
         if found is None:
             raise ConfigurationError(f"{name} is not on PATH", remedy="Install PostgreSQL's client programs.")
         return Path(found).absolute()
-    program = installation(embedded_major()) / "bin" / name
+    major = next((each for each in MAJORS if each >= local_major()), MAJORS[-1])
+    program = installation(major) / "bin" / name
     if not program.is_file():
         raise ConfigurationError(
             f"{program} does not exist",

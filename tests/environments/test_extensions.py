@@ -15,7 +15,7 @@ from pipeline.environments import resolve
 from pipeline.environments.local import LocalServers, _needs_extensions
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.local import up
-from pipeline.postgres.binaries import install_complete
+from pipeline.postgres.binaries import find_binary, install_complete
 from servers.extensions import neon_extensions, remedy_of
 from servers.installation import find_complete, find_installation
 from servers.version import MAJORS, production_major, wanted_major
@@ -162,6 +162,13 @@ def test_where_there_is_no_such_version_an_older_one_stands_in_and_says_so(
     with pytest.raises(ConfigurationError, match="POSTGRES_MAJOR is 'sixteen'") as refused:
         resolve("local", root=embedded)
     assert ".env" in refused.value.remedy
+
+
+@pytest.mark.parametrize(("wanted", "client"), [("", 16), ("14", 16), ("16", 16), ("17", 18), ("18", 18), ("19", 18)])
+def test_clients_are_at_least_as_new_as_the_server(wanted: str, client: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTGRES_MAJOR", wanted)
+    said = subprocess.run([find_binary("pg_dump"), "--version"], capture_output=True, text=True, check=True).stdout
+    assert f" {client}." in said
 
 
 @pytest.mark.parametrize(
