@@ -161,10 +161,11 @@ def test_an_engine_that_does_not_answer_means_the_embedded_server_and_a_line_tha
     assert told[0] == "Docker is installed, but its engine does not answer: using the embedded server instead"
 
 
-def test_an_image_that_cannot_be_pulled_means_the_embedded_server(checkout: Path, with_compose: int) -> None:
+def test_an_image_that_cannot_be_pulled_means_the_embedded_server(
+    checkout: Path, with_compose: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert with_compose
-    file = checkout / "docker-compose.yml"
-    file.write_text(file.read_text().replace("postgres:16-alpine", "nowhere.invalid/postgres:16-alpine"))
+    monkeypatch.setenv("POSTGRES_IMAGE", "nowhere.invalid/postgres:16-alpine")
     told: list[str] = []
     assert resolve("local", root=checkout, tell=told.append).source == EMBEDDED
     assert "cannot be pulled: using the embedded server instead" in told[1]
