@@ -33,10 +33,10 @@ def show_comparison(comparison: Comparison) -> None:
     from pipeline.console.text import counted, say
 
     for drift in comparison.drift:
-        say(f"{drift.verdict:11}{drift.kind} {drift.name}")
+        say(f"{drift.verdict:11}{drift.kind} {drift.name}", "due" if drift.verdict == "changed" else "wrong")
         if drift.verdict == "changed" or drift.kind in {"role", "setting"}:  # the value is what matters there
-            say(f"{'':11}  expected: {drift.expected or 'none'}")
-            say(f"{'':11}  found:    {drift.found or 'none'}")
+            say(f"{'':11}  expected: {drift.expected or 'none'}", "right")
+            say(f"{'':11}  found:    {drift.found or 'none'}", "wrong")
     pending = f", {len(comparison.pending)} pending" if comparison.pending else ""
     verdict = _drifted(comparison) if comparison.drift else "no drift"
     say(f"{comparison.server}: {verdict} ({counted(comparison.applied)} applied{pending})")

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 @verb("checkout", "everybody")
 def doctor(root: Path) -> None:
     """Say what this machine has, and what each thing is needed for."""
-    from pipeline.console.text import say
+    from pipeline.console.text import say_wrapped
     from pipeline.local.doctor import doctor as examine
 
     for each in examine(root):
-        say(f"{'yes' if each.present else 'no':4}{each.name:16} {each.found}")
-        say(f"{'':20} {each.needed_for}")
+        say_wrapped(f"{'yes' if each.present else 'no':4}{each.name:16} {each.found}", 21)
+        say_wrapped(f"{'':20} {each.needed_for}", 21)
 
 
 @verb(

@@ -76,6 +76,7 @@ def show_plan(found: DeployStatus) -> None:
 
 def show_status(found: DeployStatus) -> None:
     """A line for each migration, and one that sums up."""
+    from pipeline.console.terminal import columns
     from pipeline.console.text import say, server_text
 
     say(server_text(found.server, found.identity))
@@ -85,10 +86,12 @@ def show_status(found: DeployStatus) -> None:
         when = each.applied_at.strftime("%Y-%m-%d %H:%M:%S UTC") if each.applied_at else "?"
         state = "edited" if each.id in found.plan.edited else "missing" if each.id in found.plan.missing else "applied"
         who = " ".join(part for part in (each.actor, each.commit[:12], each.lsn and f"WAL {each.lsn}") if part)
-        say(f"  {state:9} {each.id:42} {when}  {who}".rstrip())
+        row = f"  {state:9} {each.id:42} {when}"
+        whole, wide = f"{row}  {who}".rstrip(), columns()
+        say(row if wide is not None and len(whole) > wide else whole, "" if state == "applied" else "wrong")
     for file in found.plan.pending:
         state = "unfinished" if file.id in found.history.unfinished else "pending"
-        say(f"  {state:9} {file.id}")
+        say(f"  {state:9} {file.id}", "wrong" if state == "unfinished" else "due")
     for id_ in found.begun_elsewhere:
         say(f"  {'begun':9} {id_:42} its end is not recorded, and this checkout does not have it")
     for deviation in found.roles:
@@ -117,8 +120,9 @@ def _show_file(file: MigrationFile, locks: Iterable[tuple[Statement, str | None]
     from pipeline.console.text import say
 
     how = "" if file.forward.transactional else "  (outside a transaction)"
-    say(f"\n-- {file.path}{how}")
+    say(f"\n-- {file.path}{how}", "head")
     for statement, lock in locks:
         if lock:
-            say(f"-- line {statement.line}: {lock}")
-    say(file.forward.text.rstrip())
+            say(f"-- line {statement.line}: {lock}", "due")
+    for line in file.forward.text.rstrip().split("\n"):
+        say(line, "aside" if line.lstrip().startswith("--") else "")

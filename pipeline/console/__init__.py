@@ -45,7 +45,8 @@ def exit_code(error: PipelineError) -> int:
 
 
 def _end(error: PipelineError, *, as_json: bool) -> NoReturn:
-    write_error(f"error: {error}\n")
+    write_error("error:", style="wrong")
+    write_error(f" {error}\n")
     if as_json:
         from pipeline.console.documents import print_error
 

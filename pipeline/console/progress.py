@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -92,6 +93,12 @@ class LiveProgress(Progress):
             self._bar.start()
         self._bar.update(self._wait, description=f"waiting for {one_line(holder)}")
 
+    def working(self, what: str) -> None:
+        if self._wait is None:
+            self._wait = self._bar.add_task("", total=None)
+            self._bar.start()
+        self._bar.update(self._wait, description=what)
+
     def starting(self, pending: int) -> None:
         if self._wait is not None:
             self._bar.remove_task(self._wait)
@@ -111,7 +118,7 @@ class LiveProgress(Progress):
 
 def progress() -> Progress:
     """The display that fits where standard error goes to."""
-    return LiveProgress() if sys.stderr.isatty() else Progress()
+    return LiveProgress() if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else Progress()
 
 
 def _time(milliseconds: int | None) -> str:

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 from pipeline.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Literal, TextIO
+
+    Style = Literal["", "wrong", "right", "due", "head", "aside"]
+
+# Of the first eight colours, which every theme of a terminal keeps readable (ECMA-48's SGR): red, green, yellow; bold; faint.
+_STYLES = {"wrong": "31", "right": "32", "due": "33", "head": "1", "aside": "2"}
 
 # Control characters but for the end of a line and the tab, and what turns the direction of text: a terminal would obey them.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -49,7 +54,29 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def write_out(text: str, *, flush: bool = False) -> None:
+def takes_styles(stream: TextIO) -> bool:
+    """Whether it is a terminal with colours, and nobody asked to do without (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb" and stream.isatty()
+
+
+def columns() -> int | None:
+    """How wide the terminal of standard output is, or None where it is none: then nothing is cut or wrapped."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
+def _shown(text: str, style: Style, stream: TextIO) -> str:
+    """Printable, and in a style where the stream takes one: our own escapes are the only ones that reach a terminal."""
+    plain = printable(text)
+    if not style or not plain.strip() or not takes_styles(stream):
+        return plain
+    body = plain.rstrip("\n")
+    return f"\x1b[{_STYLES[style]}m{body}\x1b[0m{plain[len(body) :]}"
+
+
+def write_out(text: str, *, style: Style = "", flush: bool = False) -> None:
     """Write to standard output.
 
     Raises:
@@ -57,7 +84,7 @@ def write_out(text: str, *, flush: bool = False) -> None:
         PipelineError: it takes no more.
     """
     try:
-        sys.stdout.write(printable(text))
+        sys.stdout.write(_shown(text, style, sys.stdout))
         if flush:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -70,10 +97,10 @@ def write_out(text: str, *, flush: bool = False) -> None:
         ) from error
 
 
-def write_error(text: str) -> None:
+def write_error(text: str, *, style: Style = "") -> None:
     """Write to standard error. Where nobody takes it the work goes on in silence."""
     try:
-        sys.stderr.write(printable(text))
+        sys.stderr.write(_shown(text, style, sys.stderr))
         sys.stderr.flush()
     except OSError:
         silence(sys.stderr)

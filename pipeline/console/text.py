@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.console.terminal import write_out
+from pipeline.console.terminal import columns, write_out
 
 if TYPE_CHECKING:
+    from pipeline.console.terminal import Style
     from pipeline.deploy import Report
     from pipeline.postgres import Identity
 
 
-def say(text: str = "") -> None:
+def say(text: str = "", style: Style = "") -> None:
     """One line on standard output."""
-    write_out(text + "\n")
+    write_out(text + "\n", style=style)
+
+
+def say_wrapped(text: str, indent: int) -> None:
+    """A line that goes on behind `indent` blanks, where a terminal is too narrow for it."""
+    import textwrap
+
+    wide = columns()
+    say(text if wide is None else textwrap.fill(text, max(wide, indent + 20), subsequent_indent=" " * indent))
 
 
 def show_report(report: Report) -> None:

@@ -12,6 +12,9 @@ class Observer:
     def notice(self, text: str) -> None:
         """A NOTICE or WARNING of the server."""
 
+    def working(self, what: str) -> None:
+        """Something that takes seconds is done now, with no count of what is left of it."""
+
     def waiting(self, holder: str) -> None:
         """Another deploy has the lock; told when its holder changes."""
 

@@ -47,6 +47,7 @@ def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
     except ConfigurationError as error:
         checkout.observer.note(f"{error.message}: `./inv check` may ask about what is written now")
     with as_exceptions():
+        checkout.observer.working("proving the migration on copies of the database")
         run, recorder = partial(deploy, checkout), partial(record, checkout)
         return generate(name, workbench, wishes, run=run, record=recorder)
 

@@ -62,6 +62,7 @@ def seed_here(checkout: Checkout, *, threads: int, messages: int, number: int) -
             remedy="`seed` fills the chat's tables alone. For another schema write its rows in a seed of its own "
             "(pipeline/local/seed.py), or with `./inv psql`.",
         )
+    checkout.observer.working(f"making {threads} threads and {messages} messages")
     return seed(checkout.url, threads=threads, messages=messages, number=number)
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import struct
 import subprocess
+import termios
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pipeline.console.progress import LiveProgress, Progress
@@ -116,3 +121,61 @@ def test_on_a_terminal_the_wait_is_one_line_above_a_bar_that_goes_with_it(capsys
         "waiting for the lock, which ada has",
         "0001_first",
     ]
+
+
+def test_on_a_terminal_work_without_a_count_has_a_line_that_goes_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with LiveProgress() as shown:
+        shown.working("proving it")
+        described = [task.description for task in shown._bar.tasks]
+        shown.starting(1)
+        shown.applied("0001_first", None)
+        assert (described, len(shown._bar.tasks)) == (["proving it"], 1)
+    assert "0001_first" in capsys.readouterr().err
+
+
+def at_terminal(checkout: Checkout, verb: str, columns: int, **variables: str) -> str:
+    """What a verb shows at a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    # no colour is known of whoever runs the tests
+    environment = {
+        name: value for name, value in checkout.environment(**variables).items() if name not in {"COLUMNS", "LINES"}
+    }
+    with subprocess.Popen(
+        checkout.command(*verb.split()),
+        cwd=checkout.path,
+        env=environment | {"NO_COLOR": "", "TERM": "xterm"} | variables,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ):
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # the terminal's other side is closed at the end
+            while chunk := os.read(ours, 4096):
+                said += chunk
+    os.close(ours)
+    return said.decode().replace("\r\n", "\n")
+
+
+def test_what_is_wrong_or_due_has_a_colour_at_a_terminal_and_nowhere_else(checkout: Checkout) -> None:
+    assert "\x1b[33m  pending   0001_" in at_terminal(checkout, "status", 120)
+    assert "\x1b[31merror:\x1b[0m there is no verb statu" in at_terminal(checkout, "statu", 120)
+    for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        for verb in ("status", "statu", "plan"):
+            assert "\x1b" not in at_terminal(checkout, verb, 120, **variables)
+    assert "\x1b" not in checkout.inv("status", TERM="xterm").stdout
+    checkout.write("0006_text", f"SELECT '{ESC}';")
+    assert "\x1b[31mred" not in at_terminal(checkout, "plan", 120)
+
+
+def test_status_and_doctor_fit_a_terminal_of_80_columns(checkout: Checkout) -> None:
+    checkout.inv("migrate")
+    assert "WAL" in checkout.inv("status").stdout
+    assert "WAL" in at_terminal(checkout, "status", 160, NO_COLOR="1")
+    rows = [
+        line for line in at_terminal(checkout, "status", 80, NO_COLOR="1").splitlines() if line.startswith("  applied")
+    ]
+    assert len(rows) == 5
+    assert max(map(len, rows)) <= 80
+    assert max(map(len, at_terminal(checkout, "doctor", 80, NO_COLOR="1").splitlines())) <= 80

@@ -60,6 +60,9 @@ VARIABLES = (
         "Who deploys, kept with each migration (unset: the user's name); and the commit of a local record where git knows none.",
     ),
     Variable("NO_COLOR", "every verb", "Set to anything: no colours on a terminal."),
+    Variable(
+        "NO_COLOR, TERM", "every verb", "Output is without colours where NO_COLOR is set, or TERM is dumb or not set."
+    ),
     Variable("PYTHON", "`./inv`", "The Python that makes `.venv`; the first of python3, python3.14 … 3.11 by default."),
     Variable(
         "PIP_INDEX_URL",
