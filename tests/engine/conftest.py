@@ -1,6 +1,6 @@
 """The real engine, bridge, provider and language host. Skipped, with the reason, where they are not on PATH.
 
-A `pulumi up` takes three seconds of a processor, so a test takes the first of these that will do:
+A `pulumi up` takes two seconds of a processor, so a test takes the first of these that will do:
 
 - `shared`: both stacks up, shared by a module whose tests only look.
 - `branch`, with `owner`: a branch stack of the test's own, not yet up, of a `prod` that is shared by all tests of a worker.
@@ -92,10 +92,12 @@ def shared(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def owner(_programs: None, tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iterator[Workspace]:
     """A workspace whose `prod` is up, for tests that each make a branch stack of their own (`branch`)."""
     made = _make(tmp_path_factory.mktemp("owner"), emulator)
-    made.init("prod")
-    made.up("prod")
-    yield made
-    made.close()
+    try:
+        made.init("prod")
+        made.up("prod")
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

@@ -48,8 +48,7 @@ class Prepared:
             emulator.discard()
             return _bring_up(folder, self._fresh(), stacks)
         self._lent = emulator
-        for each in _IN_WORKSPACE:
-            subprocess.run(["cp", "-a", work / each, folder], check=True)
+        subprocess.run(["cp", "-a", *(work / each for each in _IN_WORKSPACE), folder], check=True)
         return Workspace(folder, emulator, folder / "state", project_name=name, stacks=False)
 
     def close(self, workspace: Workspace) -> None:
@@ -70,25 +69,28 @@ class Prepared:
             folder = self._folder / "-".join(stacks)
             folder.mkdir()
             *before, last = stacks
-            if before:
-                workspace = self.workspace(folder, *before)
-                workspace.up(last)
-            else:
-                workspace = _bring_up(folder, self._fresh(), stacks)
-            emulator = workspace.emulator
-            emulator.stop()
-            data = _copied(emulator.data, make_folder(_PREFIX))
-            self.close(workspace)
+            workspace = self.workspace(folder, *before) if before else _bring_up(folder, self._fresh(), stacks)
+            try:
+                if before:
+                    workspace.up(last)
+                workspace.emulator.stop()
+                data = _copied(workspace.emulator.data, make_folder(_PREFIX))
+            finally:
+                self.close(workspace)
             self._kept[stacks] = (data, folder, workspace.project_name)
         return self._kept[stacks]
 
 
 def _bring_up(folder: Path, emulator: Emulator, stacks: tuple[str, ...]) -> Workspace:
-    (folder / "state").mkdir()
-    workspace = Workspace(folder, emulator, folder / "state")
-    workspace.init("prod", "dev")
-    for stack in stacks:
-        workspace.up(stack)
+    try:
+        (folder / "state").mkdir()
+        workspace = Workspace(folder, emulator, folder / "state")
+        workspace.init("prod", "dev")
+        for stack in stacks:
+            workspace.up(stack)
+    except BaseException:
+        emulator.discard()  # nobody else knows of it: it would outlive the run
+        raise
     return workspace
 
 

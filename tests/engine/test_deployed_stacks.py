@@ -143,8 +143,13 @@ def test_a_stack_that_cannot_be_read_says_what_to_do(
 
 def test_a_stack_that_is_not_there_says_how_to_make_it(shared: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     _enter(shared, monkeypatch)
+    with pytest.raises(ConfigurationError, match="has no environment nowhere"):
+        read_stack("nowhere", shared.folder)
+    settings = shared.folder / "Pulumi.nowhere.yaml"  # with it, the name is no slip
+    settings.write_text("config: {}\n")
     with pytest.raises(ConfigurationError, match="no Pulumi stack nowhere") as caught:
         read_stack("nowhere", shared.folder)
+    settings.unlink()
     assert "pulumi stack init nowhere" in caught.value.remedy
 
 
