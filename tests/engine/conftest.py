@@ -13,6 +13,8 @@ with more workers than processors since half of the time is waiting: `./inv test
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,7 @@ import psycopg
 import pytest
 
 from tests.engine.prepared import Prepared
-from tests.engine.workspace import Workspace, missing_programs
+from tests.engine.workspace import ROOT, Workspace, missing_programs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,3 +133,23 @@ def _make(folder: Path, emulator: Emulator) -> Workspace:
     backend = folder / "state"
     backend.mkdir()
     return Workspace(folder, emulator, backend)
+
+
+@pytest.fixture(scope="session")
+def policies_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The policy pack's own environment, made as docs/infrastructure.md says."""
+    folder = tmp_path_factory.mktemp("policies") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    lock = str(ROOT / "locks" / "policies.lock")
+    install = [
+        str(folder / "bin" / "pip"),
+        "install",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+        "-r",
+        lock,
+    ]
+    subprocess.run(install, check=True)
+    return folder

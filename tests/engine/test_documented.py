@@ -27,6 +27,8 @@ LEFT_OUT = (
     ".venv/bin/pip install --only-binary :all: --require-hashes -r locks/infra.lock",
     "export PULUMI_BACKEND_URL=file://$HOME/chat-state    # the folder must exist",
     "export PULUMI_CONFIG_PASSPHRASE=…",
+    "python3 -m venv infra/policies/.venv",
+    "infra/policies/.venv/bin/pip install --only-binary :all: --require-hashes -r locks/policies.lock",
 )
 # Stands in for GitHub's program, which reads a secret's value from standard input.
 GH = "#!/bin/sh\ncat > /dev/null\n"
@@ -92,13 +94,14 @@ class Reader:
 
 
 @pytest.fixture
-def reader(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+def reader(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, policies_environment: Path) -> Reader:
     """In a clone whose projects have a name of their own, with the checkout's environment and page."""
     folder = tmp_path_factory.mktemp("documented")
     clone, programs = folder / "clone", folder / "programs"
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
     for link in (clone / ".venv", clone / "infra" / ".venv"):
         link.symlink_to(sys.prefix)
+    (clone / "infra" / "policies" / ".venv").symlink_to(policies_environment)
     settings = clone / "Pulumi.prod.yaml"
     settings.write_text(settings.read_text().replace(": chat-database\n", f": {workspace.project_name}\n"))
     staging = re.search(r"^    # Pulumi.staging.yaml\n((?:    .+\n)+)", PAGE, re.MULTILINE)

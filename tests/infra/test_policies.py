@@ -1,26 +1,23 @@
 """What every committed stack has to be, whoever changes its file. Another `Pulumi.NAME.yaml` is looked at without further ado.
 
-To allow another region or a larger compute, change the table here: that is a line of a pull request which somebody reads.
+What is allowed stands in the policy pack (infra/policies), which Pulumi asks in a preview; here it is asked without Pulumi.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
 from chatdb.url import DatabaseURL
-from tests.infra.program import BRANCH, COMPUTE, PROJECT, Run, run
+from infra.policies.__main__ import BRANCH, POLICIES, PROJECT
+from tests.infra.program import Run, run
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
-
-REGIONS = {"aws-us-east-1", "aws-us-east-2", "aws-us-west-2", "aws-eu-central-1", "aws-eu-west-2"}
-LARGEST_CU = {"project": 4.0, "branch": 2.0}
-LONGEST_IDLE_SECONDS = 3600  # a compute that never stops is paid for at night, too
 
 
 @cache
@@ -55,19 +52,44 @@ def test_an_output_with_a_password_is_a_secret(stack: str) -> None:
     assert [name for name, text in clear.items() if "@" in text or any(str(p) in text for p in with_password)] == []
 
 
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_region_is_an_allowed_one(stack: str) -> None:
-    assert {project.inputs["regionId"] for project in _run(stack).all(PROJECT)} <= REGIONS
+def test_a_committed_stack_keeps_the_policies(stack: str, policy: str) -> None:
+    assert violations(policy, _run(stack)) == []
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_the_compute_is_of_an_allowed_size_and_stops_when_it_is_idle(stack: str) -> None:
-    size: dict[str, Any] = _run(stack).one(COMPUTE).inputs
-    assert size["max_cu"] <= LARGEST_CU[_settings(stack)["owns"]]
-    assert 0 <= size["suspend_timeout_seconds"] <= LONGEST_IDLE_SECONDS
+@pytest.mark.parametrize(
+    ("stack", "policy", "settings", "violation"),
+    [
+        ("prod", "region", {"regionId": "aws-ap-southeast-1"}, "regionId is aws-ap-southeast-1; allowed are"),
+        ("prod", "size", {"maxCu": "8"}, "maxCu is 8; of a project at most 4 are allowed"),
+        ("dev", "size", {"maxCu": "4"}, "maxCu is 4; of a branch at most 2 are allowed"),
+        ("dev", "size", {"suspendTimeoutSeconds": "-1"}, "suspendTimeoutSeconds has to be 0"),
+    ],
+)
+def test_a_stack_that_breaks_one_is_told(stack: str, policy: str, settings: dict[str, str], violation: str) -> None:
+    [said] = violations(policy, run(stack, _settings(stack) | settings))
+    assert violation in said
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_what_is_protected_on_neon_is_protected_in_pulumi(stack: str) -> None:
-    for branch in _run(stack).all(BRANCH):
-        assert branch.request.protect == (branch.inputs["protected"] == "yes")
+@pytest.mark.parametrize(
+    ("kind", "props", "protect"), [(PROJECT, {}, False), (BRANCH, {"protected": "yes"}, False), (BRANCH, {}, True)]
+)
+def test_what_is_not_protected_where_it_has_to_be_is_told(kind: str, props: dict[str, str], protect: bool) -> None:
+    args = SimpleNamespace(resource_type=kind, props=props, opts=SimpleNamespace(protect=protect))
+    assert len(list(POLICIES["production-stays"][1](args))) == 1
+
+
+def violations(policy: str, made: Run) -> list[str]:
+    """What a policy has against the resources that a run registered."""
+    return [
+        said
+        for kind, item in made.resources
+        for said in POLICIES[policy][1](
+            SimpleNamespace(
+                resource_type=kind,
+                props=item.inputs,
+                opts=SimpleNamespace(protect=bool(getattr(item.request, "protect", False))),
+            )
+        )
+    ]
