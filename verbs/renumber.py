@@ -44,7 +44,6 @@ def renumber(root: Path, base: str = "", migration: list[str] | None = None) -> 
 def _show(renumbered: Renumbered) -> None:
     """Which migration has which number now, in the folder and in the local history, and what is to be done there."""
     from pipeline.console.text import say
-    from pipeline.migrations.names import number_of
 
     for old, new in renumbered.ids:
         say(f"{old} is {new} now, with its rollback file")
@@ -57,7 +56,6 @@ def _show(renumbered: Renumbered) -> None:
     for old, new in renumbered.history.rows:
         say(f"in the local history, {old} is {new} now")
     if early := renumbered.history.too_early:
-        to = number_of(renumbered.history.last_before) or "0000"
         say(
-            f"{', '.join(early)}: not applied here, and before what is. `./inv rollback --to {to}`, then `./inv migrate`"
+            f"{', '.join(early)}: not applied here, and before what is. `./inv switch` undoes that, and applies all in order"
         )

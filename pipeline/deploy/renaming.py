@@ -11,6 +11,7 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.switching import keep_texts
 from pipeline.deploy.target import Target, check_target
 from pipeline.history.record import renamed_sql
+from pipeline.migrations.plan import out_of_order
 from pipeline.migrations.renumbering import moved
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ class Renamed:
 
     rows: tuple[tuple[str, str], ...]
     too_early: tuple[str, ...]
-    last_before: str  # the applied migration that stands before all of them; empty where none does
 
 
 def rename_in_history(
@@ -51,7 +51,5 @@ def rename_in_history(
             for old, file in files.items():
                 applied[file.id] = replace(applied.pop(old), id=file.id, checksum=file.checksum)
             keep_texts(opened.session, folder, applied)
-    last = max(applied, default="")
-    early = tuple(file.id for file in folder.files if file.id not in applied and file.id < last)
-    before = max((id_ for id_ in applied if early and id_ < early[0]), default="")
-    return Renamed(tuple((old, file.id) for old, file in sorted(files.items())), early, before)
+    early = tuple(out_of_order(folder, applied))
+    return Renamed(tuple((old, file.id) for old, file in sorted(files.items())), early)

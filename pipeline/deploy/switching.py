@@ -13,6 +13,7 @@ from pipeline.errors import AnotherBranch, InvalidPlan, MigrationFileError
 from pipeline.git import branch_here, whereabouts
 from pipeline.history.kept import keep_sql, read_kept
 from pipeline.migrations import MigrationFile
+from pipeline.migrations.names import is_hotfix
 from pipeline.migrations.plan import in_order_of_application, make_plan
 from pipeline.migrations.renumbering import moved
 from pipeline.migrations.script import read_script
@@ -155,11 +156,12 @@ def groups_of(folder: Folder, ids: Sequence[str], kept: Mapping[str, Kept]) -> l
 def to_undo(folder: Folder, applied: Mapping[str, Applied]) -> list[str]:
     """The applied migrations, the last one first, that stand in the way of the folder's; none where nothing does.
 
-    That is the first one that the folder has not, or has in another text, or that comes behind a pending one; and whatever
-    was applied after it, which may build on it.
+    That is the first one that the folder has not, or has in another text, or that comes behind a pending one (a hotfix may
+    come late); and whatever was applied after it, which may build on it.
     """
     order = in_order_of_application(applied.values())
-    first_pending = min((file.id for file in folder.files if file.id not in applied), default="")
+    pending = (file.id for file in folder.files if file.id not in applied)
+    first_pending = min((id_ for id_ in pending if not is_hotfix(id_)), default="")
 
     def stays(each: Applied) -> bool:
         file = folder.by_id.get(each.id)

@@ -117,6 +117,11 @@ def _missing_dependencies(folder: Folder, pending: Sequence[MigrationFile]) -> l
     ]
 
 
+def out_of_order(folder: Folder, applied: Mapping[str, Applied]) -> list[str]:
+    """The migrations of the folder that are not applied and may not be: a later one is."""
+    return [file.id for file in _out_of_order([file for file in folder.files if file.id not in applied], applied)]
+
+
 def _out_of_order(pending: Sequence[MigrationFile], applied: Mapping[str, Applied]) -> list[MigrationFile]:
     """Pending files that sort before one that is applied: on a database from zero they would run in another order.
 

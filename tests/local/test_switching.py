@@ -241,3 +241,10 @@ def test_a_file_that_was_edited_is_offered_to_be_undone_and_applied_anew(reposit
     assert db.value("SELECT to_regclass('more') IS NOT NULL") is True
     roll_back(local_checkout(repository.root, "rollback"), "0004")
     assert db.value("SELECT to_regclass('more') IS NULL") is True
+
+
+def test_a_hotfix_that_main_took_over_is_applied_behind_what_is_there(repository: Repository, db: Database) -> None:
+    repository.git("switch", "-q", "long")
+    repository.write("0002a_fix")
+    assert run_switch(repository.root) == ([], (), ["0002a_fix"])
+    assert db.applied()[-1] == "0002a_fix"
