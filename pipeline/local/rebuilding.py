@@ -1,6 +1,6 @@
-"""An empty database in the place of one that has rows: made first under another name, then put there.
+"""A new database in the place of one that has rows: made and migrated first under another name, then put there.
 
-So whatever keeps a database from being made (no CREATEDB, a full disk) is met while the old one still stands.
+So whatever keeps it from being made (no CREATEDB, a full disk, a migration that fails) is met while the old one still stands.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pipeline.errors import DatabaseFailed, Interrupted, Refused
 from pipeline.postgres.session import ConnectionLost, ServerError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.postgres.session import Session
 
 SESSION = "chat-database reset "
@@ -137,11 +139,12 @@ def _split(setting: str) -> tuple[str, str]:
     return key, value
 
 
-def rebuild(session: Session, name: str, shape: Shape | None, run: str) -> None:
-    """Put an empty database in the place of `name`, whose shape was read before; None makes a new one.
+def rebuild(session: Session, name: str, shape: Shape | None, run: str, fill: Callable[[str], None]) -> None:
+    """Put a new database in the place of `name`, whose shape was read before; None makes one where none was.
 
-    The session is in another database of the server and named SESSION and `run`, twelve hexadecimal digits. Whoever is
-    connected to the old one is disconnected.
+    `fill` is given the name that the new one has until the old one is gone: what it raises leaves the old one as it
+    was. The session is in another database of the server and named SESSION and `run`, twelve hexadecimal digits.
+    Whoever is connected to the old one is disconnected.
 
     Raises:
         DatabaseFailed: the server refused, and the old one stands; or it was lost.
@@ -154,6 +157,7 @@ def rebuild(session: Session, name: str, shape: Shape | None, run: str) -> None:
     try:
         try:
             _make(session, new, shape)
+            fill(new)
             if shape is not None:
                 session.run(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
         except ServerError as error:
@@ -204,12 +208,12 @@ def _settle(session: Session, name: str, new: str, before: str | None) -> str:
     present = _present(session, name, new)
     if name not in present and new in present:
         session.run(f"ALTER DATABASE {identifier(new)} RENAME TO {identifier(name)}")
-        return f"{name} is new and empty."
+        return f"{name} is new."
     if new in present:
         session.run(f"DROP DATABASE {identifier(new)} WITH (FORCE)")
     if name not in present:
         return f"there is no database {name}."
-    return f"{name} stands as it was." if present[name] == before else f"{name} is new and empty."
+    return f"{name} stands as it was." if present[name] == before else f"{name} is new."
 
 
 def _present(session: Session, *names: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.checkout import deploy
-from pipeline.errors import ConfigurationError, Refused
+from pipeline.errors import ConfigurationError, PipelineError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,25 +30,40 @@ class Reset:
 def dry_run(checkout: Checkout) -> Reset:
     """Say what `reset` would do. It refuses what `reset` would refuse, and raises what it raises."""
     folder = _sound_folder(checkout)
-    _rebuild(checkout, None)
+    _rebuild(checkout, None, lambda _: None)
     return Reset(checkout.url.database or "", _server(checkout), tuple(file.id for file in folder.files))
 
 
 def reset(checkout: Checkout, *, confirm: Callable[[str], bool]) -> Report:
-    """Drop the local database, make it anew and apply every migration of the checkout.
+    """Make the local database anew with every migration of the checkout, and drop the old one once that is done.
 
     `confirm` is asked with a sentence that says what will be lost. Whoever is connected is disconnected. The new
     database has the old one's owner, encoding, locale and settings.
 
     Raises:
         InvalidPlan: a migration file is at fault; nothing was changed.
+        MigrationFailed: a file fails; the old database stands.
         NotLocal: the database is not local, by its address, by what it says of itself, or because no mark says that it is.
         Refused: `confirm` said no; nothing was changed.
         DatabaseFailed: the server refused, as where the user may not make databases; the message says what stands.
     """
     _sound_folder(checkout)
-    _rebuild(checkout, confirm)
-    return deploy(replace(checkout, verb="migrate"))
+    reports: list[Report] = []
+
+    def fill(new: str) -> None:
+        """Migrate the new database while the old one still stands."""
+        url = checkout.url.copy_with(database=new)
+        inside = replace(checkout, environment=replace(checkout.environment, url=url), verb="migrate")
+        try:
+            report = deploy(inside)
+        except PipelineError as error:
+            error.remedy = f"The database {checkout.url.database} stands as it was. {error.remedy}".rstrip()
+            raise
+        shown = report.server.removesuffix(new) + (checkout.url.database or "")
+        reports.append(replace(report, server=shown))
+
+    _rebuild(checkout, confirm, fill)
+    return reports[0]
 
 
 def _sound_folder(checkout: Checkout) -> Folder:
@@ -65,8 +80,8 @@ def _server(checkout: Checkout) -> str:
     return f"{checkout.url.host}:{checkout.url.port or 5432} ({checkout.environment.source})"
 
 
-def _rebuild(checkout: Checkout, confirm: Callable[[str], bool] | None) -> None:
-    """Look whether it may be dropped, ask, and put an empty one in its place. Without `confirm` it ends with the look."""
+def _rebuild(checkout: Checkout, confirm: Callable[[str], bool] | None, fill: Callable[[str], None]) -> None:
+    """Look whether it may be dropped, ask, and put one in its place that `fill` has migrated. Without `confirm` it only looks."""
     from secrets import token_hex
 
     from pipeline.deploy.signals import as_exceptions
@@ -92,4 +107,4 @@ def _rebuild(checkout: Checkout, confirm: Callable[[str], bool] | None) -> None:
         if not confirm(f"Drop the database {name} on {_server(checkout)} with everything in it?"):
             raise Refused("nothing was changed", remedy="Say yes, or give --yes.")
         with as_exceptions():
-            rebuild(session, name, shape, run)
+            rebuild(session, name, shape, run, fill)

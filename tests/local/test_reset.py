@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.deploy.checkout import deploy, local_checkout
-from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, Refused
+from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationFailed, Refused
 from pipeline.local.reset import reset
 from pipeline.local.seed import seed_here
 from tests.support.databases import LOCAL
@@ -124,6 +124,15 @@ def test_a_folder_that_cannot_be_migrated_is_told_of_before_anything_is_dropped(
         reset(local_checkout(root, "reset"), confirm=lambda _: pytest.fail("it asked"))
     assert what in str(refused.value)
     assert tables(local) == ["kept", "t"]
+
+
+def test_a_file_that_fails_is_met_while_the_old_database_still_stands(local: Database, root: Path) -> None:
+    FolderBuilder(root / "migrations").write("0009_fails", "SELECT 1 / 0;")
+    with pytest.raises(MigrationFailed, match="division by zero") as failed:
+        reset(local_checkout(root, "reset"), confirm=lambda _: True)
+    assert "stands as it was" in failed.value.remedy
+    assert tables(local) == ["kept", "t"]
+    assert local.value("SELECT count(*) FROM pg_database WHERE datname LIKE 'chatdb_reset%'") == 0
 
 
 @pytest.mark.parametrize(
