@@ -59,16 +59,18 @@ def check(workbench: Workbench, *, base: str | None = None, lint_everything: boo
     """
     folder = read_folder(workbench.migrations)
     found = [_from_fault(fault) for fault in (*folder.faults, *text_faults(folder.files))]
+    sound = not found
     chosen = list(folder.files)
     on_base: Base | None = None
     if base is not None:
         on_base = read_base(workbench.migrations, base)
+        found = [each for each in found if not _is_about_merged(each, on_base)]
         found += against_base(folder, workbench.migrations, on_base)
         if not lint_everything:
             chosen = [file for file in folder.files if file.id in new_ids(folder, on_base)]
     with ThreadPoolExecutor(max_workers=1) as pool:
         linted = pool.submit(_lint, workbench, folder, chosen, base)
-        if not found or not any(finding.rule == "malformed" for finding in found):
+        if sound:
             found += _proofs(workbench, folder, on_base)
         found += linted.result()
     return Checked(len(folder.files), len(chosen), tuple(sorted(set(found))))
@@ -177,6 +179,11 @@ def _about_prisma(workbench: Workbench, folder: Folder, current: DatabaseURL) ->
             "`./inv verify` writes it as Prisma's engine finds it; names of relations and defaults of the client stay.",
             line=min(line, len(now)),
         )
+
+
+def _is_about_merged(finding: Finding, base: Base) -> bool:
+    """Whether a number that two files have is held against the merged one: the other one is told to move."""
+    return finding.message.startswith("number ") and finding.path.rpartition("/")[2] in base.tip
 
 
 def _from_fault(fault: InvalidPlan) -> Finding:

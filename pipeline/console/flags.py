@@ -39,8 +39,9 @@ def required(name: str, value: str, example: str) -> str:
 
 
 def migration(value: str) -> str:
-    """A migration's id or number as it stands in file names: 4 is 0004."""
-    return value.zfill(4) if value.isascii() and value.isdecimal() else value
+    """A migration's id or number as it stands in file names: 4 is 0004, and a hotfix's 6a is 0006a."""
+    digits, letter = (value[:-1], value[-1]) if value[-1:].isalpha() else (value, "")
+    return f"{digits.zfill(4)}{letter}" if digits.isascii() and digits.isdecimal() else value
 
 
 def after_dashes(argv: Sequence[str]) -> list[str]:

@@ -166,6 +166,19 @@ def test_a_number_that_the_base_took_meanwhile_is_found(repository: Repository) 
     assert repository.found() == [("number", "0007_mine.sql", 1)]
 
 
+def test_every_clash_is_named_at_once_and_the_files_that_are_merged_are_not_blamed(repository: Repository) -> None:
+    for number in (7, 8):
+        repository.write(f"{number:04d}_mine", f"SELECT {number};", "SELECT 1;")
+    repository.commit()
+    repository.git("checkout", "-q", "main")
+    for number in (7, 8):
+        repository.write(f"{number:04d}_theirs", f"SELECT {number};", "SELECT 1;")
+    repository.commit()
+    repository.git("checkout", "-q", "change")
+    repository.git("merge", "-q", "main", "-m", "main")
+    assert repository.found() == [("number", "0007_mine.sql", 1), ("number", "0008_mine.sql", 1)]
+
+
 def test_two_files_of_one_number_are_found(repository: Repository) -> None:
     for name in ("0007_one", "0007_two"):
         repository.write(name, "SELECT 1;", "SELECT 1;")
