@@ -16,7 +16,7 @@ from starlette.routing import Mount
 
 from emulator import admin
 from emulator.errors import ApiError
-from emulator.routes.table import routes
+from emulator.routes import routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

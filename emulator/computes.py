@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from emulator.front_door.door import Closed
+from emulator.front_door import Closed
+from emulator.servers import Cluster, ServerFailed
 from emulator.servers.catalog import count_busy_sessions, read_verifier
-from emulator.servers.cluster import Cluster, ServerFailed
 from emulator.servers.template import Template
 from servers import installation
 from servers.version import nearest_major, wanted_major

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emulator.front_door.door import FrontDoor
+from emulator.front_door import FrontDoor
 from emulator.front_door.pooler import Pooler, find_pooler, refuse_options, remove_leftover
 
 if TYPE_CHECKING:

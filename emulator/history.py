@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from emulator.clock import Clock
     from emulator.computes import Computes
-    from emulator.servers.cluster import Cluster
+    from emulator.servers import Cluster
     from emulator.state import Branch, Project
 
 _TIP: LiteralString = "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text"

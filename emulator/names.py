@@ -1,9 +1,11 @@
-"""Identifiers and passwords in the shapes that Neon gives them."""
+"""Identifiers and passwords in the shapes that Neon gives them, and the names that a role or a database may be given."""
 
 from __future__ import annotations
 
 import secrets
 import string
+
+from emulator.errors import bad_request
 
 _FIRST = ("amber", "brisk", "calm", "deep", "early", "fair", "gentle", "icy", "keen", "late", "noble", "quiet", "still")
 _SECOND = ("bank", "cliff", "dawn", "elm", "field", "grove", "hill", "isle", "lake", "moor", "reef", "shore", "vale")
@@ -46,3 +48,26 @@ def _words() -> str:
 
 def _tail(length: int) -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+
+_LONGEST = 63  # bytes, PostgreSQL's
+_ROLES = {"cloud_admin", "neon_superuser", "zenith_admin", "public", "none"}
+_DATABASES = {"postgres", "template0", "template1"}
+
+
+def role_name(name: str) -> str:
+    """The name, if a role may have it; else a 400."""
+    if not _is_identifier(name) or name.startswith("pg_") or name in _ROLES:
+        raise bad_request(f'invalid role name; role_name:"{name}"')
+    return name
+
+
+def database_name(name: str) -> str:
+    """The name, if a database may have it; else a 400."""
+    if not _is_identifier(name) or name in _DATABASES:
+        raise bad_request(f'invalid database name; database_name:"{name}"')
+    return name
+
+
+def _is_identifier(name: str) -> bool:
+    return 0 < len(name.encode()) <= _LONGEST

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.front_door.door import Closed
-from emulator.servers.cluster import SUPERUSER
+from emulator.front_door import Closed
+from emulator.servers import SUPERUSER
 from servers import free_port, listens
 from servers.processes import FoundProcess
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emulator.errors import ApiError, bad_request, conflict
-from emulator.identifiers import database_name
+from emulator.names import database_name
 from emulator.routes.roles import compute_of
 from emulator.shapes import Json, connection_uri, database_shape
 from emulator.state import Database

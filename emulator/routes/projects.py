@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator import names
 from emulator.errors import ApiError, bad_request, not_emulated
-from emulator.identifiers import database_name, role_name
+from emulator.names import database_name, role_name
 from emulator.pages import cut
 from emulator.routes.account import ORGANIZATION
 from emulator.routes.endpoints import new_endpoint

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from emulator import names
 from emulator.errors import ApiError, conflict, unprocessable
-from emulator.identifiers import role_name
+from emulator.names import role_name
 from emulator.shapes import Json, role_shape
 from emulator.state import Branch, Endpoint, Project, Role
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from emulator.control import Call
-    from emulator.servers.cluster import Cluster
+    from emulator.servers import Cluster
     from emulator.shapes import Json
     from emulator.state import Branch, Project
 

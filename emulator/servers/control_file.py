@@ -6,8 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from emulator.servers import log_position
-from emulator.servers.cluster import ServerFailed
+from emulator.servers import ServerFailed, log_position
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from emulator.servers.cluster import Cluster
+    from emulator.servers import Cluster
     from servers.account import Account
 
 # What a base backup leaves out: the process's own files, and what start-up empties or makes anew

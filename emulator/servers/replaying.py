@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from emulator.servers.cluster import Cluster
+    from emulator.servers import Cluster
     from servers.account import Account
 
 _LONGEST_SECONDS = 900.0

@@ -6,12 +6,12 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any, LiteralString
 
-from emulator.servers.cluster import SUPERUSER
+from emulator.servers import SUPERUSER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emulator.servers.cluster import Cluster
+    from emulator.servers import Cluster
     from servers.account import Account
 
 _RESTRICTED = re.compile(r"^\\restrict (\w+)$", re.MULTILINE)

@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from emulator.servers.cluster import SUPERUSER, Cluster, ServerFailed
+from emulator.servers import SUPERUSER, Cluster, ServerFailed
 from emulator.servers.copying import copy_entries
 
 if TYPE_CHECKING:

