@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from pipeline.environments.per_branch import is_wanted
 from pipeline.errors import AnotherBranch, InvalidPlan, MigrationFileError
 from pipeline.git import branch_here, whereabouts
 from pipeline.history.kept import keep_sql, read_kept
@@ -131,7 +132,7 @@ def _other_branch(folder: Folder, foreign: Sequence[Applied], kept: Mapping[str,
     return AnotherBranch(
         f"the local database has what {f'this branch, {here},' if here else 'this checkout'} does not have: {groups}",
         remedy="Nothing was changed. `./inv switch` undoes them, with the rows of what they made, and applies what is pending "
-        "here. LOCAL_PER_BRANCH=1 gives each branch a database of its own.",
+        f"here.{'' if is_wanted() else ' LOCAL_PER_BRANCH=1 gives each branch a database of its own.'}",
     )
 
 
