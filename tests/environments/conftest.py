@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 import subprocess
@@ -53,7 +54,7 @@ def with_compose(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
     """A machine with Docker Compose, and the port that POSTGRES_PORT names. Containers and data are removed."""
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
     if plugin.returncode != 0 or not docker_server.is_possible():
-        pytest.skip("Docker with its Compose plugin and postgres:16-alpine is not on this machine")
+        pytest.skip(f"Docker with its Compose plugin and {docker_server.IMAGE} is not on this machine")
     port = _free_port()
     monkeypatch.setenv("POSTGRES_PORT", str(port))
     yield port
@@ -67,7 +68,7 @@ def with_compose(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
 
 
 def _free_port() -> int:
-    for port in range(21000, 32000):
+    for port in random.sample(range(21000, 32000), 200):  # workers beside this one look for one as well
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

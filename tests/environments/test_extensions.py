@@ -19,6 +19,7 @@ from pipeline.postgres.binaries import find_binary, install_complete
 from servers.extensions import neon_extensions, remedy_of
 from servers.installation import find_complete, find_installation
 from servers.version import MAJORS, production_major, wanted_major
+from tests.support import docker_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,7 +227,7 @@ def test_in_compose_the_owner_makes_what_neons_owner_may(checkout: Path, with_co
 
 def test_another_image_has_data_of_its_own(checkout: Path, with_compose: int, monkeypatch: pytest.MonkeyPatch) -> None:
     other = "chat-tests/postgres:other"
-    subprocess.run(["docker", "tag", "postgres:16-alpine", other], check=True)
+    subprocess.run(["docker", "tag", docker_server.IMAGE, other], check=True)
     try:
         first = resolve("local", root=checkout).url
         ask(first, "CREATE TABLE of_the_first ()")

@@ -16,6 +16,7 @@ import psycopg
 
 from chatdb.url import DatabaseURL
 from servers.processes import process_exists
+from servers.version import wanted_major
 from tests.support.server import FAST, PostgresServer, RestartableServer
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from testcontainers.community.postgres import PostgresContainer
 
-IMAGE = "postgres:16-alpine"
+IMAGE = f"postgres:{wanted_major()}-alpine"
 _PASSWORD = "postgres"
 _OWNER_PASSWORD = "chat_owner"
 _OWNER_SQL = Path(__file__).parents[2] / "pipeline" / "postgres" / "owner.sql"

@@ -1,4 +1,4 @@
-"""`server`: a real PostgreSQL 16 for the session, in Docker where an engine answers, else embedded.
+"""`server`: a real PostgreSQL of production's version for the session, in Docker where an engine answers, else embedded.
 
 Which one is an option, `--server=docker|embedded|auto`, or the variable CHAT_TEST_SERVER. Under pytest-xdist each
 worker has a server of its own, since roles belong to the whole server. Its data is in memory where that can be: a test

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from chatdb.url import DatabaseURL
+from servers.version import wanted_major
 from tests.support import docker_server
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def test_the_owner_is_shaped_like_neons(server: PostgresServer) -> None:
 
 def test_the_server_is_version_16(server: PostgresServer) -> None:
     with psycopg.connect(server.superuser.reveal()) as connection:
-        assert connection.info.server_version // 10000 == 16
+        assert connection.info.server_version // 10000 == wanted_major()
 
 
 def test_a_database_is_empty_and_the_owners(database: DatabaseURL) -> None:
@@ -68,7 +69,7 @@ def test_what_was_committed_survives_a_restart_at_the_same_address(
 @pytest.mark.parametrize("kind", ["docker", "embedded"])
 def test_the_server_of_a_test_run_that_was_killed_is_removed_by_the_next_run(kind: str) -> None:
     if kind == "docker" and not docker_server.is_possible():
-        pytest.skip("no Docker engine with postgres:16-alpine on this machine")
+        pytest.skip(f"no Docker engine with {docker_server.IMAGE} on this machine")
     killed = _run(START_AND_DIE, kind)
     left = DatabaseURL.parse(killed.stdout.strip())
     psycopg.connect(left.reveal()).close()
