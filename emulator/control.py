@@ -126,7 +126,9 @@ def serve(control: Control, route: Route, status: int) -> Callable[[Request], Aw
             check_text(value, name)
         call = Call(control, request.path_params, request.query_params, body)
         reads = request.method == "GET"
-        async with nullcontext() if reads else control.changing[request.path_params.get("project", "")]:
+        project = request.path_params.get("project", "")
+        turn = control.changing[project if project in control.store.projects else ""]
+        async with nullcontext() if reads else turn:
             try:
                 shape = await route(call)
             except ApiError:

@@ -98,7 +98,7 @@ async def keep_passwords(computes: Computes, project: Project, branch: Branch, t
             for role in await catalog.read_roles(connection):
                 known = present.get(role.name)
                 if known is not None and known.verifier is not None and known.verifier != role.verifier:
-                    await catalog.set_password(connection, role.name, known.verifier)
+                    await catalog.set_verifier(connection, role.name, known.verifier)
     finally:
         await fresh.stop()
 

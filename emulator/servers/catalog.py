@@ -68,9 +68,15 @@ async def put_role(connection: AsyncConnection[Any], name: str, password: str | 
 
 
 async def set_password(connection: AsyncConnection[Any], name: str, password: str) -> None:
-    """Let the role log in with this password, and with no other."""
+    """Let the role log in with this password, and with no other. The server, whose log may show statements, gets a verifier."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
+    await set_verifier(connection, name, verifier.decode())
+
+
+async def set_verifier(connection: AsyncConnection[Any], name: str, verifier: str) -> None:
+    """Let the role log in with the password that a verifier of pg_authid is of."""
     statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
-    await connection.execute(statement.format(sql.Identifier(name), sql.Literal(password)))
+    await connection.execute(statement.format(sql.Identifier(name), sql.Literal(verifier)))
 
 
 async def drop_role(connection: AsyncConnection[Any], name: str) -> None:

@@ -31,6 +31,24 @@ def test_a_reset_password_replaces_the_old_one(emulator: Emulator, project: Json
         psycopg.connect(uri(project))
 
 
+def test_no_password_stands_in_the_log_of_a_server_that_logs_every_statement(emulator: Emulator, project: Json) -> None:
+    folder = emulator.data / "branches" / project["branch"]["id"]
+    port = (folder / "data" / "postmaster.pid").read_text().splitlines()[3]
+    password = (emulator.data / "superuser-password").read_text()
+    superuser = {"host": "127.0.0.1", "port": port, "user": "cloud_admin", "password": password, "dbname": "postgres"}
+    with psycopg.connect(**superuser, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET log_statement = 'all'")
+        connection.execute("SELECT pg_reload_conf()")
+    made = emulator.ok("POST", f"{branch_path(project)}/roles", json={"role": {"name": "reader"}})["role"]["password"]
+    fresh = emulator.ok("POST", f"{branch_path(project)}/roles/reader/reset_password")["role"]["password"]
+    with psycopg.connect(uri(project), user="reader", password=fresh) as connection:
+        connection.execute("SELECT 'said by a client'")
+    log = (folder / "server.log").read_text()
+    assert "said by a client" in log
+    assert "LOGIN PASSWORD" in log
+    assert not [password for password in (made, fresh) if password in log]
+
+
 def test_a_reset_on_a_branch_leaves_its_parent_alone(emulator: Emulator, project: Json) -> None:
     dev = emulator.create_branch(project, name="dev")
     fresh = emulator.ok("POST", f"{branch_path(dev)}/roles/app_owner/reset_password")["role"]["password"]
