@@ -11,4 +11,5 @@ pytest_plugins = [
     "tests.support.change_count",
     "tests.support.typescript",
     "tests.support.neon_cli",
+    "tests.support.browser",
 ]

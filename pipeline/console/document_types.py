@@ -142,6 +142,34 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Deployment:
+    """What was done to a migration, once."""
+
+    id: Annotated[str, ID]
+    operation: Annotated[
+        str, '"apply", "rollback", "mark" for one that was recorded and not run, or "unmark" of stock yoyo'
+    ]
+    at: Annotated[str | None, "when, as ISO 8601 in UTC, or null"]
+    actor: Annotated[str | None, "who did it, or null"]
+    host: Annotated[str | None, "on which machine, or null"]
+    commit: Annotated[str | None, "as in status"]
+    milliseconds: Annotated[int | None, "what its transaction or its statement took, or null"]
+    slow: Annotated[bool, "whether that is `slow_from` or more"]
+    wal_position_before: Annotated[str | None, "as in status"]
+
+
+@dataclass(frozen=True)
+class PastDeployments:
+    """What `history --json` prints."""
+
+    verb: Annotated[Literal["history"], '"history"']
+    environment: Annotated[str | None, ENVIRONMENT]
+    server: Annotated[Server, "who answered"]
+    slow_from: Annotated[int, "in milliseconds, from where on one is slow"]
+    entries: Annotated[list[Deployment], "what was done, oldest first; empty where nothing was deployed yet"]
+
+
+@dataclass(frozen=True)
 class DriftedObject:
     """An object that is not what the migrations made of it."""
 
@@ -249,12 +277,13 @@ class Error:
     error: Annotated[ErrorDetail, "instead of the document, where the verb failed before it could print one"]
 
 
-Document = Deploy | Plan | Status | Diff | Check | Branches | Error
+Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Error
 
 DOCUMENTS: dict[str, type[Document]] = {
     "deploy": Deploy,
     "plan": Plan,
     "status": Status,
+    "history": PastDeployments,
     "diff": Diff,
     "check": Check,
     "branches": Branches,

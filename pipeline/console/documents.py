@@ -15,6 +15,7 @@ from pipeline.console.document_types import (
     Check,
     CheckFinding,
     Deploy,
+    Deployment,
     Diff,
     Document,
     DriftedObject,
@@ -22,6 +23,7 @@ from pipeline.console.document_types import (
     ErrorDetail,
     Fault,
     Namesake,
+    PastDeployments,
     PendingFile,
     Plan,
     PlannedStatement,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from pipeline.check.checking import Checked
     from pipeline.deploy import Report
+    from pipeline.deploy.past import Past
     from pipeline.deploy.status import DeployStatus
     from pipeline.errors import PipelineError
     from pipeline.generate.drift import Comparison
@@ -105,6 +108,30 @@ def status_document(environment: str | None, found: DeployStatus) -> Status:
         roles=_deviations(found.roles),
         warnings=list(found.warnings),
         faults=_faults(found),
+    )
+
+
+def history_document(environment: str | None, past: Past, slow: float) -> PastDeployments:
+    """What was deployed; from `slow` seconds on one is slow."""
+    return PastDeployments(
+        verb="history",
+        environment=environment,
+        server=_server(past.server, past.identity),
+        slow_from=round(1000 * slow),
+        entries=[
+            Deployment(
+                id=each.id,
+                operation=each.operation,
+                at=each.at.isoformat() if each.at else None,
+                actor=each.actor or None,
+                host=each.host or None,
+                commit=each.commit or None,
+                milliseconds=each.milliseconds,
+                slow=each.is_slow(slow),
+                wal_position_before=each.lsn or None,
+            )
+            for each in past.entries
+        ],
     )
 
 

@@ -45,6 +45,20 @@ def server_text(address: str, identity: Identity) -> str:
     return f"{address} (PostgreSQL {identity.version_text}{neon}{standby})"
 
 
-def counted(number: int, noun: str = "migration") -> str:
+def counted(number: int, noun: str = "migration", plural: str = "") -> str:
     """The number with its noun, in the plural where it is not one."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def duration_text(milliseconds: int) -> str:
+    """A duration as people read it, with three digits or so: 117 ms, 2.5 s, 48 s, 3 min 20 s, 2 h 5 min."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 10_000:
+        return f"{milliseconds / 1000:.1f} s".replace(".0 s", " s")
+    seconds = milliseconds // 1000
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds // 60 % 60} min"

@@ -102,7 +102,7 @@ def parse_history(results: Sequence[Sequence[Row]]) -> History:
             unfinished[id_ or ""] = Unfinished(
                 id_ or "",
                 _checksum(notes),
-                _instant(logged_at),
+                instant(logged_at),
                 actor or "",
                 notes.get("existed", ""),
                 notes.get("lsn", ""),
@@ -118,16 +118,21 @@ def parse_comment(comment: str) -> dict[str, str]:
 
 
 def _applied(id_: str, applied_at: str | None, notes: dict[str, str], actor: str) -> Applied:
-    milliseconds = notes.get("ms", "")
     return Applied(
         id=id_,
-        applied_at=_instant(applied_at),
+        applied_at=instant(applied_at),
         checksum=_checksum(notes),
         commit=notes.get("commit", ""),
         actor=actor,
-        duration_ms=int(milliseconds) if _MILLISECONDS.match(milliseconds) else None,
+        duration_ms=milliseconds(notes),
         lsn=notes.get("lsn", ""),
     )
+
+
+def milliseconds(notes: dict[str, str]) -> int | None:
+    """What it took, or None where that does not stand in the comment."""
+    text = notes.get("ms", "")
+    return int(text) if _MILLISECONDS.match(text) else None
 
 
 def _checksum(notes: dict[str, str]) -> str:
@@ -136,7 +141,7 @@ def _checksum(notes: dict[str, str]) -> str:
     return checksum if _SHA256.match(checksum) else ""
 
 
-def _instant(text: str | None) -> datetime | None:
+def instant(text: str | None) -> datetime | None:
     """Yoyo keeps instants as timestamps without a zone, in UTC. None for NULL, and for what Python has no datetime for.
 
     PostgreSQL's own go from 4713 BC to the year 294276, and to infinity.

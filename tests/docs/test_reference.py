@@ -19,13 +19,17 @@ from pipeline.console.documents import (
     check_document,
     deploy_document,
     diff_document,
+    history_document,
     plan_document,
     status_document,
 )
 from pipeline.deploy import apply
+from pipeline.deploy.checkout import Checkout
 from pipeline.deploy.observer import Observer
+from pipeline.deploy.past import read_past
 from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
+from pipeline.environments import Environment
 from pipeline.generate.drift import Comparison, Drift
 from pipeline.history.record import Author
 from pipeline.lint.finding import about_file
@@ -96,6 +100,11 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
     report, seen = replace(report, corrected=(deviation,)), replace(seen, roles=(deviation,))
 
     fits(deploy_document("local", report))
+    fits(
+        history_document(
+            "local", read_past(Checkout(Path(), Environment("local", database, "a test"), Target(), "history")), 1.0
+        )
+    )
     fits(plan_document("local", seen))
     fits(status_document("local", seen))
 

@@ -1,0 +1,48 @@
+"""What `history` looks at: everything that was ever deployed to an environment, read without the lock and without a write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.deploy.locking import Deadlines, open_reading
+from pipeline.deploy.target import check_target
+from pipeline.history.log import READ_LOG, parse_log
+from pipeline.postgres.session import ServerError
+
+if TYPE_CHECKING:
+    from pipeline.deploy.checkout import Checkout
+    from pipeline.history.log import Entry
+    from pipeline.postgres import Identity
+
+
+@dataclass(frozen=True)
+class Past:
+    """A server, and the entries of its log, oldest first; none where no deploy has been yet."""
+
+    server: str
+    identity: Identity
+    entries: tuple[Entry, ...]
+
+
+def read_past(checkout: Checkout) -> Past:
+    """Read the log of a checkout's environment. A standby answers too, with what it has received so far.
+
+    Raises:
+        Refused: the server is not the one that was meant, or its history is incomplete.
+        DatabaseFailed: no connection, or the server refused the query.
+    """
+    opened = open_reading(
+        checkout.url, application="chat-database look", deadlines=Deadlines(), observer=checkout.observer
+    )
+    with opened.session as session:
+        check_target(checkout.target, opened.identity, opened.history, session.shown_as, writes=False)
+        if not opened.history.exists:
+            return Past(session.shown_as, opened.identity, ())
+        try:
+            (log,) = session.run(READ_LOG)
+        except ServerError as error:
+            from pipeline.deploy.failure import explain
+
+            raise explain(error, "the history could not be read", "Nothing was changed.") from error
+    return Past(session.shown_as, opened.identity, parse_log(log.rows))
