@@ -91,9 +91,10 @@ class SchemaDiffers(Refused):
 
 
 class InvalidPlan(PipelineError):
-    """The plan cannot be run: a file was edited, is missing or malformed, lint or drift."""
+    """The plan cannot be run: a file was edited, is missing or malformed, lint or drift. `faults` are its parts, if any."""
 
     exit_code = 4
+    faults: tuple[InvalidPlan, ...] = ()
 
 
 class MigrationFileError(InvalidPlan):

@@ -17,7 +17,7 @@ from invoke.collection import Collection
 from invoke.tasks import task
 
 from pipeline.console import reported
-from pipeline.errors import UsageError
+from pipeline.errors import PipelineError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,6 +42,7 @@ LOCAL_ENV = "the environment: local (the default), dev, prod, or another stack"
 JSON = "print one JSON document on standard output"
 UNCOMMITTED = "also migrations that are not those of the commit that is checked out; the history says so"
 DRY_RUN = "say what would be run, refuse what would be refused, and change nothing"
+SUMMARY = "also write it as Markdown to the end of this file, as for a comment or $GITHUB_STEP_SUMMARY"
 NOTHING_DONE = "a dry run: nothing was changed"
 WAIT = "seconds to wait for another deploy to end (600)"
 
@@ -134,6 +135,19 @@ def on_environment(
         yield open_checkout(
             root, env or None, verb, observer=shown, ask=ask, uncommitted=uncommitted, or_local=or_local
         )
+
+
+@contextmanager
+def failure_in(summary: str, verb: str, env: str) -> Iterator[None]:
+    """While inside, a failure is written to the summary as well, where one was asked for: it has nothing else to say then."""
+    try:
+        yield
+    except PipelineError as error:
+        if summary:
+            from pipeline.console.markdown import append, failure_text
+
+            append(summary, failure_text(verb, env, error))
+        raise
 
 
 @contextmanager

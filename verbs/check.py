@@ -49,6 +49,7 @@ def check(
 
 
 def _show(checked: Checked, form: Literal["text", "json", "github"]) -> None:
+    from pipeline.console.terminal import write_out
     from pipeline.console.text import counted, say
     from pipeline.lint.reporting import as_annotations, as_text
 
@@ -58,7 +59,10 @@ def _show(checked: Checked, form: Literal["text", "json", "github"]) -> None:
         print_document(check_document(checked))
         return
     if checked.findings:
-        say(as_annotations(checked.findings) if form == "github" else as_text(checked.findings))
+        if form == "github":
+            write_out(as_annotations(checked.findings) + "\n", commands=True)
+        else:
+            say(as_text(checked.findings))
     if form == "text" or not checked.findings:
         say(f"{counted(checked.migrations)}, {checked.linted} linted: {_found(checked)}")
 

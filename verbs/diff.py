@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import JSON, READ_ENV, on_environment, verb
+from verbs import JSON, READ_ENV, SUMMARY, failure_in, on_environment, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from pipeline.generate.drift import Comparison
 
 
-@verb("read", "platform engineers", flags={"env": READ_ENV, "json": JSON}, bare="env")
-def diff(root: Path, env: str = "", json: bool = False) -> None:
+@verb("read", "platform engineers", flags={"env": READ_ENV, "json": JSON, "summary": SUMMARY}, bare="env")
+def diff(root: Path, env: str = "", json: bool = False, summary: str = "") -> None:
     """Compare a live database with what the migrations build."""
     from pipeline.generate.entry import diff as compare
 
-    with on_environment(root, env, "diff", or_local=True) as checkout:
+    with failure_in(summary, "diff", env), on_environment(root, env, "diff", or_local=True) as checkout:
         comparison = compare(checkout)
+        if summary:
+            from pipeline.console.markdown import append, diff_text
+
+            append(summary, diff_text(checkout.environment.name, comparison))
     if json:
         from pipeline.console.documents import diff_document, print_document
 

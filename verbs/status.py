@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from verbs import JSON, NOTHING_DONE, READ_ENV, on_environment, verb
+from verbs import JSON, NOTHING_DONE, READ_ENV, SUMMARY, failure_in, on_environment, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     from pipeline.migrations.sql_text import Statement
 
 
-@verb("read", "everybody", flags={"env": READ_ENV, "json": JSON}, bare="env")
-def plan(root: Path, env: str = "", json: bool = False) -> None:
+@verb("read", "everybody", flags={"env": READ_ENV, "json": JSON, "summary": SUMMARY}, bare="env")
+def plan(root: Path, env: str = "", json: bool = False, summary: str = "") -> None:
     """Show what a deploy would run, in order, with the SQL."""
     from pipeline.console.documents import plan_document, print_document
     from pipeline.deploy.status import status as read
 
-    with on_environment(root, env, "plan", or_local=True) as checkout:
+    with failure_in(summary, "plan", env), on_environment(root, env, "plan", or_local=True) as checkout:
         found = read(checkout)
+        if summary:
+            from pipeline.check.deploys import lint_pending
+            from pipeline.console.markdown import append, plan_text
+
+            findings = [] if found.plan.faults else lint_pending(checkout, found.plan.pending)
+            append(summary, plan_text(checkout.environment.name, found, findings))
     found.raise_faults()
     if json:
         print_document(plan_document(checkout.environment.name, found))
@@ -117,6 +123,7 @@ def _show_warnings(found: DeployStatus) -> None:
 
 
 def _show_file(file: MigrationFile, locks: Iterable[tuple[Statement, str | None]]) -> None:
+    from pipeline.console.github import group
     from pipeline.console.text import say
 
     how = "" if file.forward.transactional else "  (outside a transaction)"
@@ -124,5 +131,6 @@ def _show_file(file: MigrationFile, locks: Iterable[tuple[Statement, str | None]
     for statement, lock in locks:
         if lock:
             say(f"-- line {statement.line}: {lock}", "due")
-    for line in file.forward.text.rstrip().split("\n"):
-        say(line, "aside" if line.lstrip().startswith("--") else "")
+    with group(f"SQL of {file.path}"):
+        for line in file.forward.text.rstrip().split("\n"):
+            say(line, "aside" if line.lstrip().startswith("--") else "")

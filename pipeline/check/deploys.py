@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline import packages
+from pipeline.errors import ConfigurationError
 from pipeline.git import ask_git
+from pipeline.lint import lint
+from pipeline.lint.source import read_sources
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from pipeline.deploy.checkout import Checkout
+    from pipeline.lint.finding import Finding
+    from pipeline.migrations import MigrationFile
 
 # Where a change is merged to, when nobody says it; the first that git knows.
 _BASES = ("origin/HEAD", "origin/main", "main")
@@ -30,6 +39,22 @@ def deploys(folder: Path, base: str | None) -> dict[str, str]:
     names = ask_git(folder, "ls-tree", "-z", "--name-only", shared, "./").split("\0")
     on_base = {name.removesuffix(".sql") for name in names}
     return merged | dict.fromkeys(there - on_base, _PENDING)
+
+
+def lint_pending(checkout: Checkout, pending: Sequence[MigrationFile]) -> list[Finding]:
+    """Lint what one deploy would run, as one deploy: of what is applied already nothing is said.
+
+    Where squawk cannot be had the rest is looked for, and the observer is told.
+    """
+    try:
+        packages.ensure("check")
+        with_squawk = True
+    except ConfigurationError as error:
+        checkout.observer.note(f"linted without squawk: {error.message}")
+        with_squawk = False
+    paths = {file.path for file in pending}
+    sources = read_sources(checkout.folder().files, {file.id: _PENDING for file in pending})
+    return lint([source for source in sources if source.path in paths], with_squawk=with_squawk)
 
 
 def _by_commit(folder: Path, commit: str) -> dict[str, str]:

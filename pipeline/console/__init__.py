@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline.console.terminal import prepare_streams, silence, write_error, write_out
+from pipeline.console.terminal import on_github, prepare_streams, silence, write_error, write_out
 from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ def exit_code(error: PipelineError) -> int:
 def _end(error: PipelineError, *, as_json: bool) -> NoReturn:
     write_error("error:", style="wrong")
     write_error(f" {error}\n")
+    if on_github():
+        from pipeline.console.github import annotated
+
+        write_error(annotated(error), commands=True)
     if as_json:
         from pipeline.console.documents import print_error
 

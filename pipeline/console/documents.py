@@ -54,8 +54,9 @@ _printed: list[Document] = []  # by this process
 def print_document(document: Document) -> None:
     """One document, alone on standard output."""
     _printed.append(document)
-    # JSON keeps DEL as it is, which a terminal would obey
-    write_out(json.dumps(asdict(document), indent=2).replace("\x7f", "\\u007f") + "\n")
+    # JSON keeps DEL as it is, which a terminal would obey, and `##[`, which GitHub's runner would
+    text = json.dumps(asdict(document), indent=2).replace("\x7f", "\\u007f").replace("##[", "\\u0023#[")
+    write_out(text + "\n")
 
 
 def print_error(error: PipelineError, exit_code: int) -> None:

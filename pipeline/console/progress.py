@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from pipeline.console.terminal import one_line, printable, write_error
+from pipeline.console.terminal import on_github, one_line, printable, write_error
 from pipeline.deploy.observer import Observer
 
 if TYPE_CHECKING:
@@ -38,8 +38,12 @@ class Progress(Observer):
         self.say(f"note: {text}")
 
     def notice(self, text: str) -> None:
-        # what the server says in several lines stays apart from what we say
-        self.say("server: " + text.replace("\n", "\n        "))
+        self.say(self.told(text).rstrip("\n"))
+
+    @staticmethod
+    def told(text: str) -> str:
+        """What the server says, in lines that stay apart from what we say."""
+        return "server: " + text.replace("\n", "\n        ") + "\n"
 
     def waiting(self, holder: str) -> None:
         self._said = None
@@ -118,6 +122,10 @@ class LiveProgress(Progress):
 
 def progress() -> Progress:
     """The display that fits where standard error goes to."""
+    if on_github():
+        from pipeline.console.github import GitHubProgress
+
+        return GitHubProgress()
     return LiveProgress() if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else Progress()
 
 

@@ -25,10 +25,24 @@ _STYLES = {"wrong": "31", "right": "32", "due": "33", "head": "1", "aside": "2"}
 # Control characters but for the end of a line and the tab, and what turns the direction of text: a terminal would obey them.
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
+# GitHub's runner reads a step's output for commands: `::name …::` at the beginning of a line, blanks before it or not, and
+# the older `##[name]` anywhere (actions/runner, src/Runner.Common/ActionCommand.cs).
+_COMMANDS = re.compile(r"^[^\S\n]*:(?=:.*::)|#(?=#\[)", re.MULTILINE)
+
 
 def printable(text: str) -> str:
     """The text with the characters that a terminal would obey written as Python does, ESC as backslash x1b."""
     return _OBEYED.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def on_github() -> bool:
+    """Whether a job of GitHub Actions runs us, which reads what we print for commands."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _without_commands(text: str) -> str:
+    """The text, as a migration or a server has it, with the first mark of what GitHub would take for a command escaped."""
+    return _COMMANDS.sub(lambda found: f"{found.group()[:-1]}\\x{ord(found.group()[-1]):x}", text)
 
 
 def one_line(text: str) -> str:
@@ -67,24 +81,26 @@ def columns() -> int | None:
         return None
 
 
-def _shown(text: str, style: Style, stream: TextIO) -> str:
+def _shown(text: str, style: Style, stream: TextIO, *, commands: bool = False) -> str:
     """Printable, and in a style where the stream takes one: our own escapes are the only ones that reach a terminal."""
     plain = printable(text)
+    if on_github() and not commands:
+        plain = _without_commands(plain)
     if not style or not plain.strip() or not takes_styles(stream):
         return plain
     body = plain.rstrip("\n")
     return f"\x1b[{_STYLES[style]}m{body}\x1b[0m{plain[len(body) :]}"
 
 
-def write_out(text: str, *, style: Style = "", flush: bool = False) -> None:
-    """Write to standard output.
+def write_out(text: str, *, style: Style = "", flush: bool = False, commands: bool = False) -> None:
+    """Write to standard output. `commands`: what GitHub's runner takes for a command in it is meant as one.
 
     Raises:
         BrokenPipeError: its reader has gone.
         PipelineError: it takes no more.
     """
     try:
-        sys.stdout.write(_shown(text, style, sys.stdout))
+        sys.stdout.write(_shown(text, style, sys.stdout, commands=commands))
         if flush:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -97,10 +113,10 @@ def write_out(text: str, *, style: Style = "", flush: bool = False) -> None:
         ) from error
 
 
-def write_error(text: str, *, style: Style = "") -> None:
-    """Write to standard error. Where nobody takes it the work goes on in silence."""
+def write_error(text: str, *, style: Style = "", commands: bool = False) -> None:
+    """Write to standard error, `commands` as above. Where nobody takes it the work goes on in silence."""
     try:
-        sys.stderr.write(_shown(text, style, sys.stderr))
+        sys.stderr.write(_shown(text, style, sys.stderr, commands=commands))
         sys.stderr.flush()
     except OSError:
         silence(sys.stderr)

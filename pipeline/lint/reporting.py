@@ -36,7 +36,7 @@ def _paragraph(finding: Finding) -> str:
 
 
 def _annotation(finding: Finding) -> str:
-    position = {
+    position: dict[str, str | int] = {
         "file": finding.path,
         "line": finding.line,
         "endLine": finding.end_line,
@@ -44,9 +44,14 @@ def _annotation(finding: Finding) -> str:
     }
     if finding.line == finding.end_line and finding.end_column > finding.column:
         position |= {"col": finding.column, "endColumn": finding.end_column}
-    properties = ",".join(f"{key}={_escaped_property(str(value))}" for key, value in position.items())
     message = f"{finding.message}\n{finding.help}" if finding.help else finding.message
-    return f"::error {properties}::{_escaped(message)}"
+    return workflow_command("error", message, **position)
+
+
+def workflow_command(name: str, message: str = "", **properties: str | int) -> str:
+    """A command to GitHub's runner, as `::error file=migrations/0001_x.sql,line=3::message`."""
+    given = ",".join(f"{key}={_escaped_property(str(value))}" for key, value in properties.items())
+    return f"::{name}{given and f' {given}'}::{_escaped(message)}"
 
 
 def _escaped(text: str) -> str:

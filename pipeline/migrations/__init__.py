@@ -110,7 +110,9 @@ def raise_faults(faults: Sequence[InvalidPlan]) -> None:
         raise faults[0]
     if faults:
         listed = "\n".join("  " + str(fault).replace("\n", "\n    ") for fault in faults)
-        raise InvalidPlan(f"{len(faults)} faults, nothing was run:\n{listed}")
+        several = InvalidPlan(f"{len(faults)} faults, nothing was run:\n{listed}")
+        several.faults = tuple(faults)
+        raise several
 
 
 def text_faults(files: Iterable[MigrationFile]) -> list[MigrationFileError]:

@@ -55,6 +55,10 @@ class Checkout:
         # the verbs of the copied tasks.py are the repository's
         return {**kept, "PYTHONPATH": str(REPOSITORY), "DATABASE_URL": self.url.reveal(), **variables}
 
+    def on_github(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb as a job of GitHub Actions does."""
+        return self.inv(*arguments, GITHUB_ACTIONS="true", **variables)
+
     def write(self, id_: str, sql: str, rollback: str | None = None) -> None:
         (self.path / "migrations" / f"{id_}.sql").write_text(sql)
         if rollback is not None:

@@ -59,6 +59,12 @@ VARIABLES = (
         "`deploy`, `migrate`, `baseline`",
         "Who deploys, kept with each migration (unset: the user's name); and the commit of a local record where git knows none.",
     ),
+    Variable(
+        "GITHUB_ACTIONS",
+        "every verb",
+        "GitHub sets it to `true`: errors are annotations at their files too, the SQL of a plan is folded, and nothing that a "
+        "migration or a server says is a command to the runner.",
+    ),
     Variable("NO_COLOR", "every verb", "Set to anything: no colours on a terminal."),
     Variable(
         "NO_COLOR, TERM", "every verb", "Output is without colours where NO_COLOR is set, or TERM is dumb or not set."
