@@ -53,7 +53,7 @@ def up(data: Path, flags: Sequence[str], env_file: Path) -> bool:
 
 
 def down(data: Path) -> bool:
-    """End the emulator of `data`, and servers that a killed one left; returns whether anything ran. Raises as `up`."""
+    """End the emulator of `data`, and servers that a killed one left; returns whether anything ran. Raises what `up` raises."""
     data = data.resolve()
     if not data.is_dir():
         return False

@@ -41,9 +41,8 @@ class Keeping:
         self._history = history
         self._store = store
         self._account = computes.account
-        self._seen: dict[
-            str, tuple[int, float]
-        ] = {}  # when the log folder of a timeline last changed, and was looked at
+        # when the log folder of a timeline last changed, and was looked at
+        self._seen: dict[str, tuple[int, float]] = {}
         self._kept: dict[str, dict[str, Needed]] = {}  # what was needed of a project when it was last looked at
         self._copying: dict[str, asyncio.Task[None]] = {}
 

@@ -1,4 +1,4 @@
-"""How a run that did not end as it was meant to stands, as a value: errors carry it, and consoles and programs render it."""
+"""What came of a run that did not end as it was meant to, as a value: errors carry it, and consoles and programs render it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What CI asks of a checkout: that its migrations build schema.sql, roll back, and stop nobody; and the known ways around."""
+"""What CI asks of a checkout: that its migrations build schema.sql, roll back, and stop nobody; and the known ways around.
+
+What proves that is imported by who asks for it: `renumber` is in this package too, and needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,10 @@ from typing import TYPE_CHECKING
 
 from pipeline import packages
 from pipeline.check.base import new_ids, read_base
-from pipeline.check.checking import check
 from pipeline.deploy import inspect_server
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL
-from pipeline.generate.entry import proving_workbench
-from pipeline.generate.fixing import FIXABLE, fix
 from pipeline.postgres.connect import open_session
 from servers.version import production_major
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 def check_here(checkout: Checkout, *, base: str | None, lint_everything: bool) -> Checked:
     """Check a checkout with shadows on the local server. Raises what `check` raises."""
+    from pipeline.check.checking import check
+    from pipeline.generate.entry import proving_workbench
+
     packages.ensure("check")
     workbench = proving_workbench(checkout)
     _compare_versions(checkout, workbench)
@@ -34,6 +37,10 @@ def check_here(checkout: Checkout, *, base: str | None, lint_everything: bool) -
 
 def fix_here(checkout: Checkout, *, base: str | None, lint_everything: bool) -> tuple[list[Fixed], Checked]:
     """Check, write anew what has a known way around, and check again. Raises what `check` and `fix` raise."""
+    from pipeline.check.checking import check
+    from pipeline.generate.entry import proving_workbench
+    from pipeline.generate.fixing import FIXABLE, fix
+
     packages.ensure("check")
     workbench = proving_workbench(checkout)
     _compare_versions(checkout, workbench)

@@ -12,6 +12,7 @@ from pipeline.check.deploys import deploys
 from pipeline.check.hotfixes import unproven_hotfixes
 from pipeline.check.rollbacks import unproven_rollbacks
 from pipeline.errors import InvalidPlan, PipelineError
+from pipeline.generate.derived_files import prisma_schema
 from pipeline.lint import lint
 from pipeline.lint.finding import Finding, about_file
 from pipeline.lint.source import read_sources
@@ -167,13 +168,14 @@ def _about_diagram(workbench: Workbench, current: DatabaseURL) -> Iterable[Findi
 
 
 def _about_prisma(workbench: Workbench, folder: Folder, current: DatabaseURL) -> Iterable[Finding]:
-    new = workbench.prisma.refreshed_once(current, (file.checksum for file in folder.files))
+    prisma = prisma_schema(workbench)
+    new = prisma.refreshed_once(current, (file.checksum for file in folder.files))
     if new is not None:
-        now = workbench.prisma.file.read_text(encoding="utf-8").splitlines()
+        now = prisma.file.read_text(encoding="utf-8").splitlines()
         pairs = enumerate(zip_longest(now, new.splitlines()), start=1)
         line, (_, wanted) = next((number, pair) for number, pair in pairs if pair[0] != pair[1])
         yield about_file(
-            workbench.prisma.file.relative_to(workbench.root).as_posix(),
+            prisma.file.relative_to(workbench.root).as_posix(),
             "prisma",
             f"Prisma finds something else in the database: {(wanted or 'nothing more').strip() or 'an empty line'}",
             "`./inv verify` writes it as Prisma's engine finds it; names of relations and defaults of the client stay.",

@@ -1,4 +1,4 @@
-"""One run: look, plan, check, apply, report. After every fault it says truly what is applied, by asking the database."""
+"""One run: read, plan, check, apply, report. After every fault it says truly what is applied, by asking the database."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _kept(session: Session) -> dict[str, Kept]:
 
 def _keep_texts(opened: Opened, folder: Folder) -> None:
     """Keep what takes each migration back, for the day on which git has switched to a branch that has not its files."""
-    from pipeline.deploy.switching import keep_texts
+    from pipeline.history.kept import keep_texts
 
     keep_texts(opened.session, folder, opened.history.applied)
 

@@ -149,7 +149,7 @@ def record(checkout: Checkout, folder: Folder) -> tuple[str, ...]:
         marked = marker_sql(target, history, opened.identity)
         session.run(f"BEGIN;{created}{baseline_sql(plan.pending, (), author)}{marked}COMMIT")
         if target.local_only:
-            from pipeline.deploy.switching import keep_texts
+            from pipeline.history.kept import keep_texts
 
             keep_texts(session, folder, history.applied)
     return tuple(file.id for file in plan.pending)

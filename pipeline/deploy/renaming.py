@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pipeline.deploy.claim import require_claim
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.switching import keep_texts
 from pipeline.deploy.target import Target, check_target
+from pipeline.history.kept import keep_texts
 from pipeline.history.record import renamed_sql
 from pipeline.migrations.plan import out_of_order
 from pipeline.migrations.renumbering import moved

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from pipeline.environments.per_branch import is_wanted
 from pipeline.errors import AnotherBranch, InvalidPlan, MigrationFileError
 from pipeline.git import branch_here, whereabouts
-from pipeline.history.kept import keep_sql, read_kept
 from pipeline.migrations import MigrationFile
 from pipeline.migrations.names import is_hotfix
 from pipeline.migrations.plan import in_order_of_application, make_plan
@@ -23,12 +22,10 @@ from pipeline.migrations.sql_text import Unterminated, tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.deploy import View
     from pipeline.history.kept import Kept
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Applied, Plan
     from pipeline.migrations.script import Script
-    from pipeline.postgres.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,9 @@ class Group:
         return f"{len(self.ids)} migration{'' if len(self.ids) == 1 else 's'}{of} ({commit}): {', '.join(self.ids)}"
 
 
-def keep_texts(session: Session, folder: Folder, applied: Mapping[str, Applied]) -> None:
-    """Keep in a local database what takes each migration back: of those that are applied, and those that are about to be."""
-    kept = read_kept(session)
-    new = keep_sql(folder.files, applied, kept, "")
-    if new:
-        session.run(keep_sql(folder.files, applied, kept, branch_here(folder.path)))
-
-
-def refuse_another_branch(view: View, folder: Folder) -> None:
+def refuse_another_branch(folder: Folder, applied: Mapping[str, Applied], kept: Mapping[str, Kept]) -> None:
     """Raise AnotherBranch where a local database has what the folder has not."""
-    plan = make_plan(folder, view.history.applied)
-    for fault in with_one_sentence(plan, folder, view.kept).faults:
+    for fault in with_one_sentence(make_plan(folder, applied), folder, kept).faults:
         if isinstance(fault, AnotherBranch):
             raise fault
 

@@ -94,7 +94,7 @@ def _elsewhere(before: str, now: str) -> str:
     if not before.startswith(EMBEDDED):
         back = "they are back when Docker runs, in the folder where it was started"
     elif now.startswith(EMBEDDED):
-        back = f"they are back with the PostgreSQL of before: {VARIABLE}"
+        back = f"they are back with the earlier PostgreSQL: {VARIABLE}"
     else:
         back = f"{CHOICE}=embedded"
     return f"this is another database than the last time: that was {before}, and its rows are there, not here ({back})"

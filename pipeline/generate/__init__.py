@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chatdb.url import DatabaseURL
-    from pipeline.generate.derived_files import PrismaSchema
     from pipeline.generate.differ import Differ
 
 _DEADLINE = 120.0  # seconds
@@ -45,13 +44,6 @@ class Workbench:
     def page(self) -> Path:
         """The page with the ER diagram."""
         return self.root / "docs" / "schema.md"
-
-    @property
-    def prisma(self) -> PrismaSchema:
-        """The schema of the TypeScript services' client."""
-        from pipeline.generate.derived_files import PrismaSchema
-
-        return PrismaSchema(self.root / "clients" / "prisma", self.state / "clients")
 
     @property
     def state(self) -> Path:

@@ -51,14 +51,19 @@ def read_derived(workbench: Workbench, database: DatabaseURL) -> DerivedTexts:
     """
     from pipeline.schema.er_diagram import redrawn
 
-    return DerivedTexts(redrawn(workbench.page, database), workbench.prisma.refreshed(database))
+    return DerivedTexts(redrawn(workbench.page, database), prisma_schema(workbench).refreshed(database))
 
 
 def write_derived(workbench: Workbench, texts: DerivedTexts) -> Derived:
     """Write what `read_derived` gave."""
     from pipeline.schema.er_diagram import write_page
 
-    return Derived(write_page(workbench.page, texts.page), workbench.prisma.write(texts.prisma))
+    return Derived(write_page(workbench.page, texts.page), prisma_schema(workbench).write(texts.prisma))
+
+
+def prisma_schema(workbench: Workbench) -> PrismaSchema:
+    """The schema of the TypeScript services' client."""
+    return PrismaSchema(workbench.root / "clients" / "prisma", workbench.state / "clients")
 
 
 def draw_after_conflict(root: Path, local: DatabaseURL) -> Path | None:

@@ -41,7 +41,8 @@ def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
     """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `deploy` raise."""
     workbench = _workbench(checkout)
     if workbench.migrations.is_dir():  # git keeps no empty folder
-        refuse_another_branch(inspect_server(checkout.url, target=checkout.target), checkout.folder())
+        view = inspect_server(checkout.url, target=checkout.target)
+        refuse_another_branch(checkout.folder(), view.history.applied, view.kept)
     try:
         packages.ensure("check")  # its linter is asked before anything is written
     except ConfigurationError as error:

@@ -11,12 +11,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from chatdb.quoting import literal
+from pipeline.git import branch_here
 from pipeline.history.tables import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pipeline.migrations import MigrationFile
+    from pipeline.migrations import Folder, MigrationFile
     from pipeline.migrations.plan import Applied
     from pipeline.postgres.session import Session
 
@@ -57,7 +58,14 @@ def read_kept(session: Session) -> dict[str, Kept] | None:
     }
 
 
-def keep_sql(
+def keep_texts(session: Session, folder: Folder, applied: Mapping[str, Applied]) -> None:
+    """Keep in a local database what takes each migration back: of those that are applied, and those that are about to be."""
+    kept = read_kept(session)
+    if _keep_sql(folder.files, applied, kept, ""):  # git is asked only then
+        session.run(_keep_sql(folder.files, applied, kept, branch_here(folder.path)))
+
+
+def _keep_sql(
     files: Iterable[MigrationFile], applied: Mapping[str, Applied], kept: Mapping[str, Kept] | None, branch: str
 ) -> str:
     """What keeps the texts of these files where they are not kept yet; nothing where all are.

@@ -63,7 +63,11 @@ def next_number(ids: Iterable[str], *, hotfix: bool = False) -> str:
 
 
 def number_behind(number: str, *, hotfix: bool = False) -> str:
-    """The number behind this one, of its kind; the first letter where `hotfix` and it has none. Raises as `next_number`."""
+    """The number behind this one, of its kind; the first letter where `hotfix` and it has none.
+
+    Raises:
+        InvalidPlan: there is none.
+    """
     digits, letter = number[:_DIGITS], number[_DIGITS:]
     if not letter and not hotfix:
         if digits == "9999":

@@ -42,9 +42,7 @@ class Kind(Enum):
     """How a file is run."""
 
     TRANSACTIONAL = "transactional"  # in one transaction with its record
-    CONCURRENT = (
-        "concurrent"  # its one statement outside a transaction, between a record of its start and one of its end
-    )
+    CONCURRENT = "concurrent"  # its one statement outside one, between a record of its start and one of its end
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def read_catalog(
 ) -> Catalog:
     """Read the catalog in one round trip. Any role may; nothing is written, and the session's settings are kept.
 
-    Objects of extensions are left out (the extension itself is an object), and so are what Neon brings along and the
+    Objects of extensions are left out (the extension itself is an object), and so are what Neon itself adds and the
     tables in which migration tools keep their history.
     """
     with connection.cursor() as cursor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from tests.support.repository import Repository
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
 
+ROOT = Path(__file__).parents[2]
 BASE = ("0001_first", "0002_second")
 
 
@@ -185,3 +188,12 @@ def test_a_database_that_cannot_be_asked_keeps_nobody_from_renaming(
     assert done.ids == (("0003_ours", "0004_ours"),)
     assert done.history is None
     assert "not local" in done.why
+
+
+def test_nothing_that_check_proves_with_is_imported() -> None:
+    code = "import sys; import pipeline.check.renumbering; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    unwanted = {"psycopg.connection", "pglast", "yoyo", "pipeline.check.checking", "pipeline.generate.generating"}
+    assert unwanted & set(done.stdout.split()) == set()

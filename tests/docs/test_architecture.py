@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
+
+import grimp
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
@@ -41,3 +44,10 @@ def test_the_arrows_of_the_picture_go_down_only() -> None:
         assert told
         assert all(floors[above] < floors[below] for above, below in told)
     assert not [above for above, below in arrows if below == "emulator"], "nobody imports the emulator"
+
+
+def test_there_is_no_circle_of_imports() -> None:
+    """Not in what a function imports either, nor in what only the type checker reads: each half would need the other."""
+    graph = grimp.build_graph(*LINTER["root_packages"], cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    TopologicalSorter(imports).prepare()  # a CycleError names the circle
