@@ -6,8 +6,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pipeline.console.progress import Progress
-from pipeline.console.terminal import on_github, one_line, write_error, write_out
+from pipeline.console.terminal import on_github, one_line, write_out
 from pipeline.errors import InvalidPlan
 from pipeline.lint.reporting import workflow_command
 
@@ -36,37 +35,6 @@ def group(title: str) -> Iterator[None]:
         yield
     finally:
         write_out(workflow_command("endgroup") + "\n", commands=True)
-
-
-class GitHubProgress(Progress):
-    """Plain lines; what the server says of a file is folded, up to fifty lines of each."""
-
-    _file = ""
-    _is_open = False
-
-    def say(self, text: str) -> None:
-        self._fold_no_more()
-        super().say(text)
-
-    def running(self, migration: str) -> None:
-        super().running(migration)
-        self._fold_no_more()
-        self._file = one_line(migration)
-
-    def notice(self, text: str) -> None:
-        if not self._is_open:
-            self._is_open = True
-            title = f"messages of the server{self._file and f', in {self._file}'}"
-            write_error(workflow_command("group", title) + "\n", commands=True)
-        write_error(self.told(text))
-
-    def __exit__(self, *ending: object) -> None:
-        self._fold_no_more()
-
-    def _fold_no_more(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            write_error(workflow_command("endgroup") + "\n", commands=True)
 
 
 def _annotation(error: PipelineError) -> str:

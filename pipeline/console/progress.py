@@ -63,6 +63,45 @@ class Progress(Observer):
         self.say(f"  {migration}: {why}; trying again in {seconds:.1f} s")
 
 
+class GitHubProgress(Progress):
+    """Plain lines; what the server says of a file is folded, up to fifty lines of each."""
+
+    _file = ""
+    _is_open = False
+
+    def say(self, text: str) -> None:
+        self._fold_no_more()
+        super().say(text)
+
+    def running(self, migration: str) -> None:
+        super().running(migration)
+        self._fold_no_more()
+        self._file = one_line(migration)
+
+    def notice(self, text: str) -> None:
+        if not self._is_open:
+            self._is_open = True
+            title = f"messages of the server{self._file and f', in {self._file}'}"
+            self._command("group", title)
+        write_error(self.told(text))
+
+    def __exit__(self, *ending: object) -> None:
+        self._fold_no_more()
+
+    def _fold_no_more(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._command("endgroup")
+
+    @staticmethod
+    def _command(name: str, message: str = "") -> None:
+        from pipeline.lint.reporting import (
+            workflow_command,
+        )  # the linter comes with it: a deploy with nothing to fold has none
+
+        write_error(workflow_command(name, message) + "\n", commands=True)
+
+
 class LiveProgress(Progress):
     """A bar with the time that went by, above it the plain lines."""
 
@@ -123,8 +162,6 @@ class LiveProgress(Progress):
 def progress() -> Progress:
     """The display that fits where standard error goes to."""
     if on_github():
-        from pipeline.console.github import GitHubProgress
-
         return GitHubProgress()
     return LiveProgress() if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else Progress()
 
