@@ -131,9 +131,8 @@ def test_a_service_gets_its_line_of_env(deployed: Workspace, service: str, name:
 
 
 def test_a_deploy_without_the_stack_says_what_to_do(deployed: Workspace) -> None:
-    settings = deployed.folder / "Pulumi.nowhere.yaml"  # without it, the name is taken for a slip
-    settings.write_text("config: {}\n")
     refused = deployed.inv("deploy", "--env", "nowhere")
-    settings.unlink()
+    said = refused.stderr + refused.stdout
     assert refused.returncode == 2
-    assert "pulumi stack init nowhere" in refused.stderr + refused.stdout
+    assert "the checkout has no environment nowhere" in said
+    assert "there is no Pulumi stack nowhere" in said

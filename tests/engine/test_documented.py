@@ -114,6 +114,7 @@ def reader(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, polic
     return Reader(workspace, clone, programs)
 
 
+@pytest.mark.timeout(900)  # some thirty runs of the engine, one after the other
 def test_every_line_works_for_a_newcomer(reader: Reader, capsys: pytest.CaptureFixture[str]) -> None:
     script = lines(PAGE)
     assert [line for line in script if line in LEFT_OUT] == list(LEFT_OUT)
