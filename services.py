@@ -1,13 +1,33 @@
-"""The services that use the database: everything that has to know them reads this list.
+"""The product and the services that use its database, as product.toml declares them.
 
-From an entry follow the role's password and connection string in `infra/` (outputs such as `server_database_url`), LOGIN
-and limits of the role at a deploy, `./inv env --for NAME`, and what lint and the generator ask for a new table's grants.
-The role itself is made by a migration, as in migrations/0004_runtime_roles.sql. docs/services.md has the steps.
+    NAME, DATABASE, OWNER, PROJECT
+    SERVICES, RUNTIME_ROLES, READERS
+    rights_on_a_table
+
+Importing it reads the file, and raises ValueError where that is not as its own comments say.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FILE = Path(__file__).with_name("product.toml")
+
+Client = Literal["asyncpg", "prisma", "psycopg"]
+Access = Literal["write", "read"]
+
+_SHAPES = {
+    "name": r"[a-z][a-z0-9-]{0,29}",
+    "database": r"[a-z_][a-z0-9_]{0,29}",
+    "owner": r"[a-z_][a-z0-9_]{0,39}",
+    "project": r"[a-z][a-z0-9-]{0,62}",
+}
 
 
 class Service(NamedTuple):
@@ -15,7 +35,8 @@ class Service(NamedTuple):
 
     name: str
     role: str
-    client: Literal["asyncpg", "prisma", "psycopg"]
+    client: Client
+    access: Access = "write"
 
     @property
     def url_output(self) -> str:
@@ -29,9 +50,63 @@ class Service(NamedTuple):
         return f"{first}{''.join(word.title() for word in rest)}PasswordVersion"
 
 
-SERVICES = (
-    Service("server", role="server", client="prisma"),
-    Service("ai-service", role="ai_service", client="asyncpg"),
-)
+class Product(NamedTuple):
+    """What product.toml says."""
 
+    name: str
+    database: str
+    owner: str
+    project: str
+    services: tuple[Service, ...]
+
+
+def read_product(file: Path = FILE) -> Product:
+    """Read a product.toml.
+
+    Raises:
+        ValueError: it is no TOML, or a name or a service in it is not as the file's comments say.
+        OSError: it cannot be read.
+    """
+    given = tomllib.loads(file.read_text(encoding="utf-8"))
+    services = tuple(_service(file, entry) for entry in given.pop("services", []))
+    if given.keys() != _SHAPES.keys():
+        raise ValueError(f"{file.name} has {', '.join(sorted(given))}, and should have {', '.join(sorted(_SHAPES))}")
+    for key, shape in _SHAPES.items():
+        if not re.fullmatch(shape, str(given[key])):
+            raise ValueError(f"{file.name}: {key} = {given[key]!r} is not of the form {shape}")
+    for what, names in (("name", [each.name for each in services]), ("role", [each.role for each in services])):
+        if len(set(names)) < len(names):
+            raise ValueError(f"{file.name}: two services have the same {what}")
+    if given["owner"] in {each.role for each in services}:
+        raise ValueError(f"{file.name}: a service has the owner's role, {given['owner']}: it could change the schema")
+    return Product(**given, services=services)
+
+
+def _service(file: Path, entry: dict[str, Any]) -> Service:
+    role = entry.get("role", str(entry.get("name", "")).replace("-", "_"))
+    named = f"{file.name}: the service {entry.get('name', role)!r}"
+    unknown = set(entry) - set(Service._fields)
+    if unknown or not re.fullmatch(_SHAPES["name"], str(entry.get("name", ""))):
+        raise ValueError(f"{named} has {', '.join(sorted(unknown)) or 'no name of the form ' + _SHAPES['name']}")
+    if not re.fullmatch(_SHAPES["owner"], str(role)):
+        raise ValueError(f"{named} has the role {role!r}, which is not of the form {_SHAPES['owner']}")
+    for key, kinds in (("client", get_args(Client)), ("access", get_args(Access))):
+        if entry.get(key, "write" if key == "access" else None) not in kinds:
+            raise ValueError(f"{named} has {key} = {entry.get(key)!r}, and not {', '.join(kinds)}")
+    return Service(entry["name"], role, entry["client"], entry.get("access", "write"))
+
+
+_PRODUCT = read_product()
+NAME, DATABASE, OWNER, PROJECT, SERVICES = _PRODUCT
 RUNTIME_ROLES = tuple(service.role for service in SERVICES)
+READERS = frozenset(service.role for service in SERVICES if service.access == "read")
+
+
+def rights_on_a_table(roles: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Give what a new table's grants are, in their order: the rights, and those of the roles that get them."""
+    given = tuple(roles)
+    found = {
+        "SELECT, INSERT, UPDATE, DELETE": tuple(role for role in given if role not in READERS),
+        "SELECT": tuple(role for role in given if role in READERS),
+    }
+    return {rights: who for rights, who in found.items() if who}

@@ -14,6 +14,7 @@ from infra.adoption import ExistingBranch, find_existing
 from infra.neon_database import NeonDatabase, ParentBranch
 from infra.settings import BranchSettings, load
 from pipeline.errors import PipelineError
+from services import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def main(remember: Callable[[str], recall.Recalled] = recall.recall) -> None:
     if isinstance(settings, BranchSettings):
         there = _existing_branch(stack, settings, remember)
         parent = _parent(settings)
-    database = NeonDatabase("chat", settings, parent=parent, existing=there)
+    database = NeonDatabase(NAME, settings, parent=parent, existing=there)
     for name, value in database.outputs().items():
         pulumi.export(name, value)
 

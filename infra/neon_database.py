@@ -23,7 +23,7 @@ from infra.compute import Compute
 from infra.owner_password import OwnerPassword
 from infra.settings import BranchSettings, ProjectSettings, Settings
 from pipeline.neon import Compute as Size
-from services import SERVICES
+from services import NAME, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ class NeonDatabase(pulumi.ComponentResource):
         existing: ExistingBranch | None = None,
         opts: ResourceOptions | None = None,
     ) -> None:
-        super().__init__("chat:neon:Database", name, {}, opts)
+        super().__init__(f"{NAME}:neon:Database", name, {}, opts)
         # In the database the roles are made by a migration, never by Neon's API: a role that the API makes is a member of
         # neon_superuser and bypasses row level security.
         passwords = {role: self._password(role, version) for role, version in settings.password_versions.items()}

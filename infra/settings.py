@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from services import SERVICES
+from services import DATABASE, OWNER, PROJECT, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -241,8 +241,8 @@ _VERSION = "a whole number; another one makes another password"
 
 _COMMON: dict[str, _Key] = {
     "branchName": _Key(_text(r"\S.{0,255}"), "a name", "dev"),
-    "databaseName": _Key(_NAME, "a name of letters, digits, _ and -", "chat", "chat"),
-    "ownerName": _Key(_NAME, "a name of letters, digits, _ and -", "chat_owner", "chat_owner"),
+    "databaseName": _Key(_NAME, "a name of letters, digits, _ and -", DATABASE, DATABASE),
+    "ownerName": _Key(_NAME, "a name of letters, digits, _ and -", OWNER, OWNER),
     "protected": _Key(_flag, "true (Launch plan: 2 branches, Scale: 5) or false", "false", default=False),
     "minCu": _Key(_number(0.25, 56), _COMPUTE_UNITS, "0.25", 0.25),
     "maxCu": _Key(_number(0.25, 56), _COMPUTE_UNITS, "2", 2.0),
@@ -255,7 +255,7 @@ _COMMON: dict[str, _Key] = {
 }
 
 _PROJECT: dict[str, _Key] = {
-    "projectName": _Key(_text(r"\S.{0,63}"), "a name of at most 64 characters", "chat-database", "chat-database"),
+    "projectName": _Key(_text(r"\S.{0,63}"), "a name of at most 64 characters", PROJECT, PROJECT),
     "projectId": _Key(_text(r"[a-z0-9-]+"), "the id of an existing project to take over", "quiet-sea-123456"),
     "orgId": _Key(_text(r"org-[a-z0-9-]+"), "an organization's id, org-...", "org-..."),
     "regionId": _Key(

@@ -18,7 +18,7 @@ from invoke.parser.argument import Argument
 
 from pipeline.console import reported
 from pipeline.console.terminal import write_out
-from pipeline.errors import UsageError
+from pipeline.errors import ConfigurationError, UsageError
 from verbs import VERBS, collect
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Program(invoke.program.Program):
         import subprocess
         import tomllib
 
+        from services import PROJECT
+
         project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         try:
             asked = ["git", "-C", str(_ROOT), "rev-parse", "--short=12", "HEAD"]
@@ -75,7 +77,7 @@ class Program(invoke.program.Program):
         except (OSError, subprocess.TimeoutExpired):
             commit = ""
         python = ".".join(map(str, sys.version_info[:3]))
-        write_out(f"chat-database {project['version']}{commit and f', commit {commit}'} (Python {python})\n")
+        write_out(f"{PROJECT} {project['version']}{commit and f', commit {commit}'} (Python {python})\n")
 
     def print_help(self) -> None:
         """How to call it, and the verbs."""
@@ -164,7 +166,14 @@ def _see_help(verb: str) -> str:
 
 def main() -> None:
     """Run the verbs of the checkout in the working directory, where `./inv` goes first."""
-    Program(namespace=collect(Path.cwd()), binary="./inv").run(["./inv", *sys.argv[1:]])
+    with reported():
+        try:
+            verbs = collect(Path.cwd())
+        except ValueError as error:  # services.py reads it, and depends on nothing of ours
+            raise ConfigurationError(
+                str(error), where="product.toml", remedy="Its comments say what it takes."
+            ) from None
+    Program(namespace=verbs, binary="./inv").run(["./inv", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

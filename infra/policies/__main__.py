@@ -69,7 +69,7 @@ def main() -> None:
         ResourceValidationPolicy(name=name, description=description, validate=validation(violations))
         for name, (description, violations) in POLICIES.items()
     ]
-    PolicyPack(name="chat-database", enforcement_level=EnforcementLevel.MANDATORY, policies=policies)
+    PolicyPack(name="db-pipeline", enforcement_level=EnforcementLevel.MANDATORY, policies=policies)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def baseline(
     target, observer = target or Target(), observer or Observer()
     with stating_outcome(_NOTHING):
         expected = _expected(scratch, chosen)
-        opened = open_locked(url, application="chat-database baseline", deadlines=Deadlines(), observer=observer)
+        opened = open_locked(url, application="db-pipeline baseline", deadlines=Deadlines(), observer=observer)
     with opened.session as session:
         with stating_outcome(_NOTHING):
             other = read_other(session, opened.identity.other_history) if not opened.history.exists else NO_OTHER

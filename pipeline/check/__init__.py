@@ -66,7 +66,7 @@ def _compare_versions(checkout: Checkout, workbench: Workbench) -> None:
     wanted = production_major(checkout.root)
     if wanted is None:
         return
-    with open_session(workbench.shadow or workbench.local, application_name="chat-database check") as session:
+    with open_session(workbench.shadow or workbench.local, application_name="db-pipeline check") as session:
         ((told,),) = session.run("SHOW server_version_num")[0].rows
     major = int(told or 0) // 10_000
     if major != wanted:

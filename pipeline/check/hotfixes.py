@@ -50,7 +50,7 @@ def unproven_hotfixes(workbench: Workbench, folder: Folder, base: Base, shadows:
             main = read_base(workbench.migrations, name)
             if clashes := list(_clashes(new, main)):
                 return clashes
-            copy = Path(until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="chat-database-")))
+            copy = Path(until_the_end.enter_context(tempfile.TemporaryDirectory(prefix="db-pipeline-")))
             onto = _with(new, workbench.migrations, main, copy / "migrations")
         return list(_compared(new, onto, name, shadows))
 

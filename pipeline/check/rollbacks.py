@@ -49,7 +49,7 @@ def unproven_rollbacks(database: DatabaseURL, files: Iterable[MigrationFile]) ->
 
 def _connect(database: DatabaseURL) -> psycopg.Connection[Any]:
     """A session with the settings of the one that deploys; to compile the fingerprint would take longer than to run it."""
-    conninfo = conninfo_with_settings(database, application_name="chat-database check", jit="off")
+    conninfo = conninfo_with_settings(database, application_name="db-pipeline check", jit="off")
     with without_variables():
         # with statements of its own prepared, psycopg forgets all of them behind a DROP, and the fingerprint's with them
         return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)

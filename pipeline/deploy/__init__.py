@@ -60,7 +60,7 @@ class Run:
     @property
     def application(self) -> str:
         """How the session names itself to others that look for who has the lock."""
-        return f"chat-database {self.verb}"
+        return f"db-pipeline {self.verb}"
 
 
 def apply(
@@ -147,7 +147,7 @@ def inspect_server(
     """
     opened = open_reading(
         url,
-        application="chat-database look",
+        application="db-pipeline look",
         deadlines=deadlines or Deadlines(),
         observer=observer or Observer(),
         roles=RUNTIME_ROLES,

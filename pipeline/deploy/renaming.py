@@ -37,7 +37,7 @@ def rename_in_history(
         DatabaseFailed: no connection, or the server refused; nothing was changed.
     """
     opened = open_locked(
-        url, application="chat-database renumber", deadlines=Deadlines(), observer=observer or Observer()
+        url, application="db-pipeline renumber", deadlines=Deadlines(), observer=observer or Observer()
     )
     with opened.session:
         target = target or Target(local_only=True)

@@ -81,9 +81,7 @@ def rollback(
         Interrupted: a signal arrived; the message says what is rolled back.
     """
     observer = observer or Observer()
-    opened = open_locked(
-        url, application="chat-database rollback", deadlines=deadlines or Deadlines(), observer=observer
-    )
+    opened = open_locked(url, application="db-pipeline rollback", deadlines=deadlines or Deadlines(), observer=observer)
     with opened.session:
         target = target or Target(local_only=True)
         check_target(target, opened.identity, opened.history, opened.session.shown_as)

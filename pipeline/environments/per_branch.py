@@ -72,7 +72,7 @@ def database_of_branch(root: Path, url: DatabaseURL, tell: Callable[[str], None]
         return url
     original = url.database or ""
     name = database_name(original, branch)
-    with open_session(url.copy_with(database=_MAINTENANCE), application_name="chat-database branch") as session:
+    with open_session(url.copy_with(database=_MAINTENANCE), application_name="db-pipeline branch") as session:
         if not session.run(f"SELECT FROM pg_catalog.pg_database WHERE datname = {literal(name)}")[0].rows:
             tell(f"The branch {branch} gets a database of its own, {name}: a copy of {original}")
             _copy(session, original, name)
@@ -80,7 +80,7 @@ def database_of_branch(root: Path, url: DatabaseURL, tell: Callable[[str], None]
 
 
 def database_name(original: str, branch: str) -> str:
-    """The name of a branch's database: chat__fix for the branch fix, with a part of a digest where that is not the whole name."""
+    """A branch's database: shop__fix for the branch fix of shop, with a part of a digest where that is not the whole name."""
     plain = re.sub(r"[^a-z0-9_]+", "_", branch.lower())
     name = f"{original}__{plain}"
     if plain == branch and len(name) <= _LONGEST:

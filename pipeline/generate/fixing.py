@@ -117,7 +117,7 @@ def _fixed(workbench: Workbench, file: MigrationFile) -> Fixed:
 @contextmanager
 def _earlier(workbench: Workbench, file: MigrationFile) -> Iterator[Workbench]:
     """A workbench whose folder ends before the file."""
-    with tempfile.TemporaryDirectory(prefix="chat-database-") as name:
+    with tempfile.TemporaryDirectory(prefix="db-pipeline-") as name:
         copy = Path(name) / workbench.migrations.name
         copy.mkdir()
         for path in workbench.migrations.glob("*.sql"):

@@ -44,7 +44,7 @@ class Verdict:
 @contextmanager
 def folder_with(folder: Path, migrations: Sequence[NewMigration]) -> Iterator[Folder]:
     """Read a folder as it would be with these files in it. The real one is not touched."""
-    with tempfile.TemporaryDirectory(prefix="chat-database-") as name:
+    with tempfile.TemporaryDirectory(prefix="db-pipeline-") as name:
         copy = Path(name) / folder.name
         copy.mkdir()
         for file in folder.glob("*.sql"):

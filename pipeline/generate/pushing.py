@@ -67,7 +67,7 @@ def push(workbench: Workbench, *, allow_destructive: bool = False, dry_run: bool
 
 
 def _run(workbench: Workbench, groups: list[list[str]]) -> None:
-    with open_session(workbench.local, application_name="chat-database push") as session:
+    with open_session(workbench.local, application_name="db-pipeline push") as session:
         for group in groups:
             try:
                 session.run(";\n".join(group))

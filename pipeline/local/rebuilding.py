@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from pipeline.postgres.session import Session
 
-SESSION = "chat-database reset "
+SESSION = "db-pipeline reset "
 """How the session of a run names itself, with the run's id: what it has made is left alone as long as it is there."""
 
-_PREFIX = "chatdb_reset_"
+_PREFIX = "pipeline_reset_"
 _NAME = re.compile(rf"{_PREFIX}[0-9a-f]{{12}}\Z")
 
 # Columns of pg_database come and go with versions: what a version has not is NULL.
@@ -61,7 +61,7 @@ _LISTS = frozenset(
 )
 
 _REMEDIES = {
-    "42501": "Its user has to own it and to have CREATEDB, as chat_owner of the local servers does; to disconnect others it "
+    "42501": "Its user has to own it and to have CREATEDB, as the owner of the local servers does; to disconnect others it "
     "has to be a member of pg_signal_backend, and to disconnect a superuser, one itself.",
     "55006": "See who uses it: SELECT datname, pid, usename, application_name FROM pg_stat_activity; prepared transactions, "
     "replication slots and subscriptions hold a database too.",

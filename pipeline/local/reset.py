@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy.checkout import deploy
 from pipeline.errors import ConfigurationError, PipelineError, Refused
+from services import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,7 @@ def _rebuild(checkout: Checkout, confirm: Callable[[str], bool] | None, fill: Ca
     if name in {"", _MAINTENANCE, "template0", "template1"}:
         raise ConfigurationError(
             f"the database {name or '(none)'} belongs to the server itself and is not dropped",
-            remedy="Name another one in DATABASE_URL, such as chat.",
+            remedy=f"Name another one in DATABASE_URL, such as {DATABASE}.",
         )
     maintenance = environment.url.copy_with(database=_MAINTENANCE)
     run = token_hex(6)

@@ -78,7 +78,7 @@ def seed(url: DatabaseURL, *, threads: int, messages: int, number: int = 0) -> S
     if threads < 0 or messages < 0 or (messages and not threads):
         raise UsageError("seed makes 0 or more threads, and messages only where there are threads")
     rows = _Rows(random.Random(number), threads, messages)  # noqa: S311 - made-up text is no secret
-    conninfo = conninfo_with_settings(url, application_name="chat-database seed")
+    conninfo = conninfo_with_settings(url, application_name="db-pipeline seed")
     with without_variables(), psycopg.connect(conninfo) as connection:
         try:
             made = Seeded(

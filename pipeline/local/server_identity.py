@@ -54,7 +54,7 @@ def is_claimed(environment: Environment, claim: Claim) -> bool:
 
 
 def _meet(environment: Environment, verb: str) -> Met:
-    session = open_session(environment.url, application_name=f"chat-database {verb}")
+    session = open_session(environment.url, application_name=f"db-pipeline {verb}")
     try:
         (who,) = session.run(f"SELECT {COLUMNS}")
         met = Met(session, parse_identity(who.rows[0]), read_marker(session))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed
 from pipeline.postgres.binaries import installation
-from pipeline.postgres.record import HOST, OWNER, SUPERUSER, Record, write_private
+from pipeline.postgres.record import HOST, SUPERUSER, Record, write_private
 from pipeline.postgres.unprivileged import programs_for
 from servers import pid_file
 from servers.installation import find_complete, is_complete
 from servers.processes import reason_in
+from services import DATABASE, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -120,16 +121,18 @@ class Cluster:
             )
 
     def make_owner(self, port: int) -> None:
-        """Make chat_owner and its database, on the server that runs at this port."""
+        """Make the owner and its database, on the server that runs at this port."""
         psql = str(installation(self.major) / "bin" / "psql")
         address = ["-h", HOST, "-p", str(port), "-U", SUPERUSER, "-d", "postgres"]
-        passwords = {
+        given = {
             "PGPASSWORD": self.record.superuser_password,
-            "CHAT_OWNER_PASSWORD": self.record.owner_password,
+            "DATABASE_OWNER_PASSWORD": self.record.owner_password,
+            "DATABASE_OWNER": OWNER,
+            "DATABASE_NAME": DATABASE,
         }
         done = subprocess.run(
             [psql, "-X", "-q", *address, "-f", str(_OWNER_SQL)],
-            env={**_environment(), **passwords},
+            env={**_environment(), **given},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False,
         )  # fmt: skip
         if done.returncode != 0:

@@ -14,6 +14,7 @@ from chatdb.url import DatabaseURL
 from pipeline.errors import ConfigurationError, DatabaseFailed
 from pipeline.postgres.binaries import local_major
 from servers.version import MAJORS, VARIABLE
+from services import DATABASE, NAME, OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ IMAGE = "POSTGRES_IMAGE"
 
 _VERSIONED = re.compile(r"postgres:[0-9]{2}-alpine")
 _PORTS = range(5432, 5532)  # the first that nobody uses is taken, unless POSTGRES_PORT says which
-_HOST, _OWNER, _DATABASE = "127.0.0.1", "chat_owner", "chat"
+_HOST = "127.0.0.1"
 
 _ASK_SECONDS = 5.0  # an engine that takes longer to list its containers is as good as none
 _START_SECONDS = 300.0  # the image may have to come over a slow line
@@ -203,13 +204,13 @@ class ComposeServer:
             return container.project
         import hashlib
 
-        name = re.sub(r"[^a-z0-9_-]", "", self._root.name.lower()).lstrip("_-") or "chat"
+        name = re.sub(r"[^a-z0-9_-]", "", self._root.name.lower()).lstrip("_-") or NAME
         return f"{name}-{hashlib.sha256(str(self._root).encode()).hexdigest()[:6]}"
 
 
 def _url(port: int) -> DatabaseURL:
     # The password is in docker-compose.yml for all to read: the port is open on loopback only.
-    return DatabaseURL(user=_OWNER, password=_OWNER, host=_HOST, port=port, database=_DATABASE)
+    return DatabaseURL(user=OWNER, password=OWNER, host=_HOST, port=port, database=DATABASE)
 
 
 def _container(line: str) -> _Container:

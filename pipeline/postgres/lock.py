@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KEY = 0x6D6967726174696F  # "migratio"
 
 # How every session of ours begins its name, which others see in pg_stat_activity.
-APPLICATION = "chat-database"
+APPLICATION = "db-pipeline"
 
 TRY = f"pg_catalog.pg_try_advisory_lock({KEY})"
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from chatdb.url import DatabaseURL
 from pipeline.errors import ConfigurationError
+from services import DATABASE, OWNER
 
 HOST = "127.0.0.1"
-SUPERUSER, OWNER, DATABASE = "postgres", "chat_owner", "chat"
+SUPERUSER = "postgres"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Record:
 
     @property
     def owner(self) -> DatabaseURL:
-        """The URL of chat_owner, to the database `chat`: what local commands use."""
+        """The URL of the owner, to its database: what local commands use."""
         return self._url(OWNER, self.owner_password, DATABASE)
 
     def _url(self, user: str, password: str, database: str) -> DatabaseURL:

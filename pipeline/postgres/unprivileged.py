@@ -13,7 +13,7 @@ from servers import installation
 from servers.account import Account, NoAccount
 from servers.installation import make_folder
 
-_ELSEWHERE = Path("/var/lib/chat-database")
+_ELSEWHERE = Path("/var/lib/db-pipeline")
 """Where root keeps a server's files when the account cannot pass to the checkout, as with one below /root."""
 
 

@@ -108,5 +108,5 @@ def _judge(tried: Tried, role: str, message: str) -> None:
 def _conninfo(url: DatabaseURL, role: str, password: str) -> bytes:
     rendered = url.copy_with(user=role, password=password).for_psycopg()
     given = conninfo_to_dict(rendered.dsn, **{key: str(value) for key, value in rendered.connect.items() if value})
-    given["application_name"] = "chat-database login"
+    given["application_name"] = "db-pipeline login"
     return make_conninfo("", **given).encode()

@@ -91,7 +91,7 @@ def read_objects(url: DatabaseURL) -> Objects:
     for program in _pg_dumps():
         done = subprocess.run(
             [str(program), *arguments],
-            env=os.environ | ({"PGPASSWORD": password} if password else {}) | {"PGAPPNAME": "chat-database dump"},
+            env=os.environ | ({"PGPASSWORD": password} if password else {}) | {"PGAPPNAME": "db-pipeline dump"},
             capture_output=True,
             text=True,
             timeout=_TIMEOUT,

@@ -94,7 +94,7 @@ class Facts:
 def read_facts(url: DatabaseURL) -> Facts:
     """Read the facts of a database."""
     details = union(DETAILS, ignored_schemas=[SCHEMA]) + sql.SQL("SELECT kind, detail::text FROM everything")
-    with open_session(url, application_name="chat-database facts") as session:
+    with open_session(url, application_name="db-pipeline facts") as session:
         rows = session.run(f"{FOR_DETAILS}; {details.as_string()}")[-1].rows
     found: collections.defaultdict[str, list[dict[str, Any]]] = collections.defaultdict(list)
     for kind, detail in rows:

@@ -126,7 +126,7 @@ def load(database: DatabaseURL, schema: Path) -> None:
         InvalidPlan: it cannot be read as SQL, or a statement of it fails; `where` names its line.
     """
     found = read_schema(schema).statements
-    with open_session(database, application_name="chat-database schema") as session:
+    with open_session(database, application_name="db-pipeline schema") as session:
         try:
             # one message, which the server runs as one transaction; the results before the error tell which one failed
             session.run(_BETWEEN.join(statement.text for statement in found))

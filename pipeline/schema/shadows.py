@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
     from pipeline.postgres.session import Session
 
-_PREFIX = "chatdb_shadow_"
-_SESSION = "chat-database shadow "
+_PREFIX = "pipeline_shadow_"
+_SESSION = "db-pipeline shadow "
 # The only setting of a shadow that no migration made: a crash may cost it everything.
 SETTING = ("synchronous_commit", "off")
 _MARK = "A shadow database of the migration pipeline: dropped at any time"
@@ -74,7 +74,7 @@ class Shadows:
         self._made.clear()
 
     def _drop(self, name: str) -> None:
-        with open_session(self._server, application_name="chat-database shadows") as session:
+        with open_session(self._server, application_name="db-pipeline shadows") as session:
             session.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _create(self, purpose: str, template: str) -> DatabaseURL:

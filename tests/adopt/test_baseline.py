@@ -24,6 +24,7 @@ from pipeline.errors import (
     UsageError,
 )
 from pipeline.postgres.lock import KEY
+from services import OWNER
 from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
 from tests.support.until import until
@@ -133,7 +134,7 @@ def test_what_prisma_applied_is_recorded_under_our_names(
 
 def test_a_database_without_any_history_can_be_adopted_too(db: Database, adopt: Callable[..., Adoption]) -> None:
     # it changes how the server writes definitions, and nothing of the database
-    db.run(f"ALTER ROLE chat_owner IN DATABASE {db.url.database} SET quote_all_identifiers = on")
+    db.run(f"ALTER ROLE {OWNER} IN DATABASE {db.url.database} SET quote_all_identifiers = on")
     build_by_hand(db, *SAMPLE_IDS)
     adoption = adopt()
     assert (adoption.tool, adoption.recorded) == ("", tuple(SAMPLE_IDS))
@@ -208,7 +209,7 @@ def test_an_answer_that_was_lost_is_not_taken_for_a_refusal(
     lost: list[int] = []
 
     def cut(link: Link, number: int) -> None:
-        ours = f"datname = '{db.url.database}' AND application_name = 'chat-database baseline'"
+        ours = f"datname = '{db.url.database}' AND application_name = 'db-pipeline baseline'"
         if not lost and db.rows(f"SELECT 1 FROM pg_stat_activity WHERE {ours} AND query LIKE 'BEGIN;%'"):
             until(lambda: db.applied() == SAMPLE_IDS)
             lost.append(number)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def test_a_service_installs_chatdb_alone(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "services.py"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, checkout)
     for package in ("chatdb", "pipeline", "emulator", "infra", "servers", "verbs"):

@@ -181,7 +181,7 @@ def test_another_text_under_the_same_name_is_not_the_same_migration(repository: 
 def test_a_database_that_cannot_be_asked_keeps_nobody_from_renaming(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody@db.example.org/chat")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody@db.example.org/shop")
     repository.write("0003_ours")
     merged(repository, "0003_theirs")
     done = renumber_here(repository.root, base=None, chosen=(), observer=Observer())

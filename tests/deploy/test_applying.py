@@ -11,6 +11,7 @@ from pipeline.deploy import apply
 from pipeline.deploy.observer import Observer
 from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.history.record import Author
+from services import OWNER
 from tests.support.sample import SAMPLE, SAMPLE_IDS
 from tests.support.unwritten import writes_nothing
 
@@ -137,7 +138,7 @@ END $$;
 def test_what_a_file_sets_ends_with_the_file(
     db: Database, folder: FolderBuilder, leak: str, probe: str, superuser: Database
 ) -> None:
-    superuser.run("GRANT pg_read_all_stats TO chat_owner")
+    superuser.run(f"GRANT pg_read_all_stats TO {OWNER}")
     db.run(WATCHED)
     folder.write("0001_leak", f"{leak};")
     folder.write("0002_probe", f"DO $$ BEGIN IF EXISTS ({probe}) THEN RAISE 'it leaked'; END IF; END $$;")
@@ -148,11 +149,11 @@ def test_what_a_file_sets_ends_with_the_file(
 def test_a_file_that_becomes_another_session_user_is_recorded_as_ours(
     db: Database, superuser: Database, folder: FolderBuilder
 ) -> None:
-    folder.write("0001_leak", "SET SESSION AUTHORIZATION chat_owner; CREATE TABLE theirs ();")
+    folder.write("0001_leak", f"SET SESSION AUTHORIZATION {OWNER}; CREATE TABLE theirs ();")
     folder.write("0002_probe", "DO $$ BEGIN IF session_user <> 'postgres' THEN RAISE 'it leaked'; END IF; END $$;")
     apply(superuser.url, folder.read())
     assert superuser.applied() == ["0001_leak", "0002_probe"]
-    assert db.value("SELECT tableowner FROM pg_tables WHERE tablename = 'theirs'") == "chat_owner"
+    assert db.value("SELECT tableowner FROM pg_tables WHERE tablename = 'theirs'") == OWNER
 
 
 def test_a_file_that_is_tried_again_may_prepare_a_statement(db: Database, folder: FolderBuilder) -> None:

@@ -91,7 +91,7 @@ def test_a_compute_that_takes_seconds_to_wake_is_waited_for(db: Database, sample
 @pytest.fixture
 def own_server() -> Iterator[EmbeddedServer]:
     """An embedded server for one test, in a folder that an unprivileged account can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="chat-tests-own-"))
+    folder = Path(tempfile.mkdtemp(prefix="db-tests-own-"))
     folder.chmod(0o755)
     server = EmbeddedServer(folder / "server")
     yield server
@@ -114,7 +114,7 @@ def standby(own_server: EmbeddedServer) -> DatabaseURL:
 @pytest.fixture
 def small_disk() -> Iterator[DatabaseURL]:
     """A database on a file system that is nearly full."""
-    folder = Path(tempfile.mkdtemp(prefix="chat-tests-small-"))
+    folder = Path(tempfile.mkdtemp(prefix="db-tests-small-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=120m,mode=0755", "tmpfs", str(folder)], capture_output=True, check=False
     )

@@ -53,7 +53,7 @@ def test_a_signal_while_waiting_for_the_lock_of_another_deploy_changes_nothing(
     first = processes.start(db.url, folder.path)
     until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1)
     second = processes.start(db.url, folder.path)
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chat-database deploy'"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'db-pipeline deploy'"
     until(lambda: db.value(waiting) == 2)
     second.kill(signal.SIGTERM)
     outcome = second.outcome()
@@ -111,7 +111,9 @@ def test_a_signal_while_a_large_file_is_on_its_way_out_says_that_nothing_of_it_i
         pressing.join()
     assert "1 of 2 applied in this run (through 0001_first); nothing of 0002_large is." in caught.value.message
     assert db.applied() == ["0001_first"]
-    until(lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'chat%deploy'") == 0)
+    until(
+        lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'db-pipeline%deploy'") == 0
+    )
     apply(db.url, folder.read())
 
     with stalling_after(db.url.host, db.url.port or 5432, 2 << 20) as (port, stalled):

@@ -35,13 +35,13 @@ class Heard(Observer):
 
 def test_a_deploy_that_waits_too_long_names_the_holder_and_changes_nothing(db: Database, sample: FolderBuilder) -> None:
     heard = Heard()
-    with open_session(db.url, application_name="chat-database deploy by ada") as other:
+    with open_session(db.url, application_name="db-pipeline deploy by ada") as other:
         other.run(f"SELECT pg_advisory_lock({KEY})")
         pid = other.backend_pid
         with pytest.raises(TimedOut) as caught:
             apply(db.url, sample.read(), deadlines=Deadlines(lock=0.3), observer=heard)
     assert caught.value.exit_code == 6
-    assert "chat-database deploy by ada" in str(caught.value)
+    assert "db-pipeline deploy by ada" in str(caught.value)
     assert f"backend {pid}" in str(caught.value)
     assert len(heard.holders) == 1
     assert db.applied() == []
@@ -89,9 +89,7 @@ def test_a_deploy_waits_for_the_backend_of_a_killed_one_that_still_works(
         assert first.outcome() is None
         second = processes.start(db.url, folder.path)
         until(
-            lambda: (
-                db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chat-database deploy'") == 2
-            )
+            lambda: db.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'db-pipeline deploy'") == 2
         )
         assert db.applied() == []
         blocker.execute("COMMIT")

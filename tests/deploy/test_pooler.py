@@ -53,7 +53,7 @@ def test_a_pooled_host_of_neon_is_replaced_by_its_direct_one_and_said(sample: Fo
             notes.append(text)
 
     # nothing answers at this name: what matters is which one is tried
-    url = DatabaseURL.parse("postgresql://u:p@ep-calm-1-pooler.invalid.neon.tech/chat?connect_timeout=2")
+    url = DatabaseURL.parse("postgresql://u:p@ep-calm-1-pooler.invalid.neon.tech/shop?connect_timeout=2")
     with pytest.raises(DatabaseFailed, match=r"ep-calm-1\.invalid\.neon\.tech") as caught:
         apply(url, sample.read(), observer=Listening(), deadlines=Deadlines(connect=1))
     assert "-pooler" not in caught.value.message

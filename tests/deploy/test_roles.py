@@ -20,7 +20,7 @@ from pipeline.migrations import read_folder
 from pipeline.postgres.lock import KEY
 from pipeline.roles import parse_facts, read_facts_sql
 from pipeline.roles.deviations import deviations
-from services import RUNTIME_ROLES
+from services import OWNER, RUNTIME_ROLES
 from tests.emulator.urls import uri
 from tests.support.counting_proxy import CountingProxy
 from tests.support.sample import Database
@@ -84,7 +84,7 @@ BY_HAND = {
     "GRANT TEMPORARY ON DATABASE HERE TO PUBLIC": (
         "server: rights on DATABASE (expected: none; found: TEMPORARY, as PUBLIC has)"
     ),
-    "ALTER DEFAULT PRIVILEGES FOR ROLE chat_owner GRANT SELECT ON TABLES TO server": (
+    f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT SELECT ON TABLES TO server": (
         "server: rights on TABLES that are made later (expected: none; found: SELECT)"
     ),
 }
@@ -140,7 +140,7 @@ def activated(db: Database, superuser: Database, folder: FolderBuilder) -> Itera
     made = Activated(db, superuser, folder)
     made.deploy()
     yield made
-    superuser.run(f"REASSIGN OWNED BY {made.role} TO chat_owner; DROP OWNED BY {made.role}; DROP ROLE {made.role}")
+    superuser.run(f"REASSIGN OWNED BY {made.role} TO {OWNER}; DROP OWNED BY {made.role}; DROP ROLE {made.role}")
 
 
 def test_a_look_without_the_stack_says_that_nobody_saw_the_passwords_on_a_branch_made_anew_too(

@@ -12,6 +12,7 @@ import pytest
 from pipeline.deploy import apply, inspect_server
 from pipeline.errors import ConfigurationError
 from pipeline.postgres.connect import SETTINGS, open_session
+from services import OWNER
 
 if TYPE_CHECKING:
     from chatdb.url import DatabaseURL
@@ -110,7 +111,7 @@ BROUGHT_ALONG = {
 }
 
 
-@pytest.mark.parametrize("of", ["DATABASE {database}", "ROLE chat_owner IN DATABASE {database}"])
+@pytest.mark.parametrize("of", ["DATABASE {database}", f"ROLE {OWNER} IN DATABASE {{database}}"])
 def test_what_a_role_or_a_database_sets_changes_nothing(
     db: Database, superuser: Database, folder: FolderBuilder, of: str
 ) -> None:

@@ -89,7 +89,7 @@ def test_every_command_of_the_page_works_in_a_fresh_clone(monkeypatch: pytest.Mo
         pytest.skip(f"the complete server cannot be had: {error.message}")
     commands = re.findall(r"^    (.*\./inv .*)$", PAGE, re.MULTILINE)
     assert len(commands) >= 2
-    folder = make_folder("chat-documented")
+    folder = make_folder("documented")
     clone = folder / "clone"
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
     (clone / ".venv").symlink_to(sys.prefix)  # ./inv would prepare it for the clone, so Invoke is called as ./inv does

@@ -115,7 +115,7 @@ REAL = {
     "NEON_API_KEY": "napi_of_neon",
     "NEON_API_URL": "https://console.neon.tech/api/v2",
     "https_proxy": "http://127.0.0.1:1",
-    "DATABASE_URL": "postgresql://owner@db.example.test/chat",
+    "DATABASE_URL": "postgresql://owner@db.example.test/shop",
     "PULUMI_BACKEND_URL": "s3://states",
     "PULUMI_ACCESS_TOKEN": "pul-0",
 }

@@ -1,4 +1,4 @@
-"""A third service: an entry in services.py, a migration that makes its role, and `pulumi up`."""
+"""A third service: an entry in product.toml, a migration that makes its role, and `pulumi up`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Query = Callable[[DatabaseURL, str], list[tuple[object, ...]]]
 
-ENTRY = '    Service("worker", role="worker", client="asyncpg"),\n'
+ENTRY = '\n[[services]]\nname = "worker"\nrole = "worker"\nclient = "asyncpg"\n'
 MIGRATION = """\
 -- worker reads threads
 -- depends: 0006_what_both_clients_can_read_validate
@@ -32,8 +32,8 @@ GRANT SELECT ON TABLE "Thread" TO worker;
 
 def test_it_takes_one_entry_one_migration_and_one_up(both: Workspace, query: Query) -> None:
     folder = both.folder
-    text = (ROOT / "services.py").read_text()
-    (folder / "services.py").write_text(text.replace("\n)\n\nRUNTIME_ROLES", f"\n{ENTRY})\n\nRUNTIME_ROLES"))
+    shutil.copy(ROOT / "services.py", folder)
+    (folder / "product.toml").write_text((ROOT / "product.toml").read_text() + ENTRY)
     shutil.copytree(ROOT / "migrations", folder / "migrations")
     (folder / "migrations" / "0007_worker.sql").write_text(MIGRATION)
     shutil.copy(ROOT / "tasks.py", folder)

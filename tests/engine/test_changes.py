@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from services import DATABASE, OWNER
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,7 +67,7 @@ def test_a_password_that_was_reset_in_the_console_is_published_by_a_refreshing_u
 ) -> None:
     for stack in ("prod", "dev"):
         outputs = both.outputs(stack)
-        both.neon.reset_password(outputs["project_id"], outputs["branch_id"], "chat_owner")
+        both.neon.reset_password(outputs["project_id"], outputs["branch_id"], OWNER)
         both.up(stack, "--refresh")
         query(both.url(stack), "SELECT 1")
 
@@ -133,7 +135,7 @@ def test_dev_before_prod_says_which_stack_has_to_be_made_first(workspace: Worksp
 
 
 def test_an_existing_project_is_taken_over_with_its_data(workspace: Workspace, query: Query) -> None:
-    branch = {"name": "main", "role_name": "chat_owner", "database_name": "chat"}
+    branch = {"name": "main", "role_name": OWNER, "database_name": DATABASE}
     limits = {"autoscaling_limit_min_cu": 0.25, "autoscaling_limit_max_cu": 2, "suspend_timeout_seconds": 0}
     made = workspace.emulator.ok(
         "POST",

@@ -10,7 +10,7 @@ import pytest
 from chatdb.url import DatabaseURL
 from pipeline.environments.stack import read_stack, service_lines
 from pipeline.errors import ConfigurationError
-from services import SERVICES
+from services import DATABASE, OWNER, SERVICES
 from tests.engine.workspace import URLS
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_the_owners_url_opens_the_server_of_this_very_branch(shared: Workspace, 
         "current_database()",
     )
     assert (branch, endpoint) == (outputs["branch_id"], outputs["endpoint_id"])
-    assert (role, database) == ("chat_owner", "chat")
+    assert (role, database) == (OWNER, DATABASE)
 
 
 def test_both_stacks_are_branches_of_one_project(shared: Workspace) -> None:
@@ -92,7 +92,7 @@ def test_runtime_passwords_differ_between_the_stacks(shared: Workspace, name: st
 def test_runtime_urls_lead_through_the_pooler_that_neon_names(shared: Workspace) -> None:
     outputs = shared.outputs("dev")
     pooled = shared.neon.connection_uri(
-        outputs["project_id"], branch_id=outputs["branch_id"], database="chat", role="chat_owner", pooled=True
+        outputs["project_id"], branch_id=outputs["branch_id"], database=DATABASE, role=OWNER, pooled=True
     )
     for name in ("server_database_url", "ai_service_database_url"):
         url = DatabaseURL.parse(outputs[name])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services import NAME, PROJECT
 from tests.engine.workspace import ROOT
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGE = (ROOT / "docs" / "infrastructure.md").read_text()
 # Lines of blocks that are no commands: the settings of another stack, which the reader of the page has, and a comment.
-NO_COMMANDS = ("# ", "config:", "chat-database:")
+NO_COMMANDS = ("# ", "config:", f"{PROJECT}:")
 
 # What the test's own set-up stands for: the packages are there, and the state is in a folder of its own.
 LEFT_OUT = (
@@ -82,7 +83,7 @@ class Reader:
             return line.replace("br-…", self.run("pulumi stack output branch_id --stack prod").strip())
         if "URN-of-the-project" in line:
             [urn] = re.findall(
-                r"URN: (\S+Project::chat)$", self.run("pulumi stack --show-urns --stack prod"), re.MULTILINE
+                rf"URN: (\S+Project::{NAME})$", self.run("pulumi stack --show-urns --stack prod"), re.MULTILINE
             )
             return line.replace("URN-of-the-project", shlex.quote(urn))
         line = re.sub(r"(projectId\s+|delete )(?:quiet-sea-123456|…)", lambda found: found[1] + self._project(), line)
@@ -103,7 +104,7 @@ def reader(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, polic
         link.symlink_to(sys.prefix)
     (clone / "infra" / "policies" / ".venv").symlink_to(policies_environment)
     settings = clone / "Pulumi.prod.yaml"
-    settings.write_text(settings.read_text().replace(": chat-database\n", f": {workspace.project_name}\n"))
+    settings.write_text(settings.read_text().replace(f": {PROJECT}\n", f": {workspace.project_name}\n"))
     staging = re.search(r"^    # Pulumi.staging.yaml\n((?:    .+\n)+)", PAGE, re.MULTILINE)
     assert staging is not None
     (clone / "Pulumi.staging.yaml").write_text(re.sub(r"^    ", "", staging[1], flags=re.MULTILINE))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.neon import list_branches
+from services import DATABASE
 from tests.engine.workspace import Failed
 
 if TYPE_CHECKING:
@@ -228,6 +229,6 @@ def test_a_dropped_database_does_not_replace_the_project(prod: Workspace) -> Non
     path = f"/projects/{outputs['project_id']}/branches/{outputs['branch_id']}"
     prod.emulator.ok("POST", f"{path}/roles", json={"role": {"name": "another_owner"}})
     prod.emulator.ok("POST", f"{path}/databases", json={"database": {"name": "another", "owner_name": "another_owner"}})
-    prod.emulator.ok("DELETE", f"{path}/databases/chat")
+    prod.emulator.ok("DELETE", f"{path}/databases/{DATABASE}")
     summary = prod.summary("prod", "--refresh")
     assert set(summary) == {"same"}

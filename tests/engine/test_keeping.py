@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services import DATABASE, OWNER
 from tests.engine.workspace import Failed
 
 if TYPE_CHECKING:
@@ -173,9 +174,7 @@ def _made_elsewhere(owner: Workspace, name: str, query: Query) -> str:
     path = f"/projects/{prod['project_id']}"
     body = {"branch": {"name": name}, "endpoints": [{"type": "read_write"}]}
     made = owner.emulator.ok("POST", f"{path}/branches", json=body)
-    url = owner.neon.connection_uri(
-        prod["project_id"], branch_id=made["branch"]["id"], database="chat", role="chat_owner"
-    )
+    url = owner.neon.connection_uri(prod["project_id"], branch_id=made["branch"]["id"], database=DATABASE, role=OWNER)
     query(url, "CREATE TABLE kept AS SELECT 'a row' AS what")
     owner.neon.delete_endpoint(prod["project_id"], made["endpoints"][0]["id"])
     return str(made["branch"]["id"])

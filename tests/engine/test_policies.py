@@ -20,7 +20,7 @@ def test_a_preview_that_breaks_a_policy_is_refused_and_says_which(
     pack = shared.folder / "infra" / "policies"
     (pack / ".venv").symlink_to(policies_environment)
     preview = ("preview", "--stack", "prod", "--policy-pack", "infra/policies")
-    assert "chat-database@" in shared.pulumi(*preview)
+    assert "db-pipeline@" in shared.pulumi(*preview)
     shared.set("prod", maxCu="8")
     with pytest.raises(Failed) as failure:
         shared.pulumi(*preview)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services import DATABASE, OWNER
 from tests.engine.workspace import Failed
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def test_a_run_without_a_valid_key_names_the_variable_and_changes_nothing(
 
 @pytest.mark.parametrize(
     ("stack", "setting", "there"),
-    [("prod", "databaseName", "chat"), ("dev", "ownerName", "chat_owner"), ("prod", "branchName", "main")],
+    [("prod", "databaseName", DATABASE), ("dev", "ownerName", OWNER), ("prod", "branchName", "main")],
 )
 def test_another_name_of_the_database_its_owner_or_the_default_branch_is_refused_in_a_preview(
     shared: Workspace, stack: str, setting: str, there: str

@@ -16,6 +16,7 @@ import yaml  # type: ignore[import-untyped]
 
 from chatdb.url import DatabaseURL
 from pipeline.neon import NeonClient, RetryPolicy
+from services import NAME, PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +62,7 @@ class Workspace:
         self.folder = folder
         self.emulator = emulator
         self.backend = backend
-        self.project_name = project_name or f"chat-{uuid.uuid4().hex[:8]}"
+        self.project_name = project_name or f"{NAME}-{uuid.uuid4().hex[:8]}"
         self.neon = NeonClient(
             emulator.environment["NEON_API_KEY"],
             base_url=emulator.environment["NEON_API_URL"],
@@ -143,14 +144,14 @@ class Workspace:
         """Write settings, as `pulumi config set` does (which takes half a second each)."""
         file = self.folder / f"Pulumi.{stack}.yaml"
         content = yaml.safe_load(file.read_text()) if file.exists() else {}
-        content.setdefault("config", {}).update({f"chat-database:{name}": value for name, value in settings.items()})
+        content.setdefault("config", {}).update({f"{PROJECT}:{name}": value for name, value in settings.items()})
         file.write_text(yaml.safe_dump(content))
 
     def unset(self, stack: str, *names: str) -> None:
         file = self.folder / f"Pulumi.{stack}.yaml"
         content = yaml.safe_load(file.read_text())
         for name in names:
-            content["config"].pop(f"chat-database:{name}", None)
+            content["config"].pop(f"{PROJECT}:{name}", None)
         file.write_text(yaml.safe_dump(content))
 
     def outputs(self, stack: str) -> dict[str, Any]:

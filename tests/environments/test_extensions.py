@@ -175,7 +175,7 @@ def test_clients_are_at_least_as_new_as_the_server(wanted: str, client: int, mon
 @pytest.mark.parametrize(
     ("text", "major"),
     [
-        ('config:\n  chat-database:pgVersion: "16"\n', 16),
+        ('config:\n  shop:pgVersion: "16"\n', 16),
         ("config:\n  shop:pgVersion: 18\n", 18),
         ("config:\n  # shop:pgVersion: 18\n", None),
         ("config:\n  shop:pgVersion:\n", None),
@@ -226,7 +226,7 @@ def test_in_compose_the_owner_makes_what_neons_owner_may(checkout: Path, with_co
 
 
 def test_another_image_has_data_of_its_own(checkout: Path, with_compose: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = "chat-tests/postgres:other"
+    other = "db-tests/postgres:other"
     subprocess.run(["docker", "tag", docker_server.IMAGE, other], check=True)
     try:
         first = resolve("local", root=checkout).url

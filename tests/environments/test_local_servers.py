@@ -13,6 +13,7 @@ import pytest
 from pipeline.environments import resolve
 from pipeline.environments.local import COMPOSE, EMBEDDED, LocalServers
 from pipeline.errors import ConfigurationError
+from services import DATABASE, OWNER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def who(url: DatabaseURL) -> tuple[object, ...] | None:
         ).fetchone()
 
 
-SHAPED_LIKE_NEONS = ("chat_owner", "chat", False, True, True)
+SHAPED_LIKE_NEONS = (OWNER, DATABASE, False, True, True)
 
 
 @pytest.mark.usefixtures("without_docker")

@@ -77,10 +77,10 @@ def test_who_is_connected_to_the_original_is_named_and_left_alone(repository: Re
 
 
 def test_names_of_branches_that_are_alike_are_not_the_same_databases() -> None:
-    names = [database_name("chat", branch) for branch in ("a/b", "a-b", "A-b", "a_b", "x" * 80, "x" * 81)]
+    names = [database_name("shop", branch) for branch in ("a/b", "a-b", "A-b", "a_b", "x" * 80, "x" * 81)]
     assert len(set(names)) == len(names)
     assert all(len(name) <= 63 for name in names)
-    assert names[3] == "chat__a_b"
+    assert names[3] == "shop__a_b"
 
 
 def test_the_setting_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,8 @@ from pipeline.environments.guard import require_local, require_not_neon
 from pipeline.errors import ConfigurationError, NotLocal
 from pipeline.postgres import Identity
 
-REMOTE = "postgresql://ada:s3cr3t-word@db.example.com/chat"
-HERE = "postgresql://ada:s3cr3t-word@127.0.0.1:1/chat"  # nothing listens there, and nothing has to
+REMOTE = "postgresql://ada:s3cr3t-word@db.example.com/shop"
+HERE = "postgresql://ada:s3cr3t-word@127.0.0.1:1/shop"  # nothing listens there, and nothing has to
 
 
 @pytest.mark.parametrize("name", ["local", "dev", "prod", "anything", None])
@@ -104,7 +104,7 @@ def test_what_only_looks_is_of_the_local_database_where_nothing_is_named(
 
 
 def test_an_unusable_url_is_an_error_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "mysql://ada:s3cr3t-word@127.0.0.1/chat")
+    monkeypatch.setenv("DATABASE_URL", "mysql://ada:s3cr3t-word@127.0.0.1/shop")
     with pytest.raises(ConfigurationError) as error:
         resolve("dev", root=tmp_path)
     assert "s3cr3t-word" not in str(error.value)
@@ -124,22 +124,22 @@ def test_a_variable_that_leads_libpq_elsewhere_is_refused(
 @pytest.mark.parametrize(
     ("url", "local"),
     [
-        ("postgresql://localhost/chat", True),
-        ("postgresql://127.0.0.1:5432/chat", True),
-        ("postgresql://127.9.9.9/chat", True),
-        ("postgresql://[::1]/chat", True),
-        ("postgresql:///chat?host=/var/run/postgresql", True),
-        ("postgresql://%2Fvar%2Frun%2Fpostgresql/chat", True),
-        ("postgresql://postgres:5432/chat", True),  # the Compose service, seen from a container beside it
-        ("postgresql:///chat", False),  # wherever PGHOST leads
-        ("postgresql://10.0.0.1/chat", False),
-        ("postgresql://0.0.0.0/chat", False),
-        ("postgresql://localhost.example.com/chat", False),
-        ("postgresql://127.0.0.1.example.com/chat", False),
-        ("postgresql://postgres.example.com/chat", False),
-        ("postgresql://ep-calm-1.eu-central-1.aws.neon.tech/chat", False),
-        ("postgresql://localhost/chat?hostaddr=10.0.0.1", False),
-        ("postgresql://postgres/chat?hostaddr=10.0.0.1", False),
+        ("postgresql://localhost/shop", True),
+        ("postgresql://127.0.0.1:5432/shop", True),
+        ("postgresql://127.9.9.9/shop", True),
+        ("postgresql://[::1]/shop", True),
+        ("postgresql:///shop?host=/var/run/postgresql", True),
+        ("postgresql://%2Fvar%2Frun%2Fpostgresql/shop", True),
+        ("postgresql://postgres:5432/shop", True),  # the Compose service, seen from a container beside it
+        ("postgresql:///shop", False),  # wherever PGHOST leads
+        ("postgresql://10.0.0.1/shop", False),
+        ("postgresql://0.0.0.0/shop", False),
+        ("postgresql://localhost.example.com/shop", False),
+        ("postgresql://127.0.0.1.example.com/shop", False),
+        ("postgresql://postgres.example.com/shop", False),
+        ("postgresql://ep-calm-1.eu-central-1.aws.neon.tech/shop", False),
+        ("postgresql://localhost/shop?hostaddr=10.0.0.1", False),
+        ("postgresql://postgres/shop?hostaddr=10.0.0.1", False),
     ],
 )
 def test_what_counts_as_local(url: str, *, local: bool) -> None:
@@ -173,7 +173,7 @@ def test_any_setting_of_neon_makes_a_server_not_local(setting: str) -> None:
             read_only=False,
             version=160014,
             user="ada",
-            database="chat",
+            database="shop",
             replication_role="origin",
             other_history="",
         )
@@ -207,10 +207,10 @@ def test_resolving_a_url_imports_no_server_and_no_dotenv(tmp_path: Path) -> None
         ("postgresql://ada@127.0.0.1:1/", {"PGDATABASE": "other"}, "postgresql://ada@127.0.0.1:1/other"),
         ("postgresql://ada@127.0.0.1:1/", {}, "postgresql://ada@127.0.0.1:1/ada"),
         ("postgresql://127.0.0.1:1", {"PGUSER": "eve"}, "postgresql://eve@127.0.0.1:1/eve"),
-        ("postgresql://ada@127.0.0.1/chat", {"PGPORT": "5499"}, "postgresql://ada@127.0.0.1:5499/chat"),
-        ("postgresql://ada@127.0.0.1/chat", {}, "postgresql://ada@127.0.0.1/chat"),
-        ("postgresql://ada@/chat", {"PGHOST": "localhost"}, "postgresql://ada@localhost/chat"),
-        ("postgresql://ada@/chat", {"PGHOST": "/run/pg"}, "postgresql://ada@/chat?host=/run/pg"),
+        ("postgresql://ada@127.0.0.1/shop", {"PGPORT": "5499"}, "postgresql://ada@127.0.0.1:5499/shop"),
+        ("postgresql://ada@127.0.0.1/shop", {}, "postgresql://ada@127.0.0.1/shop"),
+        ("postgresql://ada@/shop", {"PGHOST": "localhost"}, "postgresql://ada@localhost/shop"),
+        ("postgresql://ada@/shop", {"PGHOST": "/run/pg"}, "postgresql://ada@/shop?host=/run/pg"),
         (HERE, {"PGSSLMODE": "require", "PGSSLROOTCERT": "/ca"}, f"{HERE}?sslmode=require&sslrootcert=/ca"),
         (f"{HERE}?sslmode=disable", {"PGSSLMODE": "require", "PGSSLROOTCERT": "/ca"}, f"{HERE}?sslmode=disable"),
         (HERE, {"PGHOST": "db.example.com", "PGPORT": "5499", "PGUSER": "eve", "PGDATABASE": "other"}, HERE),
@@ -248,7 +248,7 @@ def test_the_users_own_name_is_the_machines_where_nothing_says_another(
 def test_a_variable_that_no_url_could_say_is_refused(
     name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://ada@/chat")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada@/shop")
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError):
         resolve("dev", root=tmp_path)
@@ -256,6 +256,6 @@ def test_a_variable_that_no_url_could_say_is_refused(
 
 @pytest.mark.parametrize(("port", "meant"), [("", None), (":6432", 6432)])
 def test_a_stacks_url_is_not_led_to_the_port_of_a_local_server(port: str, meant: int | None) -> None:
-    url = DatabaseURL.parse(f"postgresql://ada@ep-calm-1.eu.neon.tech{port}/chat")
+    url = DatabaseURL.parse(f"postgresql://ada@ep-calm-1.eu.neon.tech{port}/shop")
     assert with_its_own_port(url, {}).port == meant
     assert with_its_own_port(url, {"PGPORT": "5499"}).port == (meant or 5432)

@@ -19,6 +19,7 @@ from pipeline.generate.proposals import Wishes
 from pipeline.generate.pushing import push
 from pipeline.generate.verifying import verify
 from pipeline.migrations import read_folder
+from services import OWNER
 from verbs.diff import show_comparison
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def test_what_the_owner_has_set_for_itself_is_no_drift(checkout: Checkout) -> No
             "DateStyle = German",
             "TimeZone = Japan",
         ):
-            connection.execute(f"ALTER ROLE chat_owner IN DATABASE {checkout.local.database} SET {setting}".encode())
+            connection.execute(f"ALTER ROLE {OWNER} IN DATABASE {checkout.local.database} SET {setting}".encode())
     assert compare(checkout.local, checkout.workbench).drift == ()
 
 

@@ -79,7 +79,7 @@ def test_the_verbs_generate_in_a_process_of_their_own(as_local: Checkout) -> Non
 def test_another_machine_is_refused_without_connecting(
     as_local: Checkout, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody@db.example.org/chat")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://somebody@db.example.org/shop")
     with pytest.raises(NotLocal):
         LOCAL_ONLY[verb](as_local.root)
 

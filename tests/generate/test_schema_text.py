@@ -79,7 +79,7 @@ def test_a_dump_of_the_database_is_its_schema(checkout: Checkout) -> None:
     ("text", "said", "line"),
     [
         ('SELECT 1;\nCOPY public."Tag" (id) FROM stdin;\n1\n\\.\n', "rows have no place", 2),
-        ("\\connect chat\n", r"\\connect is a command of psql", 1),
+        ("\\connect shop\n", r"\\connect is a command of psql", 1),
         ("SELECT 1;\n\nSELECT 'open;\n", "never closed", 3),
     ],
 )

@@ -84,7 +84,7 @@ def test_what_a_killed_generation_leaves_is_dropped_by_the_next(checkout: Checko
 def sessions_of_shadows(server: PostgresServer) -> int:
     with psycopg.connect(server.superuser.reveal(), autocommit=True) as connection:
         row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'chat-database%'"
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'db-pipeline%'"
         ).fetchone()
     return int(row[0]) if row else 0
 
@@ -100,7 +100,7 @@ def test_shadows_of_a_run_that_goes_on_are_left_alone(database: DatabaseURL, ser
 
 
 def test_a_database_of_a_similar_name_is_not_ours_to_drop(database: DatabaseURL, server: PostgresServer) -> None:
-    name = "chatdb_shadow_0123456789ab_mine_0"
+    name = "pipeline_shadow_0123456789ab_mine_0"
     with psycopg.connect(server.owner.reveal(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         connection.execute(f"COMMENT ON DATABASE {name} IS 'somebody''s'")

@@ -19,6 +19,7 @@ from pulumi.runtime import mocks, set_all_config
 from pulumi.runtime.proto.resource_pb2_grpc import ResourceMonitorStub
 from pulumi.runtime.stack import run_pulumi_func
 
+import services
 from infra import __main__ as program
 from infra.recall import Recalled
 
@@ -50,12 +51,12 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
             "pg_version": 16,
         },
     ),
-    OWNER: ("br/chat_owner", {"password": "ow/n@er%"}),
+    OWNER: (f"br/{services.OWNER}", {"password": "ow/n@er%"}),
     PASSWORD: ("none", {"result": "run time"}),
     REMOVAL: ("quiet-sea-1/dev", {}),
     GUARD: ("br-dev-1", {}),
     EXPIRY: ("br-dev-1", {}),
-    REFERENCE: ("organization/chat-database/prod", {}),
+    REFERENCE: (f"organization/{services.PROJECT}/prod", {}),
 }
 PARENT = {"project_id": "quiet-sea-1", "branch_id": "br-main-1"}
 
@@ -139,9 +140,9 @@ def run(
     try:
         monitor = _Monitor(noted, said)
         mocks.set_mocks(
-            monitor.mocks, project="chat-database", stack=stack, preview=False, monitor=monitor, organization="org"
+            monitor.mocks, project=services.PROJECT, stack=stack, preview=False, monitor=monitor, organization="org"
         )
-        set_all_config({f"chat-database:{name}": value for name, value in settings.items()}, [])
+        set_all_config({f"{services.PROJECT}:{name}": value for name, value in settings.items()}, [])
 
         async def whole() -> None:
             await run_pulumi_func(lambda: _program(noted))

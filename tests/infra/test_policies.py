@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+import services
 from chatdb.url import DatabaseURL
 from infra.policies.__main__ import BRANCH, POLICIES, PROJECT
 from tests.infra.program import Run, run
@@ -23,7 +24,7 @@ STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 @cache
 def _settings(stack: str) -> dict[str, str]:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
-    return {name.removeprefix("chat-database:"): value for name, value in content["config"].items()}
+    return {name.removeprefix(f"{services.PROJECT}:"): value for name, value in content["config"].items()}
 
 
 @cache

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import services
 from chatdb.url import DatabaseURL
 from tests.infra.program import (
     ANSWERS,
@@ -63,7 +64,7 @@ def test_each_url_is_what_its_client_takes() -> None:
     ai_service = DatabaseURL.parse(outputs["ai_service_database_url"])
     assert outputs["ai_service_database_url"] == ai_service.for_asyncpg().dsn
     assert ai_service.is_pooled
-    assert [url.user for url in (owner, server, ai_service)] == ["chat_owner", "server", "ai_service"]
+    assert [url.user for url in (owner, server, ai_service)] == [services.OWNER, "server", "ai_service"]
 
 
 def test_trap_1_the_branchs_end_is_looked_after_by_a_resource_that_it_depends_on() -> None:
@@ -182,7 +183,7 @@ def test_what_may_stand_in_the_way_of_a_destroy_is_asked_first() -> None:
     before = {urn.rpartition("::")[2] for urn in dev.one(GUARD).request.dependencies}
     everything = {item.name for kind, item in dev.resources if kind not in {GUARD, REFERENCE, REMOVAL}}
     # the removal is behind the branch, and the component and the stack are behind all that is in them
-    assert before >= everything - {"chat-database-dev"}
+    assert before >= everything - {f"{services.PROJECT}-dev"}
 
 
 def test_a_protected_branch_is_protected_in_pulumi_and_its_destroy_meets_that_first() -> None:
@@ -204,7 +205,7 @@ def test_every_setting_of_a_project_arrives() -> None:
             "prod",
             {
                 **PROD,
-                "projectName": "chat",
+                "projectName": "shop",
                 "orgId": "org-a-1",
                 "pgVersion": "17",
                 "branchName": "trunk",
@@ -219,7 +220,7 @@ def test_every_setting_of_a_project_arrives() -> None:
         .one(PROJECT)
         .inputs
     )
-    assert (inputs["name"], inputs["orgId"], inputs["pgVersion"]) == ("chat", "org-a-1", 17)
+    assert (inputs["name"], inputs["orgId"], inputs["pgVersion"]) == ("shop", "org-a-1", 17)
     assert inputs["branch"] == {"name": "trunk", "databaseName": "chats", "roleName": "chats_owner"}
     assert inputs["defaultBranchProtected"] is True
     assert inputs["allowedIps"] == ["203.0.113.0/24", "2001:db8::/32"]
@@ -241,7 +242,7 @@ def test_each_runtime_role_has_a_password_of_its_own_version() -> None:
 
 @pytest.mark.parametrize(
     ("said", "meant"),
-    [("prod", "org/chat-database/prod"), ("a/prod", "org/a/prod"), ("b/a/prod", "b/a/prod")],
+    [("prod", f"org/{services.PROJECT}/prod"), ("a/prod", "org/a/prod"), ("b/a/prod", "b/a/prod")],
 )
 def test_the_parent_stack_may_be_in_another_project_or_organization(said: str, meant: str) -> None:
     assert run("dev", {**DEV, "parentStack": said}).one(REFERENCE).name == meant

@@ -9,6 +9,7 @@ import yaml  # type: ignore[import-untyped]
 
 from infra import settings as program_settings
 from infra.settings import BranchSettings, ProjectSettings, Quota, SettingError, load
+from services import PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
 PROD = {"owns": "project", "regionId": "aws-us-east-1"}
@@ -35,7 +36,7 @@ def test_a_branch_is_named_for_its_stack_and_a_projects_is_main() -> None:
 @pytest.mark.parametrize(("stack", "kind"), [("prod", ProjectSettings), ("dev", BranchSettings)])
 def test_the_committed_files_are_valid_and_hold_no_secret(stack: str, kind: type) -> None:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
-    given = {name.removeprefix("chat-database:"): value for name, value in content["config"].items()}
+    given = {name.removeprefix(f"{PROJECT}:"): value for name, value in content["config"].items()}
     assert all(isinstance(value, str) for value in given.values()), "a setting is a string, {secure: …} is a secret"
     assert isinstance(load(stack, given), kind)
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 CASES: dict[str, tuple[list[Case], list[Case]]] = {
     "alter-database": (
         [
-            "ALTER DATABASE chat OWNER TO server",
-            "ALTER DATABASE chat RENAME TO talk",
-            "DROP DATABASE chat",
+            "ALTER DATABASE shop OWNER TO server",
+            "ALTER DATABASE shop RENAME TO store",
+            "DROP DATABASE shop",
             "CREATE DATABASE x",
         ],
-        ["ALTER DATABASE chat SET timezone = 'UTC'", "GRANT CONNECT ON DATABASE chat TO server"],
+        ["ALTER DATABASE shop SET timezone = 'UTC'", "GRANT CONNECT ON DATABASE shop TO server"],
     ),
     "alter-system": (
         ["ALTER SYSTEM SET work_mem = '1GB'", "/* a */ alter system reset all"],

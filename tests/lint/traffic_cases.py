@@ -235,7 +235,7 @@ TRAFFIC: dict[str, tuple[list[Case], list[Case]]] = {
             'GRANT SELECT ON "Message" TO server WITH GRANT OPTION',
             "GRANT SELECT ON ALL TABLES IN SCHEMA public TO server",
             "GRANT UPDATE ON SEQUENCE s TO server",
-            "GRANT TEMPORARY ON DATABASE chat TO server",
+            "GRANT TEMPORARY ON DATABASE shop TO server",
             "GRANT postgres TO server",
             "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO server",
             "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO server', current_database()); END $$",

@@ -24,6 +24,7 @@ from pipeline.postgres.embedded import EmbeddedServer
 from pipeline.postgres.unprivileged import account_for_server, programs_for
 from servers import pid_file
 from servers.processes import process_exists, reason_in
+from services import OWNER
 from tests.support.run_folders import make_folder
 from tests.support.until import until
 
@@ -159,7 +160,7 @@ def test_two_starts_at_once_make_one_server(embedded: EmbeddedServer) -> None:
 
 def test_nobody_gets_in_without_the_password_and_only_from_this_machine(embedded: EmbeddedServer) -> None:
     record = embedded.start()
-    for user in ("postgres", "chat_owner"):
+    for user in ("postgres", OWNER):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(record.owner.copy_with(user=user, password="guess").reveal())
     with psycopg.connect(record.superuser.reveal()) as connection:
@@ -215,7 +216,7 @@ def test_data_without_its_passwords_is_never_thrown_away(embedded: EmbeddedServe
 @pytest.fixture
 def in_place() -> Iterator[Callable[[str], EmbeddedServer]]:
     """As `make`, in a folder that the server's account can enter, root's tests too: data is in the checkout then."""
-    folder = make_folder("chat-checkouts")
+    folder = make_folder("checkouts")
     made: list[EmbeddedServer] = []
 
     def make(name: str) -> EmbeddedServer:
@@ -281,7 +282,7 @@ def test_the_server_gets_nothing_of_the_callers_variables_but_what_it_needs(
     in_place: Callable[[str], EmbeddedServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEON_API_KEY", "unmistakable-key")
-    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:unmistakable-password@db.example.com/chat")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:unmistakable-password@db.example.com/shop")
     pid = pid_of(in_place("checkout").start())
     kept = Path(f"/proc/{pid}/environ").read_bytes().decode()
     assert "unmistakable" not in kept

@@ -21,6 +21,7 @@ from pipeline.local.psql import command_for, psql
 from pipeline.local.reset import reset
 from pipeline.local.url import CLIENTS, url
 from pipeline.postgres.binaries import find_binary
+from services import OWNER
 
 if TYPE_CHECKING:
     from tests.support.server import PostgresServer
@@ -47,7 +48,7 @@ def local(migrated: DatabaseURL, monkeypatch: pytest.MonkeyPatch) -> DatabaseURL
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> str:
     """A DATABASE_URL of another machine."""
-    text = "postgresql://ada:s3cr3t-word@db.example.com/chat"
+    text = "postgresql://ada:s3cr3t-word@db.example.com/shop"
     monkeypatch.setenv("DATABASE_URL", text)
     return text
 
@@ -89,12 +90,12 @@ class TestReset:
     def test_is_refused_where_a_tunnel_leads_to_neon(self, local: DatabaseURL, server: PostgresServer) -> None:
         before = tables(local)
         with psycopg.connect(server.superuser.reveal(), autocommit=True) as connection:
-            connection.execute("ALTER ROLE chat_owner SET neon.branch_id = 'br-quiet-1'")
+            connection.execute(f"ALTER ROLE {OWNER} SET neon.branch_id = 'br-quiet-1'")
             try:
                 with pytest.raises(NotLocal, match="leads to the Neon branch br-quiet-1"):
                     reset(local_checkout(REPOSITORY, "reset"), confirm=_never_asked)
             finally:
-                connection.execute("ALTER ROLE chat_owner RESET neon.branch_id")
+                connection.execute(f"ALTER ROLE {OWNER} RESET neon.branch_id")
         assert tables(local) == before
 
     def test_does_not_drop_the_servers_own_databases(
@@ -116,7 +117,7 @@ class TestUrl:
 
     @pytest.mark.parametrize("client", CLIENTS)
     def test_for_a_client_is_masked_too(self, client: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("DATABASE_URL", "postgresql://ada:s3cr3t-word@127.0.0.1/chat?connection_limit=5")
+        monkeypatch.setenv("DATABASE_URL", "postgresql://ada:s3cr3t-word@127.0.0.1/shop?connection_limit=5")
         rendered = url(REPOSITORY, "local", client=client, tell=silent)
         assert "s3cr3t-word" not in f"{rendered!r} {rendered.text} {rendered.notes}"
         assert "s3cr3t-word" in url(REPOSITORY, "local", client=client, show=True, tell=silent).text
@@ -138,7 +139,7 @@ class TestUrl:
 
     def test_says_what_the_client_must_be_told_beside_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(
-            "DATABASE_URL", "postgresql://ada@127.0.0.1/chat?connection_limit=5&single_use_connections=1"
+            "DATABASE_URL", "postgresql://ada@127.0.0.1/shop?connection_limit=5&single_use_connections=1"
         )
         notes = url(REPOSITORY, "local", client="asyncpg", tell=silent).notes
         assert any("max_size=5" in note for note in notes)
@@ -168,7 +169,7 @@ class TestPsql:
         assert "mine" not in tables(local)
 
     def test_the_password_is_not_in_the_list_of_processes(self) -> None:
-        secret = DatabaseURL.parse("postgresql://ada:s3cr3t-word@127.0.0.1/chat?sslpassword=0ther-w0rd")
+        secret = DatabaseURL.parse("postgresql://ada:s3cr3t-word@127.0.0.1/shop?sslpassword=0ther-w0rd")
         command = command_for(Environment("local", secret, "test"), Path("psql"), ["-c", "SELECT 1"], read_only=False)
         assert "s3cr3t-word" not in " ".join(command.arguments)
         assert "0ther-w0rd" not in " ".join(command.arguments)
@@ -176,7 +177,7 @@ class TestPsql:
         assert command.secrets == {"PGPASSWORD": "s3cr3t-word"}
 
     def test_a_pooled_host_is_replaced_since_it_takes_no_settings(self) -> None:
-        pooled = DatabaseURL.parse("postgresql://ada:s3cr3t-word@ep-calm-1-pooler.eu.neon.tech/chat")
+        pooled = DatabaseURL.parse("postgresql://ada:s3cr3t-word@ep-calm-1-pooler.eu.neon.tech/shop")
         command = command_for(Environment("dev", pooled, "test"), Path("psql"), [], read_only=True)
         assert "-pooler" not in command.arguments[2]
         assert "default_transaction_read_only" in command.arguments[2]
@@ -202,7 +203,7 @@ class TestUpAndDown:
     def test_down_says_that_it_does_not_stop_somebody_elses_server(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1/chat")
+        monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1/shop")
         with pytest.raises(UsageError, match="names a server that somebody else started"):
             down(tmp_path, tell=silent)
 

@@ -16,6 +16,7 @@ from pipeline.deploy.checkout import deploy, local_checkout
 from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationFailed, Refused
 from pipeline.local.reset import reset
 from pipeline.local.seed import seed_here
+from services import OWNER
 from tests.support.databases import LOCAL
 from tests.support.folders import FolderBuilder
 from tests.support.sample import Database
@@ -132,7 +133,7 @@ def test_a_file_that_fails_is_met_while_the_old_database_still_stands(local: Dat
         reset(local_checkout(root, "reset"), confirm=lambda _: True)
     assert "stands as it was" in failed.value.remedy
     assert tables(local) == ["kept", "t"]
-    assert local.value("SELECT count(*) FROM pg_database WHERE datname LIKE 'chatdb_reset%'") == 0
+    assert local.value("SELECT count(*) FROM pg_database WHERE datname LIKE 'pipeline_reset%'") == 0
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_encoding_locale_and_settings_are_those_of_before(
 ) -> None:
     superuser = Database(server.superuser)
     try:
-        superuser.run(f"CREATE DATABASE old_style OWNER chat_owner TEMPLATE template0 CONNECTION LIMIT 7 {locale}")
+        superuser.run(f"CREATE DATABASE old_style OWNER {OWNER} TEMPLATE template0 CONNECTION LIMIT 7 {locale}")
     except psycopg.errors.FeatureNotSupported:
         pytest.skip("this server was built without ICU")
     url = server.owner.copy_with(database="old_style")
@@ -186,7 +187,7 @@ def without_createdb(local: Database, server: PostgresServer, monkeypatch: pytes
     """The local database, as an owner that may not make another one."""
     superuser = Database(server.superuser)
     name = f"plain_{local.url.database}"
-    superuser.run(f"CREATE ROLE {name} LOGIN PASSWORD 'plain' IN ROLE chat_owner")
+    superuser.run(f"CREATE ROLE {name} LOGIN PASSWORD 'plain' IN ROLE {OWNER}")
     superuser.run(f"ALTER DATABASE {local.url.database} OWNER TO {name}")
     monkeypatch.setenv("DATABASE_URL", local.url.copy_with(user=name, password="plain").reveal())
     yield local
@@ -250,13 +251,13 @@ def test_what_a_killed_reset_left_is_removed_and_what_another_one_is_making_is_n
     local: Database, server: PostgresServer, root: Path
 ) -> None:
     owner = Database(server.owner)
-    for name in ("chatdb_reset_0123456789ab", "chatdb_reset_ba9876543210"):
+    for name in ("pipeline_reset_0123456789ab", "pipeline_reset_ba9876543210"):
         owner.run(f"CREATE DATABASE {name}")
     server.drop_database(local.url)  # as where it was killed between the drop and the renaming
-    alive = server.owner.copy_merge_params({"application_name": "chat-database reset ba9876543210"})
+    alive = server.owner.copy_merge_params({"application_name": "db-pipeline reset ba9876543210"})
     with psycopg.connect(alive.reveal()):
         run_reset(root)
-        assert "chatdb_reset_0123456789ab" not in databases(owner)
-        assert "chatdb_reset_ba9876543210" in databases(owner)
+        assert "pipeline_reset_0123456789ab" not in databases(owner)
+        assert "pipeline_reset_ba9876543210" in databases(owner)
     assert tables(local) == ["t"]
-    owner.run("DROP DATABASE chatdb_reset_ba9876543210")
+    owner.run("DROP DATABASE pipeline_reset_ba9876543210")

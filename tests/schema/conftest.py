@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def owner(database: DatabaseURL) -> Iterator[psycopg.Connection[Any]]:
-    """chat_owner in an empty database; every statement commits."""
+    """the owner in an empty database; every statement commits."""
     with psycopg.connect(database.reveal(), autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
 def chat(migrated: DatabaseURL) -> Iterator[psycopg.Connection[Any]]:
-    """chat_owner in a migrated database; every statement commits."""
+    """the owner in a migrated database; every statement commits."""
     with psycopg.connect(migrated.reveal(), autocommit=True) as connection:
         yield connection

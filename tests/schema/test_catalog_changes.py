@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from pipeline.schema.catalog import Catalog, read_catalog
+from services import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -277,7 +278,7 @@ def test_an_index_that_a_failed_build_left_invalid_differs_from_a_valid_one(owne
 def test_a_table_that_belongs_to_someone_else_differs(database: DatabaseURL, server: PostgresServer) -> None:
     with psycopg.connect(server.as_superuser(database).reveal(), autocommit=True) as superuser:
         superuser.execute("CREATE TABLE t (n integer)")
-        superuser.execute("ALTER TABLE t OWNER TO chat_owner")
+        superuser.execute(f"ALTER TABLE t OWNER TO {OWNER}")
         before = read_catalog(superuser)
         superuser.execute("ALTER TABLE t OWNER TO postgres")
 

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from pipeline.deploy import apply
 from pipeline.migrations import read_folder
+from services import OWNER
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def test_a_role_of_another_maker_is_used_with_a_warning_that_it_is_not_pinned_to
     warnings = _run(before, renamed)
     _drop_grants(before)
 
-    assert warnings == ["role spare_server is not pinned to UTC: chat_owner may not alter it"]
+    assert warnings == [f"role spare_server is not pinned to UTC: {OWNER} may not alter it"]
 
 
 def test_a_role_of_another_maker_that_is_pinned_already_gives_no_warning(

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.migrations import read_folder
+from services import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,8 +179,8 @@ FORBIDDEN = [
     'ALTER INDEX "Message_threadId_createdAt_idx" RENAME TO "mine"',
     "ALTER SCHEMA public RENAME TO mine",
     "ALTER ROLE CURRENT_USER CREATEDB",
-    "ALTER ROLE chat_owner PASSWORD 'mine'",
-    "ALTER DEFAULT PRIVILEGES FOR ROLE chat_owner GRANT ALL ON TABLES TO CURRENT_USER",
+    f"ALTER ROLE {OWNER} PASSWORD 'mine'",
+    f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT ALL ON TABLES TO CURRENT_USER",
     "COMMENT ON TABLE \"Message\" IS 'mine'",
     'REINDEX TABLE "Message"',
     'CLUSTER "Message" USING "Message_pkey"',
@@ -188,14 +189,14 @@ FORBIDDEN = [
     'DROP TABLE "Message"',
     'DROP INDEX "Message_threadId_createdAt_idx"',
     "DROP SCHEMA public CASCADE",
-    "DROP OWNED BY chat_owner",
-    "REASSIGN OWNED BY chat_owner TO CURRENT_USER",
+    f"DROP OWNED BY {OWNER}",
+    f"REASSIGN OWNED BY {OWNER} TO CURRENT_USER",
     # truncate
     'TRUNCATE "Message"',
     'TRUNCATE "Thread" CASCADE',
     # more rights
-    "SET ROLE chat_owner",
-    "GRANT chat_owner TO CURRENT_USER",
+    f"SET ROLE {OWNER}",
+    f"GRANT {OWNER} TO CURRENT_USER",
     "COPY \"Message\" TO '/dev/null'",
     "COPY \"Message\" FROM PROGRAM 'true'",
 ]
@@ -272,7 +273,7 @@ def test_a_new_table_belongs_to_nobody_until_its_migration_says_whose_it_is(
     server: PostgresServer, migrated: DatabaseURL, role: str
 ) -> None:
     with psycopg.connect(server.as_superuser(migrated).reveal(), autocommit=True) as connection:
-        connection.execute("SET SESSION AUTHORIZATION chat_owner")
+        connection.execute(f"SET SESSION AUTHORIZATION {OWNER}")
         connection.execute("CREATE TABLE later (n integer)")
         connection.execute(f"SET SESSION AUTHORIZATION {role}")
         with pytest.raises(Denied):
@@ -298,11 +299,11 @@ def test_a_service_that_logs_in_stays_itself_and_reads_times_in_utc(
     """As after a deploy that gave the role LOGIN and a password."""
     with psycopg.connect(deployed.reveal(), autocommit=True) as owner:
         owner.execute(f"ALTER ROLE {role} LOGIN PASSWORD 'for this test'")
-        owner.execute("ALTER ROLE chat_owner SET TimeZone = 'America/New_York'")
+        owner.execute(f"ALTER ROLE {OWNER} SET TimeZone = 'America/New_York'")
     try:
         url = deployed.copy_with(user=role, password="for this test")
         with psycopg.connect(url.reveal(), autocommit=True) as connection:
-            for name in ("chat_owner", "postgres", "server" if role == "ai_service" else "ai_service"):
+            for name in (OWNER, "postgres", "server" if role == "ai_service" else "ai_service"):
                 with pytest.raises(Denied):
                     connection.execute(f"SET SESSION AUTHORIZATION {name}")
                 with pytest.raises(Denied):
@@ -311,7 +312,7 @@ def test_a_service_that_logs_in_stays_itself_and_reads_times_in_utc(
     finally:
         with psycopg.connect(server.superuser.reveal(), autocommit=True) as superuser:
             superuser.execute(f"ALTER ROLE {role} NOLOGIN PASSWORD NULL")
-            superuser.execute("ALTER ROLE chat_owner RESET TimeZone")
+            superuser.execute(f"ALTER ROLE {OWNER} RESET TimeZone")
 
 
 def test_what_every_role_can_do_these_can_too_and_it_reaches_no_table(

@@ -28,7 +28,7 @@ FOLDER = read_folder(Path(__file__).parents[2] / "migrations")
 
 @pytest.fixture(scope="module")
 def newer() -> Iterator[EmbeddedTestServer]:
-    folder = Path(tempfile.mkdtemp(prefix=f"chat-tests-{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"db-tests-{os.getpid()}-"))
     folder.chmod(0o755)  # as root, another account runs the server
     server = EmbeddedTestServer(folder, major=18)
     yield server

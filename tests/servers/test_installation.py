@@ -31,7 +31,7 @@ WITH_THE_WHEEL = {"plpgsql", *(name for name, comes_with in neon_extensions().it
 
 @pytest.fixture
 def make() -> Iterator[Callable[[int], EmbeddedServer]]:
-    folder = Path(tempfile.mkdtemp(prefix="chat-tests-installation-"))
+    folder = Path(tempfile.mkdtemp(prefix="db-tests-installation-"))
     folder.chmod(0o755)  # as root, another account runs the server
     made: list[EmbeddedServer] = []
 

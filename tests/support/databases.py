@@ -26,7 +26,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 @pytest.fixture
 def database(server: PostgresServer) -> Iterator[DatabaseURL]:
-    """An empty database that chat_owner owns."""
+    """An empty database that the owner owns."""
     made = server.create_database()
     yield made
     server.drop_database(made)

@@ -17,6 +17,7 @@ import psycopg
 from chatdb.url import DatabaseURL
 from servers.processes import process_exists
 from servers.version import wanted_major
+from services import DATABASE, OWNER
 from tests.support.server import FAST, PostgresServer, RestartableServer
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
 
 IMAGE = f"postgres:{wanted_major()}-alpine"
 _PASSWORD = "postgres"
-_OWNER_PASSWORD = "chat_owner"
+_OWNER_PASSWORD = "owner"
 _OWNER_SQL = Path(__file__).parents[2] / "pipeline" / "postgres" / "owner.sql"
 _DATA = "/var/lib/postgresql/data"
-_LABEL = "chat-database.test-run"  # host and process of the run that started the container
+_LABEL = "db-pipeline.test-run"  # host and process of the run that started the container
 _PORTS = range(20000, 32768)  # below those that outgoing connections are given
 
 
@@ -76,7 +77,7 @@ class DockerTestServer(PostgresServer):
         host = self._container.get_container_host_ip()
         place = DatabaseURL(host="127.0.0.1" if host == "localhost" else host, port=port)
         self.superuser = place.copy_with(user="postgres", password=_PASSWORD, database="postgres")
-        self.owner = place.copy_with(user="chat_owner", password=_OWNER_PASSWORD, database="chat")
+        self.owner = place.copy_with(user=OWNER, password=_OWNER_PASSWORD, database=DATABASE)
         self._wait()
 
     def remove(self) -> None:
@@ -125,7 +126,9 @@ def _run_container(*, in_memory: bool) -> tuple[PostgresContainer, int]:
         port = random.choice(_PORTS)  # noqa: S311  no secret
         container = (
             PostgresContainer(IMAGE, username="postgres", password=_PASSWORD, dbname="postgres", driver=None)
-            .with_env("CHAT_OWNER_PASSWORD", _OWNER_PASSWORD)
+            .with_env("DATABASE_NAME", DATABASE)
+            .with_env("DATABASE_OWNER", OWNER)
+            .with_env("DATABASE_OWNER_PASSWORD", _OWNER_PASSWORD)
             .with_volume_mapping(_OWNER_SQL, "/docker-entrypoint-initdb.d/owner.sql")
             .with_command(["postgres", *(part for item in FAST.items() for part in ("-c", "=".join(item)))])
             .with_kwargs(labels={_LABEL: f"{platform.node()}/{os.getpid()}"})

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Literal
 
-_PREFIX = "chat-tests"
+_PREFIX = "db-tests"
 
 
 class EmbeddedTestServer(RestartableServer):

@@ -1,6 +1,6 @@
 """`server`: a real PostgreSQL of production's version for the session, in Docker where an engine answers, else embedded.
 
-Which one is an option, `--server=docker|embedded|auto`, or the variable CHAT_TEST_SERVER. Under pytest-xdist each
+Which one is an option, `--server=docker|embedded|auto`, or the variable TEST_SERVER. Under pytest-xdist each
 worker has a server of its own, since roles belong to the whole server. Its data is in memory where that can be: a test
 makes several databases of three hundred files each, and file systems on disk take most of the time for that.
 
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Literal
 import psycopg
 import pytest
 from psycopg import sql
+
+from services import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +39,13 @@ FAST = {
 
 
 class PostgresServer(ABC):
-    """A server with a superuser `postgres` and an owner `chat_owner` that is shaped like Neon's."""
+    """A server with a superuser `postgres` and an owner the product's owner that is shaped like Neon's."""
 
     kind: Literal["docker", "embedded"]
     superuser: DatabaseURL
     """To the database `postgres`."""
     owner: DatabaseURL
-    """To the database `chat`, which no test changes."""
+    """To the product's database, which no test changes."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -54,12 +56,12 @@ class PostgresServer(ABC):
         """Stops it and leaves nothing behind."""
 
     def create_database(self, template: DatabaseURL | str | None = None) -> DatabaseURL:
-        """A new database that chat_owner owns: empty, or a copy of `template` with its grants and settings."""
+        """A new database that the owner owns: empty, or a copy of `template` with its grants and settings."""
         source = template if isinstance(template, str) or template is None else template.database
         name = f"test_{next(self._numbers)}"
         # copying files takes half the time of logging them; nothing here waits for the disk
-        statement = sql.SQL("CREATE DATABASE {} OWNER chat_owner TEMPLATE {} STRATEGY file_copy")
-        self._run(statement.format(sql.Identifier(name), sql.Identifier(source or "template0")))
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY file_copy")
+        self._run(statement.format(*map(sql.Identifier, (name, OWNER, source or "template0"))))
         if source:
             for statement in _WHAT_BELONGS_TO_THE_DATABASE:
                 self._run(statement.format(sql.Literal(source), sql.Literal(name)))
@@ -126,7 +128,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--server",
         choices=KINDS,
-        default=os.environ.get("CHAT_TEST_SERVER", "auto"),
+        default=os.environ.get("TEST_SERVER", "auto"),
         help="where the tests' PostgreSQL runs: in Docker, embedded, or Docker when it can (auto)",
     )
 

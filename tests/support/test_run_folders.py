@@ -16,7 +16,7 @@ from emulator.background import is_running
 from tests.support.emulator import Emulator
 from tests.support.run_folders import make_folder, remove_left
 
-PREFIX = f"chat-tests-folders{os.getpid()}"
+PREFIX = f"db-tests-folders{os.getpid()}"
 MAKE_TWO = f"from tests.support.run_folders import make_folder as make; print(make({PREFIX!r}), make({PREFIX!r}))"
 
 KILLED = """\

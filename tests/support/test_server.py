@@ -13,6 +13,7 @@ import pytest
 
 from chatdb.url import DatabaseURL
 from servers.version import wanted_major
+from services import DATABASE
 from tests.support import docker_server
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def test_the_owner_is_shaped_like_neons(server: PostgresServer) -> None:
             "SELECT rolcanlogin, rolcreaterole, rolcreatedb, rolsuper, current_database() "
             "FROM pg_roles WHERE rolname = current_user"
         ).fetchone()
-    assert role == (True, True, True, False, "chat")
+    assert role == (True, True, True, False, DATABASE)
 
 
 def test_the_server_is_version_16(server: PostgresServer) -> None:

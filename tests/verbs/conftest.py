@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services import OWNER
 from tests.support.sample import SAMPLE, Database
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def checkout(tmp_path: Path, db: Database, server: PostgresServer) -> Iterator[C
     (tmp_path / "migrations").mkdir()
     # a password that stands in no other part of the output
     name = f"deployer_{db.url.database}"
-    Database(server.superuser).run(f"CREATE ROLE {name} LOGIN PASSWORD 'unmistakable@pass' IN ROLE chat_owner")
+    Database(server.superuser).run(f"CREATE ROLE {name} LOGIN PASSWORD 'unmistakable@pass' IN ROLE {OWNER}")
     made = Checkout(tmp_path, db.url.copy_with(user=name, password="unmistakable@pass"))
     Database(server.superuser).run(f"ALTER DATABASE {db.url.database} OWNER TO {name}")
     for id_, sql in SAMPLE.items():

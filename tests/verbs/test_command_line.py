@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services import PROJECT
 from tests.support.sample import SAMPLE_IDS
 from verbs.reference.__main__ import verb_contexts
 
@@ -95,7 +96,7 @@ def test_the_word_that_a_verb_takes_for_a_flag_is_a_flag_of_it() -> None:
 def test_the_version_is_the_repositorys(checkout: Checkout) -> None:
     answer = checkout.inv("--version")
     assert answer.returncode == 0
-    assert answer.stdout.startswith("chat-database ")
+    assert answer.stdout.startswith(f"{PROJECT} ")
 
 
 @pytest.mark.parametrize("verb", ["--list", "--help", "--help deploy", "plan"])

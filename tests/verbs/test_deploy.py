@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from servers.version import wanted_major
+from services import OWNER
 from tests.support.sample import SAMPLE_IDS
 from tests.support.until import until
 
@@ -169,7 +170,7 @@ def test_a_lock_that_is_held_ends_with_6(checkout: Checkout, db: Database) -> No
         other.execute(f"SELECT pg_advisory_lock({KEY})")
         answer = checkout.inv("deploy", "--wait", "0.2")
     assert answer.returncode == 6
-    assert "a session of the role chat_owner has the lock" in answer.stderr
+    assert f"a session of the role {OWNER} has the lock" in answer.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -79,7 +79,7 @@ VARIABLES = (
         "DOCKER_HOST", "local verbs, tests", "Docker's engine. One on another machine is not used as a local server."
     ),
     Variable(
-        "CHAT_TEST_SERVER",
+        "TEST_SERVER",
         "`test`",
         "`docker`, `embedded` or `auto`: where the tests' PostgreSQL runs, as pytest's `--server`.",
     ),

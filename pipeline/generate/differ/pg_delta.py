@@ -91,7 +91,7 @@ def _settings(url: DatabaseURL) -> dict[str, Any]:
         "password": url.password,
         "database": url.database,
         "ssl": ssl or False,
-        "application_name": "chat-database differ",
+        "application_name": "db-pipeline differ",
     }
 
 

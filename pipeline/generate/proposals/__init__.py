@@ -173,7 +173,7 @@ def _renamed(
         found = following_renames(base.facts, desired) if number else named_renames(texts, base.facts)
         if found:
             database = base.database if renames else shadows.clone(current.database, "renamed")
-            with open_session(database, application_name="chat-database rename") as session:
+            with open_session(database, application_name="db-pipeline rename") as session:
                 session.run(";".join(each.sql for each in found))
             base = replace(base, database=database, facts=read_facts(database))
             renames += found

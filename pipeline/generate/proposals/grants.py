@@ -10,6 +10,7 @@ from pipeline.generate.style import quoted, spelled
 from pipeline.lint.source import created_table
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import statements
+from services import READERS, rights_on_a_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -58,8 +59,11 @@ def grants_for(created: Iterable[str], before: BuiltSchema, reached: Facts) -> l
 def _new_grants(kind: str, name: str, new_tables: set[str], before: BuiltSchema, reached: Facts) -> list[NewStatement]:
     roles = before.facts.runtime_roles
     if kind in {"table", "view"}:
-        rights = "SELECT" if kind == "view" else "SELECT, INSERT, UPDATE, DELETE"
-        return [NewStatement(f"GRANT {rights} ON TABLE {quoted(name)} TO {', '.join(roles)}", _WHY, undo=())]
+        by_rights = {"SELECT": roles} if kind == "view" else rights_on_a_table(roles)
+        return [
+            NewStatement(f"GRANT {rights} ON TABLE {quoted(name)} TO {', '.join(who)}", "" if number else _WHY, undo=())
+            for number, (rights, who) in enumerate(by_rights.items())
+        ]
     if kind == "schema":
         why = "Without this, no service could reach what is in it."
         return [NewStatement(f"GRANT USAGE ON SCHEMA {quoted(name)} TO {', '.join(roles)}", why, undo=())]
@@ -67,6 +71,8 @@ def _new_grants(kind: str, name: str, new_tables: set[str], before: BuiltSchema,
         table = reached.sequences.get(name)
         if table is not None and table not in new_tables:
             roles = tuple(role for role in roles if _may_insert(role, table, before.objects))
+        elif table is not None:
+            roles = tuple(role for role in roles if role not in READERS)
         if not roles:
             return []
         why = (

@@ -89,7 +89,7 @@ class Undoing:
 
     def _run(self, database: DatabaseURL, parts: Sequence[Part], renames: Sequence[NewStatement]) -> DatabaseURL:
         clone = self.shadows.clone(database, "stage")
-        with open_session(clone, application_name="chat-database stage") as session:
+        with open_session(clone, application_name="db-pipeline stage") as session:
             for part in parts:
                 session.run(";\n".join(each.sql for each in part.statements if each not in renames) or "SELECT")
         return clone

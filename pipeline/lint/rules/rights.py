@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.lint.source import created_table
 from pipeline.migrations.phrase import Phrase, altered_table, contains, quoted
-from services import RUNTIME_ROLES
+from services import RUNTIME_ROLES, rights_on_a_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -137,9 +137,16 @@ def missing_grants(source: Source) -> Iterable[Finding]:
             step,
             "missing-grants",
             f'table "{name}" is granted to none of the runtime roles ({", ".join(RUNTIME_ROLES)})',
-            f'Add: GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE "{name}" TO {", ".join(RUNTIME_ROLES)}; (or what each needs). '
+            f"Add: {_grants(name)} (or what each needs). "
             "If no service is to see it, ignore this rule with that reason.",
         )
+
+
+def _grants(table: str) -> str:
+    return " ".join(
+        f"GRANT {rights} ON TABLE {quoted(table)} TO {', '.join(roles)};"
+        for rights, roles in rights_on_a_table(RUNTIME_ROLES).items()
+    )
 
 
 def _settled(source: Source) -> frozenset[str]:
