@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.process import Spent
     from benchmarks.server import Server
     from benchmarks.tools import Name
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 ROUND_TRIP = 0.020
 """Seconds: a client and a server in two regions of one continent."""

@@ -21,7 +21,7 @@ def make_checkout(folder: Path, files: int) -> Path:
     folder.mkdir()
     for name in ("tasks.py", "inv", "requirements.lock"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("pipeline", "chatdb", "servers", "verbs", "services.py", "product.toml"):
+    for name in ("pipeline", "dbclient", "servers", "verbs", "services.py", "product.toml"):
         (folder / name).symlink_to(ROOT / name)
     _link_environment(folder)
     migrations = folder / "migrations"

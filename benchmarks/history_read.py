@@ -26,13 +26,13 @@ import psycopg
 from benchmarks.server import running_server
 from chatdb import messages
 from chatdb.messages import NewMessage, Role
-from chatdb.paging import Cursor
-from chatdb.pool import get_pool, lifespan
+from dbclient.paging import Cursor
+from dbclient.pool import get_pool, lifespan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 PAGE = 50

@@ -16,7 +16,7 @@ from benchmarks.checkout import ROOT
 from tests.support.counting_proxy import CountingProxy, Link
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 _SETTINGS = {
     # What starts by itself would disturb one tool and not the next.

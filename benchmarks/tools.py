@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from benchmarks.cases import Case
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 Name = Literal["psql", "inv", "yoyo", "node-pg-migrate"]
 NAMES: tuple[Name, ...] = ("psql", "inv", "yoyo")

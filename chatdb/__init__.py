@@ -1,1 +1,1 @@
-"""What a service imports to use the chat platform's database. Importing it opens nothing."""
+"""The queries of a chat on dbclient: threads, messages, consents, usage. Importing it opens nothing."""

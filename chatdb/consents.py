@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.readable import check_text
 from chatdb.turns import in_turn
+from dbclient.readable import check_text
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from chatdb.database import Database, Row
+    from dbclient.database import Database, Row
 
 _DECIDE = """
 WITH turn AS (

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from chatdb.paging import FIRST, LAST, Cursor, Page, check_limit, cut_page
-from chatdb.readable import check_text, check_text_or_null, dump_checked
 from chatdb.turns import in_turn
+from dbclient.paging import FIRST, LAST, Cursor, Page, check_limit, cut_page
+from dbclient.readable import check_text, check_text_or_null, dump_checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
-    from chatdb.database import Database, Row
+    from dbclient.database import Database, Row
 
 _TURN = """
 WITH turn AS (

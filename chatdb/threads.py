@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chatdb.errors import ThreadNotFound
-from chatdb.paging import LAST, Cursor, Page, check_limit, cut_page
-from chatdb.readable import check_keys, check_text_or_null
+from dbclient.paging import LAST, Cursor, Page, check_limit, cut_page
+from dbclient.readable import check_keys, check_text_or_null
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
-    from chatdb.database import Database, Row
+    from dbclient.database import Database, Row
 
 _CREATE = """
 INSERT INTO "Thread" ("userId", "model", "activeScopeKeys") VALUES ($1, $2, $3)

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.database import transaction
 from chatdb.errors import ThreadNotFound
+from dbclient.database import transaction
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from chatdb.database import Database, Row
+    from dbclient.database import Database, Row
 
 _LOCK = 'SELECT "id" FROM "Thread" WHERE "id" = $1 FOR NO KEY UPDATE'
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from chatdb.database import Database, Row
+    from dbclient.database import Database, Row
 
 _USED_IN_THREAD = """
 WITH used AS (

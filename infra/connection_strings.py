@@ -1,7 +1,7 @@
 """The connection strings of a branch, each as its client takes it.
 
 Trap: the provider's `connection_uri` does not percent-encode the password, which then leads elsewhere or nowhere; these
-are put together by `chatdb.url`.
+are put together by `dbclient.url`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import ClientSettings
+    from dbclient.url import ClientSettings
 
 # What Neon's own strings carry. Its servers take no connection without TLS.
 TLS = (("sslmode", "require"),)

@@ -23,7 +23,7 @@ from servers.processes import process_exists
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.neon import Branch, Compute, Moment, NeonClient
 
 # HOST-PID-WORD of the process that holds a lease, in the name of its branch.

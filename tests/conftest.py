@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.support.sample",
     "tests.support.emulator",
     "tests.support.services",
+    "tests.support.service_pools",
     "tests.support.change_count",
     "tests.support.typescript",
     "tests.support.neon_cli",

@@ -166,13 +166,11 @@ def _see_help(verb: str) -> str:
 
 def main() -> None:
     """Run the verbs of the checkout in the working directory, where `./inv` goes first."""
-    with reported():
-        try:
-            verbs = collect(Path.cwd())
-        except ValueError as error:  # services.py reads it, and depends on nothing of ours
-            raise ConfigurationError(
-                str(error), where="product.toml", remedy="Its comments say what it takes."
-            ) from None
+    try:
+        verbs = collect(Path.cwd())
+    except ValueError as error:  # services.py reads product.toml, and depends on nothing of ours
+        with reported():
+            raise ConfigurationError(str(error), remedy="The comments of product.toml say what it takes.") from None
     Program(namespace=verbs, binary="./inv").run(["./inv", *sys.argv[1:]])
 
 

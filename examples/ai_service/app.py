@@ -1,4 +1,4 @@
-"""The AI service in one file: Starlette on chatdb.
+"""The AI service in one file: Starlette on dbclient and chatdb.
 
 Run: DATABASE_URL=… uvicorn --app-dir examples/ai_service app:app --limit-concurrency 200 --timeout-graceful-shutdown 20
 
@@ -24,10 +24,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from chatdb import messages, threads
-from chatdb.errors import InvalidCursor, PoolNotOpen, ThreadNotFound, UnreadableValue
+from chatdb.errors import ThreadNotFound
 from chatdb.messages import Message, NewMessage, Role
-from chatdb.paging import Cursor
-from chatdb.pool import get_pool, lifespan
+from dbclient.errors import InvalidCursor, PoolNotOpen, UnreadableValue
+from dbclient.paging import Cursor
+from dbclient.pool import get_pool, lifespan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -28,7 +28,7 @@ from pipeline.schema.catalog import read_catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.postgres.session import Session
     from pipeline.schema.catalog import Catalog
 

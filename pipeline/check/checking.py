@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.check.base import Base
     from pipeline.generate import Workbench
     from pipeline.migrations import Folder, MigrationFile

@@ -17,7 +17,7 @@ from pipeline.schema.fingerprint import Fingerprints
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.script import Script
 

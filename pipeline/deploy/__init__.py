@@ -22,7 +22,7 @@ from services import RUNTIME_ROLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy.steps import AppliedNow
     from pipeline.history import History
     from pipeline.history.kept import Kept

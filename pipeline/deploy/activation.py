@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier, literal
+from dbclient.quoting import identifier, literal
 from pipeline.errors import DatabaseFailed
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.session import ServerError
@@ -23,7 +23,7 @@ from pipeline.roles.login import try_passwords
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.target import Target
     from pipeline.history import History

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from chatdb.quoting import identifier
+from dbclient.quoting import identifier
 from pipeline.deploy.notices import Notices
 from pipeline.errors import BehindPooler, TimedOut
 from pipeline.history import READ, History, parse_history
@@ -22,7 +22,7 @@ from services import RUNTIME_ROLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy.observer import Observer
     from pipeline.postgres.session import Session
 

@@ -33,7 +33,7 @@ def read_past(checkout: Checkout) -> Past:
         DatabaseFailed: no connection, or the server refused the query.
     """
     opened = open_reading(
-        checkout.url, application="chat-database look", deadlines=Deadlines(), observer=checkout.observer
+        checkout.url, application="db-pipeline look", deadlines=Deadlines(), observer=checkout.observer
     )
     with opened.session as session:
         check_target(checkout.target, opened.identity, opened.history, session.shown_as, writes=False)

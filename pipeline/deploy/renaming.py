@@ -15,7 +15,7 @@ from pipeline.migrations.plan import out_of_order
 from pipeline.migrations.renumbering import moved
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.migrations import Folder
 
 

@@ -24,7 +24,7 @@ from pipeline.migrations.plan import in_order_of_application
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy.checkout import Checkout
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Applied

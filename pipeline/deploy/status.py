@@ -14,7 +14,7 @@ from pipeline.migrations.plan import make_plan
 from pipeline.roles.deviations import deviations
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy import View
     from pipeline.deploy.checkout import Checkout
     from pipeline.deploy.observer import Observer

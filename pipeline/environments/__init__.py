@@ -14,7 +14,7 @@ from pipeline.errors import ConfigurationError, NotLocal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.environments.stack import StackOutputs
 
 LOCAL = "local"

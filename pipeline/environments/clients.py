@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.url import InvalidDatabaseURL
-from chatdb.url.parameters import is_behind_pooler
+from dbclient.url import InvalidDatabaseURL
+from dbclient.url.parameters import is_behind_pooler
 from pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from chatdb.url import ClientSettings, DatabaseURL
+    from dbclient.url import ClientSettings, DatabaseURL
 
 
 # Prisma sends an instant as text without a zone, which the server reads in the session's: prisma/orm issue 28629.

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.url import InvalidDatabaseURL
+from dbclient.url import InvalidDatabaseURL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 
 _PROTECTION = (("PGSSLMODE", "sslmode"), ("PGSSLROOTCERT", "sslrootcert"))

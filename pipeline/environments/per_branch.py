@@ -11,7 +11,7 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier, literal
+from dbclient.quoting import identifier, literal
 from pipeline.errors import ConfigurationError, DatabaseFailed, Refused
 from pipeline.git import branch_here, default_base
 from pipeline.postgres.connect import open_session
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.postgres.session import Session
 
 CHOICE = "LOCAL_PER_BRANCH"

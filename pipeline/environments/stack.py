@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from dbclient.url import DatabaseURL, InvalidDatabaseURL
 from pipeline import packages
 from pipeline.environments.clients import render
 from pipeline.errors import ConfigurationError

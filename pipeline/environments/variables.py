@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from dbclient.url import DatabaseURL, InvalidDatabaseURL
 from pipeline.environments.completing import completed
 from pipeline.errors import ConfigurationError
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate.differ import Differ
 
 _DEADLINE = 120.0  # seconds

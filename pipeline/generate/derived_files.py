@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate import Workbench
 
 _PACKAGES = ("package.json", "package-lock.json", ".npmrc", "schema_engine.mjs", "pull.mjs", "diff.mjs")

@@ -23,7 +23,7 @@ from pipeline.schema.shadows import SETTING, open_shadows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate import Workbench
     from pipeline.roles import Fact
     from pipeline.schema.catalog import Catalog, Difference

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from chatdb.errors import InvalidDatabaseURL
-from chatdb.url import DatabaseURL
+from dbclient.errors import InvalidDatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline import packages
 from pipeline.deploy import inspect_server
 from pipeline.deploy.checkout import claim_of, deploy, record

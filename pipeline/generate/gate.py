@@ -22,7 +22,7 @@ from pipeline.schema.dump import deviations, listed, lost_grants, read_objects
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate.new_migrations import NewMigration
     from pipeline.schema.replay import BothSchemas
     from pipeline.schema.shadows import Shadows

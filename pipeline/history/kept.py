@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import literal
+from dbclient.quoting import literal
 from pipeline.git import branch_here
 from pipeline.history.tables import SCHEMA
 

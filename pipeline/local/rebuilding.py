@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier, literal
+from dbclient.quoting import identifier, literal
 from pipeline.deploy.signals import SignalReceived
 from pipeline.errors import DatabaseFailed, Interrupted, Refused
 from pipeline.postgres.session import ConnectionLost, ServerError

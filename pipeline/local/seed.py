@@ -17,7 +17,7 @@ from pipeline.postgres.connect import conninfo_with_settings, without_variables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy.checkout import Checkout
 
 _TABLES = ("User", "Thread", "Message", "ScopeConsent")

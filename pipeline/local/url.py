@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chatdb.url import ClientSettings, DatabaseURL
+    from dbclient.url import ClientSettings, DatabaseURL
 
 CLIENTS = ("asyncpg", "prisma", "psycopg", "yoyo")
 

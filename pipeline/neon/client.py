@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.errors import ConfigurationError
 from pipeline.neon.calls import read, read_list, read_operations, read_value
 from pipeline.neon.failures import ApiError

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.errors import ConfigurationError, DatabaseFailed
 from pipeline.postgres.binaries import local_major
 from servers.version import MAJORS, VARIABLE

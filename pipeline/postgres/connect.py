@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import start_up_option
+from dbclient.quoting import start_up_option
 from pipeline.errors import ConfigurationError, DatabaseFailed, PipelineError
 from pipeline.postgres.libpq import OperationalError, conninfo_to_dict, make_conninfo, pq
 from pipeline.postgres.session import Session
@@ -19,7 +19,7 @@ from pipeline.postgres.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 # They come in the start-up packet and not as SET: RESET ALL between two files returns to them, and a pooler, which could
 # not keep them, refuses them. The second half is every setting that a role or a database may have and that changes

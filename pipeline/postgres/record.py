@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.errors import ConfigurationError
 from services import DATABASE, OWNER
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import literal
+from dbclient.quoting import literal
 from pipeline.history.tables import SCHEMA
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier, literal
+from dbclient.quoting import identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ class Deviation:
     grave: bool = True
 
     def __str__(self) -> str:
-        """One line, as `ai_service: member of server (expected: no; found: granted by chat_owner)`."""
+        """One line, as `ai_service: member of server (expected: no; found: granted by the owner)`."""
         return f"{self.role or 'the database'}: {self.what} (expected: {self.expected or 'none'}; found: {self.found or 'none'})"
 
 

@@ -18,7 +18,7 @@ from pipeline.postgres.libpq import OperationalError, conninfo_to_dict, make_con
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 SECONDS = 10.0  # for all of them; the server has just answered, so it is awake
 

@@ -24,7 +24,7 @@ from servers.processes import reason_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 _HEADER = re.compile(r"^-- Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*?); Owner: .*$", re.MULTILINE)
 _SESSION = re.compile(r"^(SET |SELECT pg_catalog\.set_config|\\(un)?restrict |--)")

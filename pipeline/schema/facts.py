@@ -18,7 +18,7 @@ from services import RUNTIME_ROLES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.migrations import Folder
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.shadows import Shadows

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import literal
+from dbclient.quoting import literal
 from pipeline.errors import ConfigurationError, Refused
 from pipeline.postgres.connect import open_session, where
 from pipeline.postgres.session import ServerError
@@ -20,7 +20,7 @@ from pipeline.postgres.session import ServerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.postgres.session import Session
 
 _PREFIX = "pipeline_shadow_"

@@ -32,7 +32,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.adopt.baseline import Adoption
     from tests.support.counting_proxy import Link
     from tests.support.folders import FolderBuilder

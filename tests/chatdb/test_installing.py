@@ -1,4 +1,4 @@
-"""`pip install ".[asyncpg]"` from a checkout gives chatdb, its driver, and nothing else of this repository."""
+"""`pip install ".[asyncpg]"` from a checkout gives dbclient and chatdb, their driver, and nothing else of this repository."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_service_installs_chatdb_alone(tmp_path: Path) -> None:
+def test_a_service_installs_dbclient_and_chatdb_alone(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, checkout)
-    for package in ("chatdb", "pipeline", "emulator", "infra", "servers", "verbs"):
+    for package in ("dbclient", "chatdb", "pipeline", "emulator", "infra", "servers", "verbs"):
         shutil.copytree(
             ROOT / package, checkout / package, ignore=shutil.ignore_patterns("__pycache__", ".venv", "node_modules")
         )
@@ -50,12 +50,12 @@ def test_a_service_installs_chatdb_alone(tmp_path: Path) -> None:
     # -I: no checkout on the path
     program = """
 import importlib.util, sys
-import chatdb.pool, chatdb.threads, chatdb.messages, chatdb.consents, chatdb.usage
-from chatdb.url import DatabaseURL
+import dbclient.pool, chatdb, chatdb.threads, chatdb.messages, chatdb.consents, chatdb.usage
+from dbclient.url import DatabaseURL
 assert DatabaseURL.parse("postgres://u:p@h/d?schema=public").for_asyncpg().dsn == "postgresql://u:p@h/d"
 others = ("pipeline", "servers", "emulator", "infra", "psycopg", "yoyo", "pulumi")
 assert not any(importlib.util.find_spec(name) for name in others)
 from pathlib import Path
-assert (Path(chatdb.__path__[0]) / "py.typed").exists()
+assert all((Path(each.__path__[0]) / "py.typed").exists() for each in (chatdb, dbclient))
 """
     subprocess.run([python, "-I", "-c", program], check=True, cwd=tmp_path)

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 
 from chatdb import consents, messages, threads
-from chatdb.paging import FIRST, LAST
+from dbclient.paging import FIRST, LAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 LONG = UUID(int=1)

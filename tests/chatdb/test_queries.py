@@ -14,14 +14,15 @@ import psycopg
 import pytest
 
 from chatdb import consents, messages, threads, usage
-from chatdb.errors import InvalidCursor, ThreadNotFound
+from chatdb.errors import ThreadNotFound
 from chatdb.messages import Message, NewMessage, Role
-from chatdb.paging import Cursor
+from dbclient.errors import InvalidCursor
+from dbclient.paging import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
     WithPool = Callable[[Callable[[Any], Awaitable[Any]]], Any]
 

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from chatdb import consents, messages, threads
-from chatdb.errors import ChatDatabaseError, UnreadableValue
 from chatdb.messages import NewMessage, Role
-from chatdb.readable import DEEPEST, LARGEST_WHOLE, dump_checked
+from dbclient.errors import ClientError, UnreadableValue
+from dbclient.readable import DEEPEST, LARGEST_WHOLE, dump_checked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,7 +68,7 @@ def test_a_message_that_a_client_could_not_read_back_is_refused_with_its_field(w
             assert raised.value.field == field
             assert fault in str(raised.value)
             assert isinstance(raised.value, ValueError)
-            assert isinstance(raised.value, ChatDatabaseError)
+            assert isinstance(raised.value, ClientError)
             with pytest.raises(UnreadableValue) as raised:
                 await messages.append_many(pool, thread.id, [plain, replace(plain, **values)])
             assert "[1]." in raised.value.field

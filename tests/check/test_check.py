@@ -15,7 +15,7 @@ from pipeline.errors import UsageError
 from pipeline.generate import Workbench
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -21,7 +21,7 @@ from tests.generate.conftest import REPOSITORY, differ
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate.fixing import Fixed
 
 __all__ = ["differ"]

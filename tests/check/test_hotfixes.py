@@ -19,7 +19,7 @@ from pipeline.schema.shadows import open_shadows
 from tests.support.repository import Repository
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.sample import Database
     from tests.support.server import PostgresServer
 

@@ -21,7 +21,7 @@ from pipeline.migrations.renumbering import new_ids, renamed_text
 from tests.support.repository import Repository
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 ROOT = Path(__file__).parents[2]
 BASE = ("0001_first", "0002_second")

@@ -16,7 +16,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.migrations import MigrationFile
     from tests.support.server import PostgresServer
 

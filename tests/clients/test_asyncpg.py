@@ -9,12 +9,12 @@ import asyncpg
 import psycopg
 import pytest
 
-from chatdb.pool import get_pool, lifespan
+from dbclient.pool import get_pool, lifespan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.services import Services
 
 

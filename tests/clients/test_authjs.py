@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.typescript import Node
 
 

@@ -15,10 +15,10 @@ import asyncpg
 import psycopg
 import pytest
 
-from chatdb.database import prepare_connection
+from dbclient.database import prepare_connection
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.services import Services
     from tests.support.typescript import Node
 

@@ -12,8 +12,8 @@ import pytest
 import trustme
 from psycopg import sql
 
-from chatdb.url import DatabaseURL
-from tests.chatdb.url.forwarding import forwarded
+from dbclient.url import DatabaseURL
+from tests.dbclient.url.forwarding import forwarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,12 +12,12 @@ import pytest
 
 from chatdb import consents, messages, threads
 from chatdb.messages import NewMessage, Role
-from chatdb.pool import get_pool, lifespan
+from dbclient.pool import get_pool, lifespan
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.services import Services
     from tests.support.typescript import Node
 

@@ -9,7 +9,7 @@ import psycopg
 from tests.support.typescript import PRISMA
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.typescript import Node
 
 COMMITTED = PRISMA / "schema.prisma"

@@ -27,7 +27,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer, RestartableServer

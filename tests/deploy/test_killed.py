@@ -20,7 +20,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.counting_proxy import Link
     from tests.support.deploy_process import DeployProcess, Processes
     from tests.support.folders import FolderBuilder

@@ -16,7 +16,7 @@ from tests.support.counting_proxy import CountingProxy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.counting_proxy import Link
     from tests.support.folders import FolderBuilder
     from tests.support.sample import Database

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.deploy import apply, inspect_server
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.observer import Observer

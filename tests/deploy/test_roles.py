@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.console.text import show_report
 from pipeline.deploy import apply, inspect_server
 from pipeline.deploy.locking import Deadlines

@@ -15,7 +15,7 @@ from pipeline.postgres.connect import SETTINGS, open_session
 from services import OWNER
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.folders import FolderBuilder
     from tests.support.sample import Database
 

@@ -43,8 +43,8 @@ VERBS = verb_contexts()
 COMMAND = re.compile(r"(?:\./inv|\binvoke) (?P<verb>[a-z]+)(?P<rest>(?: (?:[^\s`\"'|;)#…]|'[^'\n]*')+)*)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 # Not migrations/: a how-to names files that its reader is about to write.
-IN_CODE = re.compile(r"`(?P<path>(?:chatdb|servers|verbs|pipeline|infra|emulator|tests|docs|benchmarks|clients|examples|locks"
-                     r"|\.github|\.ci)/[A-Za-z0-9_./-]*)`")  # fmt: skip
+IN_CODE = re.compile(r"`(?P<path>(?:dbclient|chatdb|servers|verbs|pipeline|infra|emulator|tests|docs|benchmarks|clients|examples"
+                     r"|locks|\.github|\.ci)/[A-Za-z0-9_./-]*)`")  # fmt: skip
 
 
 def by_file(paths: Iterable[Path], wrong_in: Callable[[Path], list[str]]) -> dict[str, list[str]]:

@@ -44,7 +44,7 @@ from verbs.reference.environment_variables import VARIABLES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.console.document_types import Document
     from tests.support.folders import FolderBuilder
 
@@ -81,7 +81,7 @@ def test_every_variable_that_the_code_reads_is_listed() -> None:
     listed = {name for each in VARIABLES for name in each.name.split(", ")}
     files = [
         path
-        for folder in ("chatdb", "servers", "pipeline", "infra", "emulator", "verbs")
+        for folder in ("dbclient", "chatdb", "servers", "pipeline", "infra", "emulator", "verbs")
         for path in (ROOT / folder).rglob("*.py")
     ]
     read = {name: path for path in files for name in variables_read(path)}

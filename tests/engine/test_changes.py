@@ -13,7 +13,7 @@ from services import DATABASE, OWNER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.engine.workspace import Workspace
 
     Query = Callable[[DatabaseURL, str], list[tuple[object, ...]]]

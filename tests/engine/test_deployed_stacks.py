@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.environments.stack import read_stack, service_lines
 from pipeline.errors import ConfigurationError
 from services import DATABASE, OWNER, SERVICES

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.engine.workspace import Workspace
 
     Query = Callable[[DatabaseURL, str], list[tuple[object, ...]]]

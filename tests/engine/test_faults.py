@@ -14,7 +14,7 @@ from tests.engine.workspace import Failed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.engine.workspace import Workspace
 
     Query = Callable[[DatabaseURL, str], list[tuple[object, ...]]]

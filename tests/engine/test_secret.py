@@ -7,7 +7,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from tests.engine.workspace import ROOT
 
 if TYPE_CHECKING:

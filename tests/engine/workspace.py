@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.neon import NeonClient, RetryPolicy
 from services import NAME, PROJECT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.environments.clients import render
 from pipeline.errors import ConfigurationError
 

@@ -24,7 +24,7 @@ from tests.support import docker_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE_FILE = (REPOSITORY / "docker-compose.yml").read_text()

@@ -18,7 +18,7 @@ from services import DATABASE, OWNER
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 
 def who(url: DatabaseURL) -> tuple[object, ...] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from psycopg import pq
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.environments import Environment, resolve
 from pipeline.environments.completing import with_its_own_port
 from pipeline.environments.guard import require_local, require_not_neon

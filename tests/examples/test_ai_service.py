@@ -21,7 +21,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
     from tests.support.services import Services
 

@@ -22,7 +22,7 @@ from tests.generate.kept_differ import KeptProgram
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy import Report
     from pipeline.migrations import Folder
     from pipeline.schema.catalog import Catalog

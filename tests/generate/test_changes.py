@@ -168,7 +168,7 @@ def desired_catalog(checkout: Checkout, server: PostgresServer) -> Catalog:
 
 def assert_no_shadow_is_left(server: PostgresServer) -> None:
     with psycopg.connect(server.superuser.reveal(), autocommit=True) as connection:
-        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'chatdb\\_shadow%'").fetchall()
+        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'pipeline\\_shadow%'").fetchall()
     assert left == []
 
 

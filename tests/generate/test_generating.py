@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.generate.conftest import Checkout
 
 REACTION = """

@@ -21,7 +21,7 @@ from tests.generate.test_changes import contents, desired_catalog
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate.differ.pg_delta import PgDelta
     from tests.support.server import PostgresServer
 

@@ -11,7 +11,7 @@ import psycopg
 import psycopg_binary
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.deploy import apply
 from pipeline.errors import ConfigurationError
 from pipeline.generate.drift import compare
@@ -58,7 +58,7 @@ def test_shadows_are_made_beside_it(
     checkout.append('CREATE TABLE "Tag" ("id" uuid PRIMARY KEY);')
     assert len(generate("add_tag", replace(checkout.workbench, shadow=branch)).files) == 1
     with psycopg.connect(branch.reveal()) as connection:
-        assert connection.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'chatdb%'").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'pipeline%'").fetchone() == (0,)
 
 
 def test_without_a_pg_dump_that_speaks_tls_it_says_so(

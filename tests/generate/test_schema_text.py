@@ -18,7 +18,7 @@ from tests.generate.conftest import REPOSITORY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.generate.conftest import Checkout
 
 COMMON = """SET client_encoding = 'UTF8';

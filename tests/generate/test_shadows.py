@@ -21,7 +21,7 @@ from tests.generate.conftest import REPOSITORY, copy_of_the_repository
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.generate.conftest import Checkout
     from tests.support.server import PostgresServer
 
@@ -29,7 +29,7 @@ TABLE = 'CREATE TABLE "Tag" ("id" uuid PRIMARY KEY);'
 GENERATE = """
 import sys
 from pathlib import Path
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.deploy.signals import as_exceptions
 from pipeline.generate.generating import generate
 from pipeline.generate import Workbench
@@ -40,7 +40,7 @@ with as_exceptions():
 
 def shadows_on(server: PostgresServer) -> list[str]:
     with psycopg.connect(server.superuser.reveal(), autocommit=True) as connection:
-        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'chatdb\\_shadow%'").fetchall()
+        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'pipeline\\_shadow%'").fetchall()
     return [name for (name,) in found]
 
 

@@ -14,7 +14,7 @@ from pipeline.migrations.plan import make_plan
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer
 

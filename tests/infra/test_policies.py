@@ -13,7 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import services
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from infra.policies.__main__ import BRANCH, POLICIES, PROJECT
 from tests.infra.program import Run, run
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import services
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from tests.infra.program import (
     ANSWERS,
     BRANCH,

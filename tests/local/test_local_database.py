@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.deploy.checkout import local_checkout
 from pipeline.environments import Environment
 from pipeline.errors import ConfigurationError, NotLocal, Refused, UsageError

@@ -25,7 +25,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 REPOSITORY = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from pipeline.errors import Refused, UsageError
 from pipeline.local.seed import Seeded, seed
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigurationError, NeonFailed, TimedOut, UsageError
 from pipeline.neon import ApiError, Compute, NeonClient, NotFound, OperationFailed, RetryPolicy, list_branches
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.emulator import Emulator
 
 

@@ -12,7 +12,7 @@ from pipeline.schema.catalog import Catalog, Difference, SchemaObject, read_cata
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 

@@ -15,7 +15,7 @@ from pipeline.migrations import read_folder
 from verbs.reference.__main__ import verb_contexts
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / f"{name}.md" for name in ("schema", "expand-contract", "a-bad-migration", "adopting")]

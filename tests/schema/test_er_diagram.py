@@ -12,7 +12,7 @@ from pipeline.schema.er_diagram import er_diagram, redrawn
 if TYPE_CHECKING:
     import psycopg
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 
 PAGE = Path(__file__).parents[2] / "docs" / "schema.md"

@@ -19,7 +19,7 @@ from pipeline.schema.catalog import read_catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from pipeline.migrations import Folder, read_folder
 from pipeline.schema.catalog import Catalog, read_catalog
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pipeline.deploy import apply
 from pipeline.migrations import Folder, read_folder
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 

@@ -15,7 +15,7 @@ from services import OWNER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from tests.support.embedded_server import EmbeddedTestServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 FOLDER = read_folder(Path(__file__).parents[2] / "migrations")

@@ -15,7 +15,7 @@ from pipeline.migrations import read_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer, RestartableServer
 
 # As `./inv migrate` on a server of one's own leaves it: marked as local.

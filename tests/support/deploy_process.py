@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from pipeline.deploy import apply
 from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.signals import as_exceptions

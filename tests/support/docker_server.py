@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from servers.processes import process_exists
 from servers.version import wanted_major
 from services import DATABASE, OWNER

@@ -18,7 +18,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 ABSENT = "PgBouncer is not on PATH (Debian: apt-get install pgbouncer)"
 

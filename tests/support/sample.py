@@ -13,7 +13,7 @@ from tests.support.deploy_process import Processes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer
 

@@ -23,7 +23,7 @@ from services import OWNER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 KINDS = ("auto", "docker", "embedded")
 

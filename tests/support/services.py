@@ -13,7 +13,7 @@ from psycopg import sql
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 ROLES = ("server", "ai_service")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 from servers.version import wanted_major
 from services import DATABASE
 from tests.support import docker_server

@@ -17,7 +17,7 @@ from pipeline.generate.derived_files import PrismaSchema
 from pipeline.node import find_node
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.services import Services
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from tests.support.sample import SAMPLE, Database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]

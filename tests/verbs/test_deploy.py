@@ -20,7 +20,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.sample import Database
     from tests.verbs.conftest import Checkout
 

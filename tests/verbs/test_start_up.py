@@ -56,6 +56,6 @@ def test_a_deploy_with_nothing_to_do_imports_only_what_it_needs(checkout: Checko
 def test_a_list_or_a_help_imports_the_table_of_verbs_and_nothing_behind_it(
     checkout: Checkout, arguments: list[str]
 ) -> None:
-    ours = {name for name in imported(checkout, *arguments) if name.partition(".")[0] in {"pipeline", "chatdb"}}
+    ours = {name for name in imported(checkout, *arguments) if name.partition(".")[0] in {"pipeline", "dbclient"}}
     console = {"pipeline.console", "pipeline.console.terminal"}
     assert ours <= {"pipeline", *console, "pipeline.errors"}

@@ -17,7 +17,7 @@ class Variable:
 VARIABLES = (
     Variable(
         "DATABASE_URL",
-        "every verb that works on a database; `chatdb`",
+        "every verb that works on a database; `dbclient`",
         "The database. It wins over the local server and over a stack's outputs. Prisma's and Neon's spellings are understood.",
     ),
     Variable(

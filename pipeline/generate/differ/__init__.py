@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pipeline.postgres.connect import where
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 FILES = [Path(__file__).with_name(name) for name in (".npmrc", "diff.mjs", "package-lock.json", "package.json")]
 """What is installed: the lock, and the program that calls the library."""

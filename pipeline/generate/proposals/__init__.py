@@ -23,7 +23,7 @@ from pipeline.schema.facts import read_facts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate import Workbench
     from pipeline.generate.differ import Difference
     from pipeline.schema.facts import Facts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import literal
+from dbclient.quoting import literal
 from pipeline.errors import UsageError
 from pipeline.generate.new_migrations import NewStatement
 from pipeline.generate.style import quoted

@@ -13,7 +13,7 @@ from pipeline.schema.facts import read_facts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.generate import Workbench
     from pipeline.generate.differ import Difference, Step
     from pipeline.generate.new_migrations import NewStatement, Part

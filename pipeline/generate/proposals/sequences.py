@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import literal
+from dbclient.quoting import literal
 from pipeline.generate.differ import Step
 from pipeline.generate.proposals.online import not_null_name
 from pipeline.generate.style import quoted

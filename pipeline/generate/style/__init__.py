@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier
+from dbclient.quoting import identifier
 from pipeline.migrations.sql_text import tokens
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote
 
-from chatdb.errors import InvalidDatabaseURL
+from dbclient.errors import InvalidDatabaseURL
 
 SCHEMES = frozenset(
     {

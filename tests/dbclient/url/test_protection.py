@@ -8,9 +8,9 @@ import psycopg
 import pytest
 import trustme
 
-from chatdb.url import DatabaseURL, InvalidDatabaseURL
-from chatdb.url.protection import CHOICES
-from tests.chatdb.url.asking import CLIENTS, ask
+from dbclient.url import DatabaseURL, InvalidDatabaseURL
+from dbclient.url.protection import CHOICES
+from tests.dbclient.url.asking import CLIENTS, ask
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.errors import InvalidDatabaseURL
+from dbclient.errors import InvalidDatabaseURL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

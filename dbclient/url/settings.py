@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from chatdb.url.sealed import Sealed
+from dbclient.url.sealed import Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,9 +18,9 @@ import trustme
 from psycopg import sql
 from yoyo import get_backend
 
-from chatdb.url import DatabaseURL
-from tests.chatdb.url.asking import CLIENTS, ask
-from tests.chatdb.url.forwarding import forwarded
+from dbclient.url import DatabaseURL
+from tests.dbclient.url.asking import CLIENTS, ask
+from tests.dbclient.url.forwarding import forwarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from chatdb.errors import InvalidDatabaseURL
-from chatdb.url.checks import check_host, check_parameters, check_port, check_text, shown_value, to_whole_number
-from chatdb.url.sealed import Sealed
-from chatdb.url.text import encode, encode_query, split
+from dbclient.errors import InvalidDatabaseURL
+from dbclient.url.checks import check_host, check_parameters, check_port, check_text, shown_value, to_whole_number
+from dbclient.url.sealed import Sealed
+from dbclient.url.text import encode, encode_query, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

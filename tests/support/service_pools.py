@@ -1,4 +1,4 @@
-"""Pools and connections of chatdb, as the role of the service that uses it."""
+"""`ai_service`, `service_url`, `with_pool`: connections and a pool of dbclient, as the role of a service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.in_loop import in_loop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.services import Services
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def service_url(request: pytest.FixtureRequest, ai_service: DatabaseURL) -> Data
 @pytest.fixture
 def with_pool(service_url: DatabaseURL) -> Callable[[Callable[[Any], Awaitable[T]]], T]:
     """Runs an async function with an open pool."""
-    from chatdb.pool import close_pool, open_pool
+    from dbclient.pool import close_pool, open_pool
 
     def run(test: Callable[[Any], Awaitable[T]]) -> T:
         async def inside() -> T:

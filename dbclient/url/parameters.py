@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chatdb.url.parts import URLParts
+    from dbclient.url.parts import URLParts
 
 
 # What Neon's proxy takes for itself and does not pass on: https://neon.com/docs/connect/connection-errors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.errors import InvalidDatabaseURL
-from chatdb.url.protection import check_protection
+from dbclient.errors import InvalidDatabaseURL
+from dbclient.url.protection import check_protection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

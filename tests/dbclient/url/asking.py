@@ -10,7 +10,7 @@ import psycopg
 from yoyo import get_backend
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 CLIENTS = ("psycopg", "asyncpg", "yoyo")
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier, start_up_option
-from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
-from chatdb.url.settings import ClientSettings
-from chatdb.url.text import encode
-from chatdb.url.tls import take_tls
+from dbclient.quoting import identifier, start_up_option
+from dbclient.url.parameters import Parameters, is_behind_pooler, take_neon_options
+from dbclient.url.settings import ClientSettings
+from dbclient.url.text import encode
+from dbclient.url.tls import take_tls
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from chatdb.url.parts import URLParts
+    from dbclient.url.parts import URLParts
 
 # PostgreSQL manual, "Parameter Key Words". `service` is not among them: a file would then say where to connect.
 _SAME = (

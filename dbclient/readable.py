@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from chatdb.errors import UnreadableValue
+from dbclient.errors import UnreadableValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

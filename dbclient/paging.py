@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from chatdb.errors import InvalidCursor
+from dbclient.errors import InvalidCursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

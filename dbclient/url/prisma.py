@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
-from chatdb.url.protection import ON
-from chatdb.url.settings import ClientSettings
-from chatdb.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
+from dbclient.url.parameters import Parameters, is_behind_pooler, take_neon_options
+from dbclient.url.protection import ON
+from dbclient.url.settings import ClientSettings
+from dbclient.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from chatdb.url.parts import URLParts
+    from dbclient.url.parts import URLParts
 
 
 # node-postgres reads the database's name with decodeURI, which leaves these as they are. Of its kind are also ? and #,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.errors import InvalidDatabaseURL
-from chatdb.url.protection import effective_mode
+from dbclient.errors import InvalidDatabaseURL
+from dbclient.url.protection import effective_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chatdb.url.parameters import Parameters
-    from chatdb.url.parts import URLParts
+    from dbclient.url.parameters import Parameters
+    from dbclient.url.parts import URLParts
 
 # Any of them is a request for TLS, though libpq's own default would fall back to none in silence.
 _ASKING = ("sslcrl", "sslcrldir", "ssl_min_protocol_version")

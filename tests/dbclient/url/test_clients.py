@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chatdb.url import DatabaseURL
+from dbclient.url import DatabaseURL
 
 
 class Gets(NamedTuple):

@@ -11,10 +11,10 @@ Importing it costs little more than `urllib.parse` and `typing`, since every ver
 
 from __future__ import annotations
 
-from chatdb.errors import InvalidDatabaseURL
-from chatdb.url import asyncpg, libpq, prisma
-from chatdb.url.parts import URLParts
-from chatdb.url.settings import ClientSettings
+from dbclient.errors import InvalidDatabaseURL
+from dbclient.url import asyncpg, libpq, prisma
+from dbclient.url.parts import URLParts
+from dbclient.url.settings import ClientSettings
 
 __all__ = ["ClientSettings", "DatabaseURL", "InvalidDatabaseURL"]
 

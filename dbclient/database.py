@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from chatdb.readable import dump_checked
+from dbclient.readable import dump_checked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from chatdb.errors import PoolClosing
+from dbclient.errors import PoolClosing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,11 +12,11 @@ import asyncpg
 import psycopg
 import pytest
 
-from chatdb.database import prepare_connection
-from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
-from chatdb.pool import IDLE_SECONDS, close_pool, get_pool, lifespan, open_pool
-from chatdb.url import DatabaseURL, InvalidDatabaseURL
-from chatdb.waking import Waking, passes_by_itself
+from dbclient.database import prepare_connection
+from dbclient.errors import PoolAlreadyOpen, PoolNotOpen
+from dbclient.pool import IDLE_SECONDS, close_pool, get_pool, lifespan, open_pool
+from dbclient.url import DatabaseURL, InvalidDatabaseURL
+from dbclient.waking import Waking, passes_by_itself
 from tests.support.counting_proxy import CountingProxy
 from tests.support.in_loop import in_loop
 
@@ -230,7 +230,7 @@ def test_a_connection_made_without_the_pool_can_be_prepared_alike(ai_service: Da
 
 
 def test_a_neon_host_is_given_ten_seconds_at_least() -> None:
-    from chatdb.pool import _arguments
+    from dbclient.pool import _arguments
 
     neon = DatabaseURL.parse("postgresql://u:p@ep-a-1.eu.neon.tech/d?connect_timeout=5")
     assert _arguments(neon, "x", {})["timeout"] == 10

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chatdb.errors import InvalidDatabaseURL
-from chatdb.quoting import identifier
-from chatdb.url.parameters import Parameters, is_behind_pooler, take_neon_options
-from chatdb.url.settings import ClientSettings
-from chatdb.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
+from dbclient.errors import InvalidDatabaseURL
+from dbclient.quoting import identifier
+from dbclient.url.parameters import Parameters, is_behind_pooler, take_neon_options
+from dbclient.url.settings import ClientSettings
+from dbclient.url.tls import always, is_required, refuse_what_would_be_lost, take_tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from chatdb.url.parts import URLParts
+    from dbclient.url.parts import URLParts
 
 _SAME = ("application_name", "target_session_attrs", "timezone", "passfile", "krbsrvname")
 _OF_TLS = ("sslcrl", "ssl_min_protocol_version", "ssl_max_protocol_version")

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from chatdb.closing import Gate, Pool
-from chatdb.database import prepare_connection
-from chatdb.errors import PoolAlreadyOpen, PoolNotOpen
-from chatdb.url import DatabaseURL, InvalidDatabaseURL
-from chatdb.url.parameters import is_behind_pooler
-from chatdb.waking import Waking
+from dbclient.closing import Gate, Pool
+from dbclient.database import prepare_connection
+from dbclient.errors import PoolAlreadyOpen, PoolNotOpen
+from dbclient.url import DatabaseURL, InvalidDatabaseURL
+from dbclient.url.parameters import is_behind_pooler
+from dbclient.waking import Waking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -38,7 +38,7 @@ _gate = Gate()
 async def open_pool(
     url: str | DatabaseURL | None = None,
     *,
-    application_name: str = "chatdb",
+    application_name: str = "dbclient",
     waking: Waking | None = None,
     **settings: Any,
 ) -> asyncpg.Pool:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chatdb.url import DatabaseURL, InvalidDatabaseURL
+from dbclient.url import DatabaseURL, InvalidDatabaseURL
 
 PARTS = [
     ("postgresql://u:p@h:5433/d", {"user": "u", "password": "p", "host": "h", "port": 5433, "database": "d"}),
@@ -202,6 +202,6 @@ def test_a_copy_is_checked_like_a_parsed_string() -> None:
 
 def test_importing_it_loads_nothing_heavy() -> None:
     heavy = {"dataclasses", "asyncio", "asyncpg", "psycopg", "ssl", "json", "inspect", "logging"}
-    program = f"import sys; import chatdb.url; print(sorted({heavy} & set(sys.modules)))"
+    program = f"import sys; import dbclient.url; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,9 +11,9 @@ import asyncpg
 import psycopg
 import pytest
 
-from chatdb import closing
-from chatdb.errors import PoolClosing, PoolNotOpen
-from chatdb.pool import close_pool, get_pool, lifespan, open_pool
+from dbclient import closing
+from dbclient.errors import PoolClosing, PoolNotOpen
+from dbclient.pool import close_pool, get_pool, lifespan, open_pool
 from tests.support.counting_proxy import CountingProxy
 from tests.support.in_loop import in_loop
 from tests.support.until import until
@@ -21,7 +21,7 @@ from tests.support.until import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 HELD = "SELECT pg_advisory_xact_lock(19)"
