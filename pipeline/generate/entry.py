@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.generate.proposals import Wishes
     from pipeline.generate.pushing import Pushed
     from pipeline.generate.verifying import Verified
+    from pipeline.schema.documented import Documented
 
 SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 
@@ -76,6 +77,16 @@ def diff(checkout: Checkout) -> Comparison:
     """Compare an environment with its history; the shadow is made locally. Raises what `compare` raises."""
     with as_exceptions():
         return compare(checkout.url, _shadow_workbench(checkout), target=checkout.target, observer=checkout.observer)
+
+
+def document_here(checkout: Checkout) -> Documented:
+    """Tell what the checkout's migrations build, in a shadow database. Raises what `document` and `proving_workbench` raise."""
+    from pipeline.schema.documented import document
+    from pipeline.schema.shadows import open_shadows
+
+    folder, workbench = checkout.folder(), proving_workbench(checkout)
+    with as_exceptions(), open_shadows(workbench.local, workbench.shadow) as shadows:
+        return document(shadows.create("docs"), folder, tell=checkout.observer.working)
 
 
 def proving_workbench(checkout: Checkout) -> Workbench:

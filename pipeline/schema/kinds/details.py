@@ -8,7 +8,7 @@ A query gives (kind, detail). The names within are as people write them: without
 _TABLES = """
 SELECT 'table' AS kind,
        jsonb_build_object(
-           'name', r.plain, 'label', c.relname, 'kind', c.relkind, 'part_of', p.plain,
+           'name', r.plain, 'qualified', r.name, 'label', c.relname, 'kind', c.relkind, 'part_of', p.plain,
            'columns', (SELECT coalesce(jsonb_agg(jsonb_build_array(a.attnum, a.attname,
                                                                    format_type(a.atttypid, a.atttypmod), a.attnotnull,
                                                                    a.atthasdef) ORDER BY a.attnum), '[]')
