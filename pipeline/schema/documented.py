@@ -18,7 +18,7 @@ from pipeline.schema.replay import replay
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
 
 RELATIONS = ("table", "view", "materialized view", "foreign table")
 
@@ -200,6 +200,6 @@ def _unquoted(literal: str) -> str:
 
 
 def _connect(database: DatabaseURL) -> psycopg.Connection[tuple[object, ...]]:
-    conninfo = conninfo_with_settings(database, application_name="chat-database docs")
+    conninfo = conninfo_with_settings(database, application_name="db-pipeline docs")
     with without_variables():
         return psycopg.connect(conninfo)
