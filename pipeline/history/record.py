@@ -98,6 +98,63 @@ def apply_sql(file: MigrationFile, author: Author, *, announced: bool = True) ->
     )
 
 
+# The microseconds and the bytes of WAL that a piece of apply_in_pieces took, as the session's setting of this name has them.
+MEASURED = "pipeline.measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What apply_sql sends, cut into queries that are sent one by one in the same transaction. The COMMIT is the caller's.
+
+    `begin` answers with the instant and the WAL position, of which `end` makes the log row. `statements` are the file's
+    chunks, each in a block that leaves in MEASURED what it took, as `end` does.
+    """
+
+    begin: str
+    statements: tuple[tuple[Chunk, str], ...]
+    _forget: str
+    _log: str
+
+    def end(self, began: str, lsn: str) -> str:
+        """What makes the session clean for the next file, where deferred triggers run, and writes the log row."""
+        block = _measured(
+            f"started timestamptz := {literal(began)}; lsn pg_catalog.pg_lsn := {literal(lsn)}; ",
+            f"{self._forget}{self._log}; ",
+        )
+        return f"DO {_dollar_quoted(block)};"
+
+
+def apply_in_pieces(file: MigrationFile, author: Author) -> Pieces:
+    """As apply_sql, for who wants to look at the transaction between two statements."""
+    script = file.forward
+    begin = (
+        f"{_begin(script, _record(file))}DO {_dollar_quoted(f'BEGIN {_KEEP_LOCK}END')};"
+        "SELECT pg_catalog.clock_timestamp(), pg_catalog.pg_current_wal_insert_lsn();"
+    )
+    tag = _tag(script.text)
+    sent = [
+        (chunk, f"DO {_dollar_quoted(_measured('chunk text; bodies text; ', _chunk_execution(number, chunk, tag)))};")
+        for number, chunk in enumerate(script.chunks, start=1)
+    ]
+    return Pieces(begin, tuple(sent), _FORGET_ALL, _log(file, author, "apply", _measured_comment(file, author)))
+
+
+def _measured(variables: str, what: str) -> str:
+    """A block that leaves in MEASURED what it took."""
+    return (
+        f"DECLARE {variables}measured_from timestamptz := pg_catalog.clock_timestamp(); "
+        f"measured_at pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); BEGIN {what}"
+        f"PERFORM pg_catalog.set_config('{MEASURED}', pg_catalog.concat_ws(' ', "
+        "pg_catalog.round(1000000 * EXTRACT(epoch FROM pg_catalog.clock_timestamp() - measured_from))::bigint, "
+        "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), measured_at)), true); END"
+    )
+
+
+def _chunk_execution(number: int, chunk: Chunk, tag: str) -> str:
+    text = f"{tag}{numbered(number, chunk.text)}{tag}"
+    return _by_a_function(number, text) if _is_long(chunk) else _each([text])
+
+
 def rollback_sql(file: MigrationFile, backward: Script, author: Author) -> str:
     """As apply_sql, the other way."""
     return _transaction(
@@ -165,14 +222,18 @@ def _announcement(file: MigrationFile) -> str:
 
 
 def _transaction(announcement: str, script: Script, *, record: str, log: str) -> str:
-    limits = "".join(f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items())
     block = (
         "DECLARE started timestamptz := pg_catalog.clock_timestamp(); "
         "lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn(); "
         f"chunk text; bodies text; BEGIN {_KEEP_LOCK}{announcement}{_execution(script)}"
         f"{_FORGET_ALL}{log}; END"
     )
-    return f"BEGIN;{limits}{record};DO {_dollar_quoted(block)};"
+    return f"{_begin(script, record)}DO {_dollar_quoted(block)};"
+
+
+def _begin(script: Script, record: str) -> str:
+    limits = "".join(f"SET LOCAL {key.replace('-', '_')} = {literal(value)};" for key, value in script.settings.items())
+    return f"BEGIN;{limits}{record};"
 
 
 def _execution(script: Script) -> str:

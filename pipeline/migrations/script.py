@@ -23,6 +23,11 @@ _DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline)\s*:\s*(.*)", re.
 _LINE = re.compile(r"[^\n\r]*")
 _DURATION = re.compile(r"[0-9]+(ms|s|min|h)\Z")  # \d takes the digits of every script
 _SETTINGS = ("lock-timeout", "statement-timeout")
+# `accept=exclusive-lock (why)`: what a rehearsal finds too long, and the author of the file does not.
+_ACCEPT = re.compile(
+    r"(?:^|(?<=\s))accept(?![^\s=])(?:=(?P<what>[^\s()]*))?(?:\s*\((?P<reason>[^()]*)\))?(?P<rest>\S*)"
+)
+_ACCEPTABLE = ("exclusive-lock",)
 
 # What the runner's own transaction must not be interfered with by. The server refuses them as well ("EXECUTE of
 # transaction commands is not implemented"); here they are named with their line, before anything runs.
@@ -55,6 +60,7 @@ class Script:
     statements: tuple[Statement, ...] = field(repr=False)
     depends: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)  # "lock-timeout", "statement-timeout" -> "5s"
+    accepted: dict[str, str] = field(default_factory=dict)  # "exclusive-lock" -> the reason that the file gives
     concurrent: Concurrent | None = None  # the one statement of a file that runs outside a transaction
 
     @cached_property
@@ -103,6 +109,7 @@ def read_script(data: bytes, path: str) -> Script:
         statements=tuple(found),
         depends=_depends(directives, path),
         settings=_settings(directives, path),
+        accepted=_accepted(directives, path),
         concurrent=None if transactional else _single(found, path),
     )
 
@@ -201,7 +208,7 @@ def _transactional(directives: dict[str, list[tuple[str, int]]], path: str) -> b
 def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[str, str]:
     settings: dict[str, str] = {}
     for value, line in directives.get("pipeline", []):
-        for pair in value.split():
+        for pair in _ACCEPT.sub("", value).split():
             key, _, duration = pair.partition("=")
             if key == "draft":
                 raise MigrationFileError(
@@ -213,7 +220,7 @@ def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[s
                 raise MigrationFileError(
                     f"unknown key {key!r} in `-- pipeline:`",
                     where=f"{path}:{line}",
-                    remedy=f"Known keys: {', '.join(_SETTINGS)}; as `-- pipeline: lock-timeout=5s`.",
+                    remedy=f"Known keys: {', '.join(_SETTINGS)}, accept; as `-- pipeline: lock-timeout=5s`.",
                 )
             if not _DURATION.match(duration):
                 raise MigrationFileError(
@@ -223,6 +230,22 @@ def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[s
                 )
             settings[key] = duration
     return settings
+
+
+def _accepted(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[str, str]:
+    """What the file accepts, each with its reason, which is not left out: it is what a reader of the report looks for."""
+    accepted: dict[str, str] = {}
+    for value, line in directives.get("pipeline", []):
+        for match in _ACCEPT.finditer(value):
+            reason = (match["reason"] or "").strip()
+            if match["what"] not in _ACCEPTABLE or not reason or match["rest"]:
+                raise MigrationFileError(
+                    "`accept` names what is accepted, and why in parentheses",
+                    where=f"{path}:{line}",
+                    remedy="Write `-- pipeline: accept=exclusive-lock (the reason, without parentheses in it)`.",
+                )
+            accepted[match["what"]] = reason
+    return accepted
 
 
 def _refuse_other_strings(found: list[Statement], path: str) -> None:

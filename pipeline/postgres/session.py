@@ -34,6 +34,10 @@ _FIELDS = {
     "position": pq.DiagnosticField.STATEMENT_POSITION,
     "internal_position": pq.DiagnosticField.INTERNAL_POSITION,
     "internal_query": pq.DiagnosticField.INTERNAL_QUERY,
+    "schema": pq.DiagnosticField.SCHEMA_NAME,
+    "table": pq.DiagnosticField.TABLE_NAME,
+    "column": pq.DiagnosticField.COLUMN_NAME,
+    "constraint": pq.DiagnosticField.CONSTRAINT_NAME,
 }
 
 _NOTICE_FIELDS = (pq.DiagnosticField.SQLSTATE, pq.DiagnosticField.MESSAGE_PRIMARY)

@@ -72,6 +72,17 @@ FAULTY_TEXTS = [
         "a backslash in a string",
         id="strings, set_config",
     ),
+    *(
+        pytest.param(f"-- pipeline: {text}\nSELECT 1;", ":1", "why in parentheses", id=text)
+        for text in (
+            "accept=exclusive-lock",
+            "accept=exclusive-lock ()",
+            "accept=all (why)",
+            "accept (why)",
+            "accept=exclusive-lock (why)lock-timeout=5s",
+        )
+    ),
+    pytest.param("-- pipeline: accept=exclusive-lock (why (so))\nSELECT 1;", ":1", "", id="nested parentheses"),
     pytest.param("-- pipeline: lock-timeout=\u0665s\nSELECT 1;", ":1", "not a duration", id="digits of another script"),
     pytest.param(NOT_TRANSACTIONAL + "VACUUM a;\nVACUUM b;", ":3", "2 statements", id="two statements"),
     pytest.param(NOT_TRANSACTIONAL + "CREATE TABLE t ();", ":2", "holds one CREATE INDEX", id="another kind"),

@@ -74,6 +74,16 @@ def test_directives_are_read_from_the_comment_at_the_top(folder: FolderBuilder) 
     assert script.transactional
 
 
+def test_a_file_accepts_a_lock_with_a_reason(folder: FolderBuilder) -> None:
+    folder.write(
+        "0001_a",
+        "-- pipeline: lock-timeout=5s accept=exclusive-lock (nobody accepts=it yet) statement-timeout=1h\nSELECT 1;",
+    )
+    script = folder.read().files[0].forward
+    assert script.accepted == {"exclusive-lock": "nobody accepts=it yet"}
+    assert script.settings == {"lock-timeout": "5s", "statement-timeout": "1h"}
+
+
 @pytest.mark.parametrize(
     ("sql", "kind", "name", "table"),
     [
