@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import identifier, literal
+from dbclient.quoting import identifier, literal
 from pipeline.history.tables import SCHEMA
 from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import tokens

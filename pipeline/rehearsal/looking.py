@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from chatdb.quoting import literal
+from dbclient.quoting import literal
 from pipeline.history.record import MEASURED
 from pipeline.history.tables import SCHEMA
 from pipeline.postgres.session import ServerError

@@ -47,7 +47,7 @@ from pipeline.rehearsal.values import Failure, FileMeasurement, Measured, RowCha
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.deploy.locking import Opened
     from pipeline.migrations import Folder, MigrationFile
     from pipeline.postgres.session import Result, Session

@@ -26,7 +26,7 @@ from pipeline.rehearsal.values import StatementMeasurement
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.postgres.session import Session
     from pipeline.rehearsal.looking import Relation
 

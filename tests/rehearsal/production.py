@@ -17,7 +17,7 @@ from tests.support.databases import MIGRATIONS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.migrations import Folder
     from pipeline.rehearsal.values import Measured, StatementMeasurement
     from tests.support.server import PostgresServer

@@ -16,7 +16,7 @@ from tests.rehearsal.production import CANARY, MESSAGES, THREADS, Onlooker, fing
 from tests.support.until import until
 
 if TYPE_CHECKING:
-    from chatdb.url import DatabaseURL
+    from dbclient.url import DatabaseURL
     from pipeline.rehearsal.values import Measured
     from tests.rehearsal.production import Copies
 
