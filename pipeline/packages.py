@@ -173,3 +173,17 @@ def _explain(lock: Path, said: str) -> ConfigurationError:
 def _announce(text: str) -> None:
     if sys.stderr.isatty():
         print(text, file=sys.stderr)
+
+
+def main() -> int:
+    """Install the groups that the command line names, ahead of steps that reach no index. Gives the exit code."""
+    try:
+        ensure(*sys.argv[1:])
+    except ConfigurationError as error:
+        print(f"{error.message}. {error.remedy}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

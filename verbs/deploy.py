@@ -1,9 +1,11 @@
-"""`deploy`: the committed migrations, onto an environment."""
+"""`deploy`: the committed migrations, onto an environment; `reader`: who may look at what it would do."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from pipeline.errors import PipelineError
 from verbs import DRY_RUN, ENV, JSON, UNCOMMITTED, WAIT, on_environment, verb
 
 if TYPE_CHECKING:
@@ -35,7 +37,19 @@ def deploy(
         if dry_run:
             show_dry_run(checkout, as_json=json)
             return
-        report = apply_committed(checkout, lock_wait=lock_wait)
+        has_webhook = bool(os.environ.get("DEPLOY_WEBHOOK_URL"))
+        try:
+            report = apply_committed(checkout, lock_wait=lock_wait)
+        except PipelineError as error:
+            if has_webhook:
+                from pipeline.console.webhook import tell_failed
+
+                tell_failed(checkout.environment.name, error, checkout.observer)
+            raise
+        if has_webhook:
+            from pipeline.console.webhook import tell_applied
+
+            tell_applied(checkout.environment.name, report, checkout.observer)
     if json:
         from pipeline.console.documents import deploy_document, print_document
 
@@ -44,3 +58,17 @@ def deploy(
         from pipeline.console.text import show_report
 
         show_report(report)
+
+
+@verb("deploy", "platform engineers", flags={"env": ENV}, bare="env")
+def reader(root: Path, env: str = "") -> None:
+    """Make the role that reads the history alone, or change its password, and print its URL for CI's plan."""
+    from pipeline.console.text import say
+    from pipeline.deploy.reader import READER, make_reader
+
+    with on_environment(root, env, "reader", writes=True) as checkout:
+        url = make_reader(checkout)
+        checkout.observer.note(
+            f"{READER} of {checkout.url.host} has a new password; the old one is refused from now on"
+        )
+    say(url.reveal())

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.sql_text import Statement
 
-# GitHub takes comments and issues of up to 65,536 characters (docs.github.com, "Create an issue comment": 422 above).
+# GitHub takes comments and issues of up to 65,536 characters. Counted in bytes it fits into a variable of a job as well.
 LIMIT = 65_000
 _FOR_THE_REST = 5_000  # of what stands below the files
 
 
 def mark(verb: str, environment: str | None) -> str:
     """The first line of a document, by which a later one of the same kind is found and replaced. It is not shown."""
-    return f"<!-- chat-database: {verb} of {environment or 'DATABASE_URL'} -->"
+    return f"<!-- db-pipeline: {verb} of {environment or 'DATABASE_URL'} -->"
 
 
 def append(path: str, text: str) -> None:
@@ -73,7 +73,7 @@ def plan_text(environment: str | None, found: DeployStatus, findings: Sequence[F
         told.append(f"a deploy gives {', '.join(found.due_passwords)} LOGIN and the stack's password")
     if told:
         lines += [*_block("\n".join(f"note: {each}" for each in told)), ""]
-    room = LIMIT - _FOR_THE_REST - len("\n".join(lines))
+    room = LIMIT - _FOR_THE_REST - _size("\n".join(lines))
     return _cut("\n".join([*lines, *_folded(pending, locks, room)])) + "\n"
 
 
@@ -127,7 +127,7 @@ def _folded(
             "</details>",
             "",
         ]
-        length = len("\n".join(folded))
+        length = _size("\n".join([*folded, ""]))
         if length > room:
             left_out += 1
             continue
@@ -161,7 +161,12 @@ def _block(text: str, language: str = "") -> list[str]:
 
 def _cut(text: str) -> str:
     """The text, or as much of it as GitHub takes; what is cut off may end a code block, so one more end follows."""
-    if len(text) <= LIMIT:
+    if _size(text) <= LIMIT:
         return text
     fence = max(re.findall("^`{3,}", text, re.MULTILINE), key=len, default="```")
-    return f"{text[:LIMIT]}\n{fence}\n\nThe rest is left out, since there is no room for it: the job's log has it.\n"
+    kept = text.encode()[: LIMIT - 200].decode(errors="ignore")
+    return f"{kept}\n{fence}\n\nThe rest is left out, since there is no room for it: the job's log has it.\n"
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

@@ -20,6 +20,7 @@ _SAY_AGAIN = 60.0  # seconds between two lines about one and the same wait
 class Progress(Observer):
     """Plain lines, one for each thing that happened. Use it as a context manager."""
 
+    _running = ""  # the migration that the server is at
     _said: float | None = None  # of a wait for the lock: when its last line came, in seconds from its beginning
 
     def __enter__(self) -> Self:
@@ -56,6 +57,12 @@ class Progress(Observer):
             self._said = seconds
             self.say(f"still waiting for the lock after {seconds:.0f} s: {one_line(holder)} has it")
 
+    def running(self, migration: str) -> None:
+        self._running = one_line(migration)
+
+    def still_running(self, doing: str, seconds: float) -> None:
+        self.say(f"  {self._running or 'the next migration'}: {seconds:.0f} s so far, {one_line(doing)}")
+
     def applied(self, migration: str, milliseconds: int | None) -> None:
         self.say(f"  {migration}{_time(milliseconds)}")
 
@@ -66,7 +73,6 @@ class Progress(Observer):
 class GitHubProgress(Progress):
     """Plain lines; what the server says of a file is folded, up to fifty lines of each."""
 
-    _file = ""
     _is_open = False
 
     def say(self, text: str) -> None:
@@ -76,12 +82,11 @@ class GitHubProgress(Progress):
     def running(self, migration: str) -> None:
         super().running(migration)
         self._fold_no_more()
-        self._file = one_line(migration)
 
     def notice(self, text: str) -> None:
         if not self._is_open:
             self._is_open = True
-            title = f"messages of the server{self._file and f', in {self._file}'}"
+            title = f"messages of the server{self._running and f', in {self._running}'}"
             self._command("group", title)
         write_error(self.told(text))
 
@@ -95,9 +100,8 @@ class GitHubProgress(Progress):
 
     @staticmethod
     def _command(name: str, message: str = "") -> None:
-        from pipeline.lint.reporting import (
-            workflow_command,
-        )  # the linter comes with it: a deploy with nothing to fold has none
+        # the linter comes with it: a deploy with nothing to fold has none
+        from pipeline.lint.reporting import workflow_command
 
         write_error(workflow_command(name, message) + "\n", commands=True)
 
@@ -150,8 +154,13 @@ class LiveProgress(Progress):
         self._bar.start()
 
     def running(self, migration: str) -> None:
+        super().running(migration)
         if self._task is not None:
-            self._bar.update(self._task, description=one_line(migration))
+            self._bar.update(self._task, description=self._running)
+
+    def still_running(self, doing: str, seconds: float) -> None:  # noqa: ARG002 - the bar has a clock of its own
+        if self._task is not None:
+            self._bar.update(self._task, description=f"{self._running}: {one_line(doing)}")
 
     def applied(self, migration: str, milliseconds: int | None) -> None:
         super().applied(migration, milliseconds)

@@ -145,15 +145,16 @@ def inspect_server(
     A standby answers too, with what it has received so far; not where it is asked whether it takes what a deploy `writes`.
     Raises what `apply` raises.
     """
+    target = target or Target()
     opened = open_reading(
         url,
         application="db-pipeline look",
         deadlines=deadlines or Deadlines(),
         observer=observer or Observer(),
         roles=RUNTIME_ROLES,
+        fingerprints=bool(target.passwords),
     )
     with opened.session:
-        target = target or Target()
         check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=writes)
         if target.claim is not None:
             require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
@@ -221,7 +222,9 @@ def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[A
     with stating_outcome("nothing of this run is applied."):
         # what only these need is not paid for by a run with nothing to do
         from pipeline.deploy.execution import carry_out
+        from pipeline.deploy.heartbeat import heartbeat
 
         run.observer.starting(len(plan.pending))
     steps = [Step(file, file.forward) for file in plan.pending]
-    return carry_out(steps, opened, author, run.observer, reopen=lambda: _open(run))
+    with heartbeat(opened.session, run.url, run.observer):
+        return carry_out(steps, opened, author, run.observer, reopen=lambda: _open(run))

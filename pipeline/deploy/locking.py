@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from dbclient.quoting import identifier
 from pipeline.deploy.notices import Notices
 from pipeline.errors import BehindPooler, TimedOut
-from pipeline.history import READ, History, parse_history
+from pipeline.history import READ, READ_WITHOUT_FINGERPRINTS, History, parse_history
 from pipeline.history.finding import FOUND, incomplete
 from pipeline.postgres import COLUMNS, IS_DIRECT, Identity, parse_identity
 from pipeline.postgres.connect import UnsupportedStartupParameter, open_session, where
@@ -83,12 +83,21 @@ def open_locked(
 
 
 def open_reading(
-    url: DatabaseURL, *, application: str, deadlines: Deadlines, observer: Observer, roles: Iterable[str] = ()
+    url: DatabaseURL,
+    *,
+    application: str,
+    deadlines: Deadlines,
+    observer: Observer,
+    roles: Iterable[str] = (),
+    fingerprints: bool = False,
 ) -> Opened:
-    """Connect and read the history without the lock, for verbs that change nothing. Raises what `open_locked` raises."""
+    """Connect and read the history without the lock, for verbs that change nothing. Raises what `open_locked` raises.
+
+    `fingerprints`: those of the runtime roles' passwords as well, which the role that only reads may not.
+    """
     session = _open(url, application, deadlines, observer)
     try:
-        opened, _ = _read_once(session, lock=False, roles=tuple(roles))
+        opened, _ = _read_once(session, lock=False, roles=tuple(roles), fingerprints=fingerprints)
     except BaseException:
         session.close()
         raise
@@ -147,13 +156,14 @@ def _timed_out(shown: str, holder: Holder | None, told: str, deadlines: Deadline
     )
 
 
-def _read_once(session: Session, *, lock: bool, roles: Sequence[str]) -> tuple[Opened, bool]:
+def _read_once(session: Session, *, lock: bool, roles: Sequence[str], fingerprints: bool = True) -> tuple[Opened, bool]:
     """One query. Its first statement tries the lock, so that the next ones read what the last holder committed."""
     direct = IS_DIRECT.format(pid=session.backend_pid)
     attempt = f"CASE WHEN {direct} THEN {TRY} END" if lock else direct
     try:
+        read = READ if fingerprints else READ_WITHOUT_FINGERPRINTS
         about_roles = f"{read_facts_sql(roles)};" if roles else ""
-        results = session.run(f"SELECT {attempt}, {FOUND}, {COLUMNS};{about_roles}{READ}")
+        results = session.run(f"SELECT {attempt}, {FOUND}, {COLUMNS};{about_roles}{read}")
         history = parse_history([result.rows for result in results[2 if roles else 1 :]])
     except ServerError as error:
         if error.sqlstate != _UNDEFINED_TABLE or not error.results:

@@ -27,6 +27,9 @@ class Observer:
     def running(self, migration: str) -> None:
         """The server is at this one now."""
 
+    def still_running(self, doing: str, seconds: float) -> None:
+        """The server has said nothing for so many seconds: what it is `doing` in the one that it is at."""
+
     def applied(self, migration: str, milliseconds: int | None) -> None:
         """One is applied and recorded."""
 

@@ -39,6 +39,11 @@ _PASSWORDS = f"SELECT role_name, branch_id, salt, fingerprint FROM {SCHEMA}.role
 
 READ = f"{_VERSION};{_MIGRATIONS};{_MARKER};{_PASSWORDS}"
 
+# Whoever compares no passwords does not ask for their fingerprints, which not every role that looks may read.
+READ_WITHOUT_FINGERPRINTS = (
+    f"{_VERSION};{_MIGRATIONS};{_MARKER};SELECT role_name, branch_id, '', '' FROM {SCHEMA}.role_password"
+)
+
 Row = tuple[str | None, ...]
 
 

@@ -71,6 +71,36 @@ class ConnectionLost(DatabaseFailed):
 
 
 @dataclass
+class Silence:
+    """Whom to tell that a query gets no answer: `told`, of the seconds since the last sign of life, at `first` and `again`.
+
+    It is called while the query runs, and must not use its session.
+    """
+
+    told: Callable[[float], None]
+    first: float
+    again: float
+    _since: float = field(default=0.0, init=False)
+    _due: float = field(default=0.0, init=False)
+
+    def ends(self) -> None:
+        """The server said something, or is asked something new."""
+        self._since = time.monotonic()
+        self._due = self._since + self.first
+
+    def left(self) -> float:
+        """How many seconds are left until it is told."""
+        return max(0.0, self._due - time.monotonic())
+
+    def tell(self) -> None:
+        """Tell of it, where it is time."""
+        now = time.monotonic()
+        if now >= self._due:
+            self.told(now - self._since)
+            self._due = time.monotonic() + self.again
+
+
+@dataclass
 class Session:
     """An open connection. Close it, or use it as a context manager."""
 
@@ -79,6 +109,7 @@ class Session:
     on_notice: Callable[[str, str], None] | None = (
         None  # is told the SQLSTATE and the text of a NOTICE, INFO or WARNING
     )
+    silence: Silence | None = None
     unsent: bool = False  # the last query never went out whole: the server ran nothing of it, and the session is over
     _notices: deque[tuple[str, str]] = field(default_factory=deque, init=False, repr=False)  # not told yet
 
@@ -155,9 +186,11 @@ class Session:
     def _next(self) -> pq.abc.PGresult | None:
         """The next statement's result, or None when the server has answered everything."""
         sent = held(self.connection.flush) == 0
+        if self.silence is not None:
+            self.silence.ends()
         while held(self.connection.is_busy) or not sent:
             self._tell_notices()
-            readable = self._wait(select.POLLIN if sent else select.POLLIN | select.POLLOUT)
+            readable = self._wait_telling(select.POLLIN if sent else select.POLLIN | select.POLLOUT)
             if readable:
                 self.connection.consume_input()
             if not sent:
@@ -165,6 +198,18 @@ class Session:
         answer = held(self.connection.get_result)
         self._tell_notices()
         return answer
+
+    def _wait_telling(self, events: int) -> bool:
+        """As `_wait`, for as long as it takes."""
+        silence = self.silence
+        if silence is None:
+            return self._wait(events)
+        readable = self._wait(events, silence.left())
+        if readable:
+            silence.ends()
+        else:
+            silence.tell()
+        return readable
 
     def _wait(self, events: int, timeout: float | None = None) -> bool:
         """Whether there is something to read (or nothing came within `timeout` seconds: False)."""

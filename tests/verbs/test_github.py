@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 from pipeline.console.markdown import LIMIT
@@ -88,6 +89,27 @@ def test_a_document_stays_the_one_thing_on_standard_output(checkout: Checkout) -
     assert json.loads(checkout.on_github("deploy", "--json").stdout)["error"]["where"] == "migrations/0007_wrong.sql:1"
 
 
+def test_a_long_statement_is_told_of_while_it_runs(checkout: Checkout, superuser: Database) -> None:
+    checkout.inv("deploy")
+    checkout.write("0006_index", '-- transactional: false\nCREATE INDEX CONCURRENTLY person_id ON "Person" (id, name);')
+    with superuser.connect() as other:
+        other.execute("BEGIN; INSERT INTO \"Person\" VALUES (0, 'x')")
+        with subprocess.Popen(
+            checkout.command("deploy"),
+            cwd=checkout.path,
+            env=checkout.environment(GITHUB_ACTIONS="true"),
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None
+            line = next(line for line in process.stderr if "so far" in line)
+            other.execute("COMMIT")
+            rest = process.stderr.read()
+        assert process.returncode == 0
+    assert re.match(r"  0006_index: \d+ s so far, waiting for writers before build, .* held up by backend \d+", line)
+    assert "unmistakable" not in line + rest
+
+
 def test_a_summary_has_each_file_with_its_lock_its_sql_folded_and_what_lint_finds(checkout: Checkout) -> None:
     checkout.inv("deploy")
     checkout.write("0006_age", "ALTER TABLE \"Person\" ADD COLUMN age int;\nSELECT '```';\n", "DROP TABLE x;")
@@ -99,7 +121,7 @@ def test_a_summary_has_each_file_with_its_lock_its_sql_folded_and_what_lint_find
     assert "ADD COLUMN age int" in answer.stdout
     first, text = summary.read_text().split("\n", 1)
     assert first == "what an earlier step said"
-    assert text.startswith("<!-- chat-database: plan of dev -->\n### Plan for dev: 2 migrations to apply\n")
+    assert text.startswith("<!-- db-pipeline: plan of dev -->\n### Plan for dev: 2 migrations to apply\n")
     assert "| `0006_age` | ACCESS EXCLUSIVE | 2 | clean |" in text
     assert re.search(r"\| `0007_name` \| ACCESS EXCLUSIVE \| 1 \| \d findings? \|", text)
     assert "0001_people" not in text
@@ -123,7 +145,7 @@ def test_a_summary_of_what_cannot_be_planned_says_why(checkout: Checkout) -> Non
     )
     assert lost.returncode == 5
     text = (checkout.path / "lost.md").read_text()
-    assert text.startswith("<!-- chat-database: plan of dev -->\n### plan of dev failed\n")
+    assert text.startswith("<!-- db-pipeline: plan of dev -->\n### plan of dev failed\n")
     assert "no connection to 127.0.0.1:1/x" in text
 
 
@@ -133,7 +155,7 @@ def test_a_summary_fits_into_a_comment_however_much_is_pending(checkout: Checkou
         checkout.write(f"{number:04}_rows", f'INSERT INTO "Person" VALUES {rows};')
     assert checkout.inv("plan", "--env", "dev", "--summary", "long.md").returncode == 0
     text = (checkout.path / "long.md").read_text()
-    assert len(text) <= LIMIT
+    assert len(text.encode()) <= LIMIT
     assert text.count("<details>") == text.count("</details>") < 29
     assert re.search(r"The SQL of \d+ files is left out", text)
 

@@ -45,13 +45,21 @@ def test_every_action_of_others_is_pinned_by_commit(path: Path) -> None:
         assert len(used.partition("@")[2]) == 40, used
 
 
+# Beside reading what is checked out: comments and issues, and where a pull request's code runs not even these.
+WRITES = {
+    ("infrastructure.yml", "preview"): {"contents": "read", "pull-requests": "write"},
+    ("plan.yml", "comment"): {"pull-requests": "write"},
+    ("drift.yml", "diff"): {"contents": "read", "issues": "write"},
+}
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_no_job_may_write_to_the_repository(path: Path) -> None:
     workflow = read(path.name)
     assert workflow["permissions"] == {}
     for name, job in workflow["jobs"].items():
-        comments = {"pull-requests": "write"} if (path.name, name) == ("infrastructure.yml", "preview") else {}
-        assert job["permissions"] == {"contents": "read"} | comments
+        expected = WRITES.get((path.name, name), {"contents": "read"})
+        assert job["permissions"] == expected
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
@@ -64,19 +72,23 @@ def test_one_deploy_at_a_time_per_environment_and_none_is_cut_off(environment: s
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_plan_is_shown_before_the_deploy(environment: str) -> None:
     commands = [step["run"] for step in read("deploy.yml")["jobs"][environment]["steps"] if "run" in step]
-    assert commands[-2:] == [f"./inv plan --env {environment}", f"./inv deploy --env {environment}"]
+    plan = f'./inv plan --env {environment} --summary "$GITHUB_STEP_SUMMARY"'
+    assert commands[-2:] == [plan, f"./inv deploy --env {environment}"]
 
 
-@pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_a_step_that_has_the_url_installs_nothing(environment: str) -> None:
+@pytest.mark.parametrize(
+    ("workflow", "job"), [("deploy.yml", "dev"), ("deploy.yml", "plan"), ("deploy.yml", "prod"), ("plan.yml", "plan")]
+)
+def test_a_step_that_has_the_url_installs_nothing(workflow: str, job: str) -> None:
     """The step before it does, without the URL; from then on pip would find no index.
 
     That a second run of `./inv` starts no pip at all, tests/inv/test_bootstrap.py has.
     """
-    first, *others = (step for step in read("deploy.yml")["jobs"][environment]["steps"] if "run" in step)
-    assert first["run"] == "./inv --version"
+    first, *others = (step for step in read(workflow)["jobs"][job]["steps"] if "run" in step)
+    assert first["run"].splitlines() == ["./inv --version", ".venv/bin/python -m pipeline.packages check"]
     assert "env" not in first
-    assert [step["env"]["PIP_NO_INDEX"] for step in others] == ["1", "1"]
+    assert [step["env"]["PIP_NO_INDEX"] for step in others if "secrets" in str(step)]
+    assert all(step["env"]["PIP_NO_INDEX"] == "1" for step in others if "secrets" in str(step))
 
 
 def test_main_goes_to_dev_after_its_checks_and_to_prod_after_dev() -> None:
@@ -84,13 +96,13 @@ def test_main_goes_to_dev_after_its_checks_and_to_prod_after_dev() -> None:
     assert workflow["on"] == {"push": {"branches": ["main", "release/**"]}}
     assert workflow["jobs"]["dev"]["needs"] == "ci"
     assert workflow["jobs"]["dev"]["if"] == "github.ref_name == github.event.repository.default_branch"
-    assert workflow["jobs"]["prod"]["needs"] == ["ci", "dev"]
+    assert workflow["jobs"]["prod"]["needs"] == ["ci", "dev", "plan"]
 
 
 def test_a_hotfix_goes_from_its_releases_branch_to_prod_after_its_checks_and_past_dev() -> None:
     condition = read("deploy.yml")["jobs"]["prod"]["if"]
     assert condition.split("&&")[0].strip() == "!cancelled()"
-    assert "needs.ci.result == 'success'" in condition
+    assert "needs.ci.result == 'success' && needs.plan.result == 'success'" in condition
     assert "needs.dev.result == 'skipped' && startsWith(github.ref, 'refs/heads/release/')" in condition
 
 
@@ -100,12 +112,53 @@ def test_a_change_is_checked_against_the_branch_that_it_will_be_merged_into() ->
     assert step["env"]["BASE"].startswith("${{ github.base_ref || ")
 
 
-def test_the_url_reaches_a_command_through_its_environment_alone() -> None:
-    for job in read("deploy.yml")["jobs"].values():
+@pytest.mark.parametrize("name", ["deploy.yml", "plan.yml", "drift.yml"])
+def test_a_secret_reaches_a_command_through_its_environment_alone(name: str) -> None:
+    url = {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"}
+    webhook = {"DEPLOY_WEBHOOK_URL": "${{ secrets.DEPLOY_WEBHOOK_URL }}"}
+    for job in read(name)["jobs"].values():
+        assert "secrets" not in str(job.get("env", {}))
         for step in job.get("steps", []):
-            assert "secrets" not in step.get("run", "")
-            secret = {name: value for name, value in step.get("env", {}).items() if "secrets" in value}
-            assert secret in ({}, {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"})
+            assert "${{" not in step.get("run", "")
+            secret = {variable: value for variable, value in step.get("env", {}).items() if "secrets" in value}
+            assert secret in ({}, url, url | webhook)
+            assert not (secret and "GH_TOKEN" in step["env"])
+
+
+def test_production_is_planned_before_the_approval_by_a_job_that_has_not_the_owners_url() -> None:
+    """Secrets belong to environments: the owner's is that of `prod`, which asks for an approval."""
+    jobs = read("deploy.yml")["jobs"]
+    assert jobs["plan"]["environment"] == read("plan.yml")["jobs"]["plan"]["environment"] == "prod-plan"
+    assert jobs["plan"]["needs"] == "ci"
+    assert [name for name, job in jobs.items() if job.get("environment") == "prod"] == ["prod"]
+    assert read("drift.yml")["jobs"]["diff"]["environment"] == "${{ matrix.environment }}-plan"
+
+
+def test_what_comments_on_a_pull_request_runs_none_of_its_code_and_has_no_secret() -> None:
+    workflow = read("plan.yml")
+    assert workflow["jobs"]["plan"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert [step.get("uses") for step in workflow["jobs"]["comment"]["steps"]] == [None]
+    assert "secrets" not in str(workflow["jobs"]["comment"])
+
+
+def test_drift_of_the_databases_is_looked_for_every_night() -> None:
+    workflow = read("drift.yml")
+    assert workflow["on"]["schedule"]
+    assert workflow["jobs"]["diff"]["strategy"]["matrix"]["environment"] == ["dev", "prod"]
+
+
+def test_what_is_kept_between_runs_follows_every_lock_and_goes_to_no_job_with_a_secret() -> None:
+    """pip's cache: of the jobs of ci.yml alone, and by the content of each file that pip is given."""
+    for name in ("check", "test"):
+        (setup,) = [
+            step["with"] for step in read("ci.yml")["jobs"][name]["steps"] if "setup-python" in step.get("uses", "")
+        ]
+        assert setup["cache"] == "pip"
+        found = {path for pattern in setup["cache-dependency-path"].split() for path in ROOT.glob(pattern)}
+        assert found == {ROOT / "requirements.lock", *(ROOT / "locks").glob("*.lock")}
+    for path in WORKFLOWS:
+        if "secrets." in path.read_text():
+            assert "cache" not in path.read_text()
 
 
 def pulumi_step(job: str) -> dict[str, Any]:

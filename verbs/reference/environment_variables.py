@@ -60,6 +60,16 @@ VARIABLES = (
         "Who deploys, kept with each migration (unset: the user's name); and the commit of a local record where git knows none.",
     ),
     Variable(
+        "DEPLOY_WEBHOOK_URL",
+        "`deploy`",
+        "Where a deploy that applied something, or failed, is told of: JSON whose `text` Slack shows (docs/ci.md). A secret.",
+    ),
+    Variable(
+        "GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID",
+        "`deploy`",
+        "GitHub's: the run that the webhook is told of.",
+    ),
+    Variable(
         "GITHUB_ACTIONS",
         "every verb",
         "GitHub sets it to `true`: errors are annotations at their files too, the SQL of a plan is folded, and nothing that a "

@@ -61,6 +61,7 @@ def run_concurrent(work: Work, steps: Sequence[Step]) -> None:
         SignalReceived: `left` says what it left.
     """
     for step in steps:
+        work.observer.running(step.id)
         milliseconds = None
         if step.backward:
             _undo(work, step)
