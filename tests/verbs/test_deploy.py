@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -61,19 +60,6 @@ def test_an_up_to_date_database_gets_nothing(checkout: Checkout) -> None:
     assert answer.returncode == 0
     assert answer.stdout.startswith("nothing to do: 5 migrations applied already: ")
     assert answer.stderr == ""
-
-
-@pytest.mark.parametrize("github", ["", "true"])
-def test_who_has_nothing_to_do_imports_no_parser_no_linter_and_no_generator(checkout: Checkout, github: str) -> None:
-    checkout.inv("deploy")
-    answer = checkout.inv("deploy", "--env", "dev", GITHUB_ACTIONS=github, PYTHONPROFILEIMPORTTIME="1")
-    imported = {
-        line.rpartition("|")[2].strip() for line in answer.stderr.splitlines() if line.startswith("import time:")
-    }
-    assert answer.stdout.startswith("nothing to do: ")
-    assert "pipeline.deploy" in imported
-    unwanted = r"(pglast|yoyo|rich|psycopg\.connection|pipeline\.(lint|schema|generate|check|migrations\.script))\b.*"
-    assert [name for name in sorted(imported) if re.fullmatch(unwanted, name)] == []
 
 
 def test_json_is_one_document_on_standard_output(checkout: Checkout) -> None:

@@ -29,13 +29,13 @@ NOT_YET = {
 }
 
 
-def imported(checkout: Checkout, *arguments: str) -> set[str]:
+def imported(checkout: Checkout, *arguments: str, **variables: str) -> set[str]:
     """The modules that a verb imports, told by the interpreter."""
     _, *rest = checkout.command(*arguments)
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *rest],
         cwd=checkout.path,
-        env=checkout.environment(),
+        env=checkout.environment(**variables),
         capture_output=True,
         text=True,
         check=True,
@@ -44,9 +44,20 @@ def imported(checkout: Checkout, *arguments: str) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
 
 
-def test_a_deploy_with_nothing_to_do_imports_only_what_it_needs(checkout: Checkout) -> None:
-    assert checkout.inv("deploy").returncode == 0
-    modules = imported(checkout, "deploy")
+@pytest.mark.parametrize(
+    ("first", "again", "variables"),
+    [
+        (["deploy"], ["deploy"], {}),
+        (["deploy"], ["deploy"], {"GITHUB_ACTIONS": "true"}),
+        (["migrate"], ["deploy", "--env", "local"], {}),
+    ],
+    ids=["CI", "GitHub", "local"],
+)
+def test_a_deploy_with_nothing_to_do_imports_only_what_it_needs(
+    checkout: Checkout, first: list[str], again: list[str], variables: dict[str, str]
+) -> None:
+    assert checkout.inv(*first).returncode == 0
+    modules = imported(checkout, *again, **variables)
     assert "pipeline.deploy" in modules
     assert {name for name in modules if name.partition(".")[0] in HEAVY} == set()
     assert modules & NOT_YET == set()
