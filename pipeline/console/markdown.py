@@ -1,7 +1,7 @@
 """A plan, a comparison or a failure as Markdown: for a job's summary on GitHub, a comment, or an issue.
 
-Where the server is does not stand in it: a comment is read by more people than a log. What migrations and servers say
-stands in code blocks alone, so that it is shown and does nothing.
+Where the server is does not stand in a plan or a comparison: a comment is read by more people than a log. What migrations
+and servers say stands in code blocks alone, so that it is shown and does nothing.
 """
 
 from __future__ import annotations

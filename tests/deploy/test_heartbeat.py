@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dbclient.url import DatabaseURL
 from pipeline.deploy import apply, heartbeat
 from pipeline.deploy.observer import Observer
+from tests.emulator.urls import uri
+from tests.support.sample import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.folders import FolderBuilder
-    from tests.support.sample import Database
 
 INDEX = "-- An index\n-- transactional: false\n\nCREATE INDEX CONCURRENTLY person_name ON person (name);\n"
 
@@ -101,3 +103,18 @@ def test_what_cannot_be_seen_disturbs_nothing(
         report = apply(db.url, folder.read(), observer=listening)
     assert len(report.applied) == 1
     assert "cannot be seen: no connection to" in listening.told[0][1]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_behind_neons_proxy_the_backend_is_found_by_its_lock(project: dict[str, Any], folder: FolderBuilder) -> None:
+    url = DatabaseURL.parse(uri(project))
+    folder.write("0001_person", "CREATE TABLE person (id int, name text);")
+    apply(url, folder.read())
+    folder.write("0002_index", INDEX)
+    with Database(url).connect() as other:
+        other.execute("BEGIN; INSERT INTO person VALUES (1, 'a')")
+        listening = Listening(lambda: other.execute("COMMIT"))
+        apply(url, folder.read(), observer=listening)
+    assert listening.told[0][1].startswith(
+        "waiting for writers before build, 0 % of 1 transactions, held up by backend "
+    )

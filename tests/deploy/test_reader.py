@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from dbclient.url import DatabaseURL
 from pipeline.deploy import apply
 from pipeline.deploy.checkout import open_checkout
 from pipeline.deploy.observer import Observer
@@ -15,6 +16,7 @@ from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, Refused
 from pipeline.migrations import read_folder
+from tests.emulator.urls import uri
 from tests.support.databases import MIGRATIONS
 from tests.support.sample import Database
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
 
@@ -108,3 +109,16 @@ def test_before_the_first_deploy_there_is_nothing_to_read(
     with pytest.raises(Refused, match="has no history yet"):
         make(database, monkeypatch, tmp_path)
     assert Database(database).value(f"SELECT to_regrole('{READER}')") is None
+
+
+def test_it_is_made_and_looks_on_a_branch_of_neons(
+    project: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    owner = DatabaseURL.parse(uri(project))
+    apply(owner, read_folder(MIGRATIONS))
+    url = make(owner, monkeypatch, tmp_path)
+    seen = read_status(url, read_folder(MIGRATIONS), target=Target("prod"), observer=Observer())
+    assert (seen.identity.user, seen.plan.pending) == (READER, ())
+    assert seen.identity.branch_id
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        Database(url).rows('SELECT * FROM "Message"')

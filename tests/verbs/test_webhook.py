@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import subprocess
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.sample import SAMPLE_IDS
+from tests.support.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.sample import Database
     from tests.verbs.conftest import Checkout
 
 SECRET = "T0-unmistakable-path"  # stands in no message
@@ -145,6 +150,35 @@ def test_an_address_that_leads_nowhere_is_a_note_without_the_address(checkout: C
     assert "nobody was told of the deploy" in answer.stderr
     assert SECRET not in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_one_that_never_answers_does_not_keep_a_deploy(checkout: Checkout) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/{SECRET}"
+        answer = checkout.inv("deploy", DEPLOY_WEBHOOK_URL=url)
+    assert answer.returncode == 0
+    assert "note: DEPLOY_WEBHOOK_URL: it cannot be reached (TimeoutError)" in answer.stderr
+    assert SECRET not in answer.stderr
+
+
+def test_an_interruption_is_told_as_well(checkout: Checkout, superuser: Database) -> None:
+    checkout.inv("deploy")
+    checkout.write("0006_age", '-- pipeline: lock-timeout=1min\nALTER TABLE "Person" ADD COLUMN age int;')
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with hook() as served, superuser.connect() as other:
+        other.execute('BEGIN; SELECT * FROM "Person"')
+        environment = checkout.environment(DEPLOY_WEBHOOK_URL=served.url)
+        with subprocess.Popen(
+            checkout.command("deploy"), cwd=checkout.path, env=environment, stderr=subprocess.PIPE, text=True
+        ) as process:
+            until(lambda: superuser.value(waits))
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate()
+    assert process.returncode == 143
+    assert "interrupted" in said
+    ((_, _, document),) = served.got
+    assert document["error"]["kind"] == "Interrupted"
+    assert document["error"]["exit_code"] == 143
 
 
 def test_a_dry_run_tells_nobody(checkout: Checkout) -> None:

@@ -317,16 +317,33 @@ def test_a_database_that_nobody_can_look_at_is_no_drift(job: Job) -> None:
     assert "### diff of prod failed" in job.summary
 
 
-def test_the_pages_line_gives_the_secret_through_a_pipe(
+def test_the_lines_of_the_page_work_and_give_the_secret_through_a_pipe(
     job: Job, database: DatabaseURL, server: PostgresServer
 ) -> None:
     apply(database, read_folder(job.root / "migrations"))
     page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^    (\./inv reader --env prod \|.*)$", page, re.MULTILINE)
-    answer = job.run({"run": line, "shell": "bash", "env": {"DATABASE_URL": database.reveal()}})
-    assert answer.returncode == 0, answer.stderr
-    (asked,) = job.asked
-    assert asked["words"] == ["secret", "set", "DATABASE_URL", "--env", "prod-plan"]
-    assert Database(DatabaseURL.parse(asked["input"].strip())).value("SELECT current_user") == READER
-    assert asked["input"].strip() not in answer.stdout + answer.stderr
+    lines = re.findall(r"^    (\S.*)$", page, re.MULTILINE)
+    assert len(lines) == 3
+    output = ""
+    for line in lines:
+        answer = job.run({"run": line, "shell": "bash", "env": {"DATABASE_URL": database.reveal()}})
+        assert answer.returncode == 0, answer.stderr
+        output += answer.stdout + answer.stderr
+    assert "### Plan for prod: 0 migrations to apply" in (job.root / "plan.md").read_text()
+    prod, dev = job.asked
+    assert prod["words"] == ["secret", "set", "DATABASE_URL", "--env", "prod-plan"]
+    assert dev["words"] == ["secret", "set", "DATABASE_URL", "--env", "dev-plan"]
+    urls = [asked["input"].strip() for asked in (prod, dev)]
+    assert Database(DatabaseURL.parse(urls[1])).value("SELECT current_user") == READER
+    assert not any(url in output for url in urls)
     Database(server.as_superuser(database)).run(f"DROP OWNED BY {READER}; DROP ROLE {READER}")
+
+
+@pytest.mark.parametrize("verb", ["status", "history", "plan"])
+def test_the_role_that_only_reads_is_enough_for_what_only_looks(job: Job, reader: str, verb: str) -> None:
+    answer = job.run({"run": f"./inv {verb} --env prod", "env": {"DATABASE_URL": reader}})
+    assert answer.returncode == 0, answer.stderr
+    assert "0003_pets" in answer.stdout or verb == "plan"
+    refused = job.run({"run": "./inv deploy --env prod", "env": {"DATABASE_URL": reader}})
+    assert refused.returncode == 5
+    assert "::error " in refused.stderr
