@@ -17,8 +17,8 @@ from emulator.administration import Rejected, Unreachable, administer
 from emulator.environment import as_shell, variables
 from emulator.faults import MOMENTS
 from emulator.log_lines import OneLine
-from emulator.private_files import write_private
 from emulator.settings import PLANS, Settings
+from servers import write_private
 
 if TYPE_CHECKING:
     from emulator.service import Access

@@ -27,12 +27,12 @@ from emulator.housekeeping import keep_house
 from emulator.keeping import Keeping
 from emulator.mirror import Mirror
 from emulator.operations import Queue
-from emulator.private_files import write_private
 from emulator.proxy import Proxy
 from emulator.settings import DOMAIN
 from emulator.snapshots import Snapshots
 from emulator.state import Store
 from emulator.work import Work
+from servers import write_private
 from servers.account import Account, NoAccount
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from emulator.private_files import write_private
+from servers import write_private
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed
 from pipeline.postgres.binaries import installation
-from pipeline.postgres.record import HOST, SUPERUSER, Record, write_private
+from pipeline.postgres.record import HOST, SUPERUSER, Record
 from pipeline.postgres.unprivileged import programs_for
-from servers import pid_file
+from servers import pid_file, write_private
 from servers.installation import find_complete, is_complete
 from servers.processes import reason_in
 from services import DATABASE, OWNER

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dbclient.url import DatabaseURL
 from pipeline.errors import ConfigurationError
+from servers import write_private
 from services import DATABASE, OWNER
 
 HOST = "127.0.0.1"
@@ -91,11 +91,8 @@ def read_record(folder: Path) -> Record | None:
 
 def write_record(folder: Path, record: Record) -> Record:
     """Write the record, readable by its owner alone, and give it back."""
-    file = _file(folder)
-    new = file.with_suffix(".new")
     place = "." if record.place == folder else str(record.place)
-    write_private(new, json.dumps({**asdict(record), "place": place, "folder": str(folder)}, indent=1))
-    new.replace(file)
+    write_private(_file(folder), json.dumps({**asdict(record), "place": place, "folder": str(folder)}, indent=1))
     return record
 
 
@@ -134,14 +131,6 @@ def change_record(
         extensions=record.extensions if extensions is None else extensions,
     )
     return record if changed == record else write_record(folder, changed)
-
-
-def write_private(file: Path, text: str) -> None:
-    """Write a new file that was never readable by others, whatever the umask."""
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(text)
 
 
 def _file(folder: Path) -> Path:

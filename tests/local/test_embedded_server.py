@@ -249,7 +249,9 @@ def test_a_copied_checkout_leaves_the_originals_server_alone_and_has_one_of_its_
     own = copy.start()
     assert pid_of(own) != pid_of(original)
     assert own.port != original.port
-    assert told[-1].startswith(f"its data was copied from {original.data} while a server ran there")
+    copied, moved = told[-2:]
+    assert copied.startswith(f"its data was copied from {original.data} while a server ran there")
+    assert moved.startswith(f"another program has taken port {original.port}: the embedded server is at {own.port}")
     with psycopg.connect(own.owner.reveal()) as connection:
         connection.execute("CREATE TABLE of_the_copy ()")
 
