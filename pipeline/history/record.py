@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dbclient.quoting import literal
@@ -102,16 +103,30 @@ def apply_sql(file: MigrationFile, author: Author, *, announced: bool = True) ->
 MEASURED = "pipeline.measured"
 
 
+# So many statements in a row that write rows are one piece: a look at each would take many times as long as they do.
+_IN_A_ROW = 20
+_WRITES_ROWS = frozenset({"INSERT", "UPDATE", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of a file's chunks, mostly one, in a block that leaves in MEASURED what it took."""
+
+    sql: str
+    chunks: tuple[Chunk, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Pieces:
     """What apply_sql sends, cut into queries that are sent one by one in the same transaction. The COMMIT is the caller's.
 
-    `begin` answers with the instant and the WAL position, of which `end` makes the log row. `statements` are the file's
-    chunks, each in a block that leaves in MEASURED what it took, as `end` does.
+    `begin` answers with the instant and the WAL position, of which `end` makes the log row. `statements` are the file's, and
+    `single` the same again, each chunk by itself.
     """
 
     begin: str
-    statements: tuple[tuple[Chunk, str], ...]
+    statements: tuple[Piece, ...]
+    single: tuple[Piece, ...]
     _forget: str
     _log: str
 
@@ -132,11 +147,25 @@ def apply_in_pieces(file: MigrationFile, author: Author) -> Pieces:
         "SELECT pg_catalog.clock_timestamp(), pg_catalog.pg_current_wal_insert_lsn();"
     )
     tag = _tag(script.text)
-    sent = [
-        (chunk, f"DO {_dollar_quoted(_measured('chunk text; bodies text; ', _chunk_execution(number, chunk, tag)))};")
-        for number, chunk in enumerate(script.chunks, start=1)
-    ]
-    return Pieces(begin, tuple(sent), _FORGET_ALL, _log(file, author, "apply", _measured_comment(file, author)))
+    chunks = [(number, chunk) for number, chunk in enumerate(script.chunks, start=1) if chunk.statements]
+    single = tuple(_piece([each], tag) for each in chunks)
+    statements: list[Piece] = []
+    for verb, group in groupby(chunks, key=lambda each: _row_verb(each[1])):
+        alike = list(group)
+        together = verb and len(alike) > _IN_A_ROW
+        statements += [_piece(alike, tag)] if together else [_piece([each], tag) for each in alike]
+    log = _log(file, author, "apply", _measured_comment(file, author))
+    return Pieces(begin, tuple(statements), single, _FORGET_ALL, log)
+
+
+def _row_verb(chunk: Chunk) -> str:
+    verb = chunk.statements[0].first_word
+    return verb if len(chunk.statements) == 1 and verb in _WRITES_ROWS else ""
+
+
+def _piece(chunks: Sequence[tuple[int, Chunk]], tag: str) -> Piece:
+    block = _measured("chunk text; bodies text; ", _execution_of(chunks, tag))
+    return Piece(f"DO {_dollar_quoted(block)};", tuple(chunk for _, chunk in chunks))
 
 
 def _measured(variables: str, what: str) -> str:
@@ -148,11 +177,6 @@ def _measured(variables: str, what: str) -> str:
         "pg_catalog.round(1000000 * EXTRACT(epoch FROM pg_catalog.clock_timestamp() - measured_from))::bigint, "
         "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), measured_at)), true); END"
     )
-
-
-def _chunk_execution(number: int, chunk: Chunk, tag: str) -> str:
-    text = f"{tag}{numbered(number, chunk.text)}{tag}"
-    return _by_a_function(number, text) if _is_long(chunk) else _each([text])
 
 
 def rollback_sql(file: MigrationFile, backward: Script, author: Author) -> str:
@@ -242,10 +266,13 @@ def _execution(script: Script) -> str:
     The server sends the text that it executes along with each NOTICE and WARNING: 8,000 of them would carry a file that
     was executed as a whole 8,000 times.
     """
-    tag = _tag(script.text)
+    return _execution_of(list(enumerate(script.chunks, start=1)), _tag(script.text))
+
+
+def _execution_of(chunks: Sequence[tuple[int, Chunk]], tag: str) -> str:
     blocks: list[str] = []
     small: list[str] = []
-    for number, chunk in enumerate(script.chunks, start=1):
+    for number, chunk in chunks:
         text = f"{tag}{numbered(number, chunk.text)}{tag}"
         if not _is_long(chunk):
             small.append(text)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from psycopg import errors as conditions
 
 from pipeline.deploy.concurrent import run_concurrent
-from pipeline.deploy.failure import RETRY_FOR, TRY_AGAIN, Retries, gave_up, lock_given_away
+from pipeline.deploy.failure import RETRY_FOR, TRY_AGAIN, Retries, explain_file, gave_up, lock_given_away
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.notices import Notices
 from pipeline.deploy.observer import Observer
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from dbclient.url import DatabaseURL
     from pipeline.deploy.locking import Opened
+    from pipeline.history.record import Piece
     from pipeline.migrations import Folder, MigrationFile
     from pipeline.postgres.session import Result, Session
     from pipeline.rehearsal.looking import Look, Relation
@@ -66,7 +67,7 @@ class Listener(Observer):
     def measured(self, migration: str, statement: StatementMeasurement, pid: int) -> None:
         """One statement of a migration was looked at, and its transaction, of the backend `pid`, is still open.
 
-        How long its locks are held is not known yet, and 0.
+        How long its locks are held is not known yet, and 0. A statement outside a transaction is over, and that is known.
         """
 
 
@@ -176,12 +177,8 @@ class _Transaction:
             ServerError: it may be tried again; the caller rolls back.
         """
         began, lsn = (value or "" for value in self._begin()[-1].rows[0])
-        found = [
-            self._measure_piece(chunk.statements[0].line, sql, number)
-            for number, (chunk, sql) in enumerate(self._pieces.statements)
-            if chunk.statements
-        ]
-        ending = self._measure_piece(None, self._pieces.end(began, lsn), len(self._pieces.statements))
+        found = [self._measure_piece(piece.sql, piece) for piece in self._pieces.statements]
+        ending = self._measure_piece(self._pieces.end(began, lsn), None)
         started = time.perf_counter()
         self._commit()
         commit = round((time.perf_counter() - started) * 1000, 3)
@@ -194,22 +191,23 @@ class _Transaction:
         try:
             return self._session.run(self._pieces.begin)
         except ServerError as error:
-            self._fail(error, None, 0)
+            self._fail(error, None)
 
     def _commit(self) -> None:
         try:
             self._session.run("COMMIT")
         except ServerError as error:
-            self._fail(error, None, len(self._pieces.statements))
+            self._fail(error, None)
 
-    def _measure_piece(self, line: int | None, sql: str, number: int) -> StatementMeasurement:
+    def _measure_piece(self, sql: str, piece: Piece | None) -> StatementMeasurement:
+        line = 0 if piece is None else piece.chunks[0].statements[0].line
         try:
             results = self._session.run(sql + look_sql())
         except ServerError as error:
             if error.results:  # the piece is done, and it was the look that failed
                 what = f"the look behind the statement failed ({error.sqlstate} {condition_of(error.sqlstate)})"
-                raise DatabaseFailed(what, where=f"{self._file.path}:{line or ''}", remedy=_LOOK_AGAIN) from error
-            self._fail(error, line, number)
+                raise DatabaseFailed(what, where=f"{self._file.path}:{line}", remedy=_LOOK_AGAIN) from error
+            self._fail(error, piece)
         milliseconds, wal_bytes, look = parse_look(results)
         # what was dropped is locked until COMMIT, and has its name from before; what is made and gone by now has none
         names = self._relations | look.relations
@@ -218,17 +216,18 @@ class _Transaction:
         rewritten = self._rewritten(look)
         touched = {*(oid for oid, _ in locked), *changes, *rewritten}
         found = StatementMeasurement(
-            line or 0,
+            line,
             milliseconds,
             wal_bytes,
             locks=self._locks(locked, names),
             rewrote=rewrites(rewritten, self._count(rewritten), self._run.known),
             changed=tuple(sorted(changes.values(), key=lambda each: each.table)),
             tables=sizes(self._before[oid] for oid in touched if oid in self._before),
+            statements=0 if piece is None else sum(len(chunk.statements) for chunk in piece.chunks),
         )
         self._relations = names
         self._look = look
-        if line is not None:
+        if piece is not None:
             self._run.listener.measured(self._file.id, found, self._session.backend_pid)
         return found
 
@@ -259,24 +258,33 @@ class _Transaction:
                 found[oid] = RowChanges(look.relations[oid].name, *more)
         return found
 
-    def _fail(self, error: ServerError, line: int | None, number: int) -> NoReturn:
-        """Raise the error where it may be tried again, else what is known of the piece of this number, which failed."""
+    def _fail(self, error: ServerError, piece: Piece | None) -> NoReturn:
+        """Raise the error where it may be tried again, else what is known of the statement that failed; None: at the end."""
         if error.sqlstate in TRY_AGAIN or error.sqlstate == LOCK_LOST:
             raise error
         _start_afresh(self._session)
-        pieces = self._pieces
-        at = min(number, len(pieces.statements) - 1)
-        chunk = pieces.statements[at][0]
-        statement = chunk.statements[0] if number == at and len(chunk.statements) == 1 else None
+        single = self._pieces.single
+        number = len(single) if piece is None else self._number_of(error, piece)
+        failed = None if piece is None else single[number].chunks[0].statements
 
         def replay() -> None:
-            self._session.run(pieces.begin)
-            for _, sql in pieces.statements[:number]:
-                self._session.run(sql)
+            self._session.run(self._pieces.begin)
+            for each in single[:number]:
+                self._session.run(each.sql)
 
-        failing = find_failing_rows(self._session, replay, statement, error)
+        statement = failed[0] if failed is not None and len(failed) == 1 else None
+        failing = find_failing_rows(self._session, replay, statement, error) if statement or failed is None else None
         _start_afresh(self._session)
-        raise _Stopped(_failure(self._file, line, error, failing)) from error
+        raise _Stopped(_failure(self._file, failed[0].line if failed else None, error, failing)) from error
+
+    def _number_of(self, error: ServerError, piece: Piece) -> int:
+        """Which of the file's chunks failed: of a piece of several, the one that the server's error is about."""
+        single = [each.chunks[0] for each in self._pieces.single]
+        first = single.index(piece.chunks[0])
+        _, _, line = explain_file(error, self._file.forward).where.rpartition(":")
+        if len(piece.chunks) == 1 or not line.isdigit():
+            return first
+        return first + sum(chunk.statements[0].line <= int(line) for chunk in piece.chunks[1:])
 
 
 def _measure_concurrent(run: _Run, file: MigrationFile, before: Mapping[str, Relation]) -> FileMeasurement:

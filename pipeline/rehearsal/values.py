@@ -78,10 +78,12 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class StatementMeasurement:
-    """What one statement did; several are one where a file's text cannot be cut between them for certain.
+    """What one statement did, or so many of them as `statements` says.
 
-    `line` is where it begins in its file. `milliseconds` and `wal_bytes` are the server's own, without the way to it and
-    without our look. `tables` are those that were there before and that it locked first, rewrote or changed.
+    Several are one where a file's text cannot be cut between them for certain, and where more than 20 INSERTs, UPDATEs or
+    DELETEs follow each other. `line` is where the first begins in its file. `milliseconds` and `wal_bytes` are the server's
+    own, without the way to it and without our look. `tables` are those that were there before and that it locked first,
+    rewrote or changed.
 
     Outside a transaction (`observed`) another session looked, every 20 ms: a lock that was held for less may be missing, and
     `held` is at most 40 ms too long.
@@ -94,6 +96,7 @@ class StatementMeasurement:
     rewrote: tuple[Rewrite, ...] = ()
     changed: tuple[RowChanges, ...] = ()
     tables: tuple[TableSize, ...] = ()
+    statements: int = 1
     observed: bool = False
 
 

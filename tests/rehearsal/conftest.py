@@ -25,5 +25,7 @@ def production(server: PostgresServer) -> Iterator[DatabaseURL]:
 
 
 @pytest.fixture
-def copies(server: PostgresServer, production: DatabaseURL, tmp_path: Path) -> Copies:
-    return Copies(server, production, tmp_path)
+def copies(server: PostgresServer, production: DatabaseURL, tmp_path: Path) -> Iterator[Copies]:
+    made = Copies(server, production, tmp_path)
+    yield made
+    made.drop()

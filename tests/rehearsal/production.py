@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -46,9 +46,15 @@ class Copies:
     server: PostgresServer
     production: DatabaseURL
     path: Path
+    made: list[DatabaseURL] = field(default_factory=list)
 
     def copy(self) -> DatabaseURL:
-        return self.server.create_database(self.production)
+        self.made.append(self.server.create_database(self.production))
+        return self.made[-1]
+
+    def drop(self) -> None:
+        for database in self.made:
+            self.server.drop_database(database)
 
     def folder(self, *files: str) -> Folder:
         """The repository's migrations, and these behind them: 0900_pending, 0901_pending …"""

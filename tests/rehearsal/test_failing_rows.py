@@ -206,6 +206,16 @@ def test_a_fault_that_is_not_of_the_data_is_named_without_the_servers_words(copi
     assert CANARY not in repr(failure)
 
 
+def test_the_one_that_fails_of_many_in_a_row_is_named(copies: Copies) -> None:
+    updates = [f"UPDATE \"User\" SET email = nullif('{CANARY}', '{CANARY}') WHERE id = 'u{n}';" for n in range(1, 31)]
+    updates[17] = "UPDATE \"User\" SET \"createdAt\" = NULL WHERE id IN ('u1', 'u2');"
+    failure = copies.measure("-- Many\n" + "\n".join(updates)).failure
+    assert failure is not None
+    assert failure.line == 19
+    query = f'SELECT * FROM {USER} AS t WHERE "createdAt" IS NULL'
+    assert failure.failing == FailingRows("not null", USER, "createdAt", "", 2, query, after=True)
+
+
 def test_a_thousand_canaries_appear_nowhere(copies: Copies) -> None:
     canaries = [f"canary-{number:04}-x" for number in range(1000)]
     listed = ", ".join(f"'{each}'" for each in canaries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.migrations import read_folder
+from pipeline.postgres.lock import APPLICATION
 from pipeline.rehearsal.budgets import judge
 from pipeline.rehearsal.measuring import measure
 from tests.rehearsal.production import CANARY, MESSAGES, THREADS, Onlooker, fingerprint, rows
@@ -17,7 +18,6 @@ from tests.support.until import until
 
 if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
-    from pipeline.rehearsal.values import Measured
     from tests.rehearsal.production import Copies
 
 MESSAGE, THREAD = 'public."Message"', 'public."Thread"'
@@ -118,6 +118,27 @@ def test_the_rows_of_a_file_are_not_those_of_the_file_before(copies: Copies) -> 
     assert [each.updated for each in second.statements[0].changed] == [THREADS // 1000]
 
 
+def test_many_statements_in_a_row_that_write_rows_are_measured_together(copies: Copies) -> None:
+    inserts = [f"INSERT INTO \"User\" (id) VALUES ('x{number}');" for number in range(21)]
+    few = [f"DELETE FROM \"User\" WHERE id = 'x{number}';" for number in range(20)]
+    [file] = copies.measure("\n".join(("SELECT 1;", *inserts, *few))).files
+    assert [(each.line, each.statements) for each in file.statements[:3]] == [(1, 1), (2, 21), (23, 1)]
+    assert len(file.statements) == 22
+    assert [(each.table, each.inserted) for each in file.statements[1].changed] == [('public."User"', 21)]
+    assert {lock.mode for lock in file.statements[1].locks if lock.kind == "table"} == {"RowExclusiveLock"}
+
+
+def test_a_materialized_view_that_is_refreshed_is_rewritten(copies: Copies) -> None:
+    text = "REFRESH MATERIALIZED VIEW named;"
+    made = 'CREATE MATERIALIZED VIEW named AS SELECT name FROM "Message" WHERE name IS NOT NULL;'
+    copy = copies.copy()
+    apply(copy, copies.folder(made))
+    [file] = measure(copy, copies.folder(made, text)).files
+    assert [(each.relation, each.kind, each.rows, each.is_new) for each in file.statements[0].rewrote] == [
+        ("public.named", "materialized view", MESSAGES - MESSAGES // 1000, False)
+    ]
+
+
 def test_what_is_temporary_or_gone_by_the_end_of_the_statement_locks_nothing_of_anybody(copies: Copies) -> None:
     text = 'CREATE TEMPORARY TABLE t AS SELECT id FROM "Thread";\nDO $$ BEGIN CREATE TABLE u (); DROP TABLE u; END $$;'
     [file] = copies.measure(text).files
@@ -189,27 +210,27 @@ def test_a_database_without_a_history_and_without_analyzed_tables_is_measured(
 def test_a_concurrent_index_is_seen_by_an_observing_session(copies: Copies) -> None:
     folder = copies.folder('-- transactional: false\nCREATE INDEX CONCURRENTLY "Message_role_idx" ON "Message" (role);')
     copy, twin = copies.copy(), copies.copy()
-    measured: list[Measured] = []
-    with psycopg.connect(copy.reveal()) as old, psycopg.connect(copy.reveal(), autocommit=True) as look:
-        old.execute('UPDATE "Message" SET name = name WHERE false')
-        old.execute("SELECT pg_current_xact_id()")  # the statement waits for it
-        old.execute('LOCK TABLE "Message" IN ROW EXCLUSIVE MODE')
-        running = threading.Thread(target=lambda: measured.append(measure(copy, folder)))
-        running.start()
-        held = (
-            "SELECT 1 FROM pg_locks JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'chat-database rehearse' "
-            "AND relation = '\"Message\"'::regclass AND mode = 'ShareUpdateExclusiveLock' AND a.datname = current_database()"
-        )
-        until(lambda: look.execute(held).fetchone())
+    here = "a.datname = current_database()"
+    held = (
+        f"SELECT 1 FROM pg_locks JOIN pg_stat_activity a USING (pid) WHERE a.application_name = '{APPLICATION} rehearse' "
+        f"AND {here} AND relation = '\"Message\"'::regclass AND mode = 'ShareUpdateExclusiveLock' AND granted"
+    )
+    looked = (
+        f"SELECT 1 FROM pg_stat_activity a WHERE a.application_name = '{APPLICATION} observer' AND {here} "
+        "AND query_start > %s AND state = 'idle'"
+    )
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(copy.reveal()) as old,
+        psycopg.connect(copy.reveal(), autocommit=True) as look,
+    ):
+        old.execute('LOCK TABLE "Message" IN ROW EXCLUSIVE MODE')  # the statement waits for who has it
+        running = pool.submit(measure, copy, folder)
+        until(lambda: running.done() or look.execute(held).fetchone())
         [now] = look.execute("SELECT clock_timestamp()").fetchone() or (None,)
-        looked = (
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'chat-database observer' "
-            "AND datname = current_database() AND query_start > %s AND state = 'idle'"
-        )
-        until(lambda: look.execute(looked, [now]).fetchone())
+        until(lambda: running.done() or look.execute(looked, [now]).fetchone())
         old.commit()
-        running.join()
-    [file] = measured[0].files
+        [file] = running.result().files
     [statement] = file.statements
     locks = {(lock.relation, lock.mode): lock for lock in statement.locks}
     assert locks[MESSAGE, "ShareUpdateExclusiveLock"].held > 0
