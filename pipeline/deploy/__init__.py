@@ -192,14 +192,16 @@ def _followed(run: Run, opened: Opened, plan: Plan, folder: Folder) -> tuple[Ope
 
     kept, applied = _kept(opened.session), dict(opened.history.applied)
     files = {applied[id_]: folder.by_id[id_] for id_ in edited_comments(plan, folder, kept)}
-    if files:
-        opened.session.run(renamed_sql(files))
-        for was, file in files.items():
-            run.observer.note(f"{file.id}: only its comments were edited since it was applied here, which is recorded")
-            applied[file.id] = replace(was, checksum=file.checksum)
-        opened = replace(opened, history=replace(opened.history, applied=applied))
-        plan = make_plan(folder, applied)
-    return opened, with_one_sentence(plan, folder, kept)
+    if not files:
+        return opened, with_one_sentence(plan, folder, kept)
+    applied |= {file.id: replace(was, checksum=file.checksum) for was, file in files.items()}
+    followed = with_one_sentence(make_plan(folder, applied), folder, kept)
+    if followed.faults:
+        return opened, followed  # a run that is refused records nothing
+    opened.session.run(renamed_sql(files))
+    for file in files.values():
+        run.observer.note(f"{file.id}: only its comments were edited since it was applied here, which is recorded")
+    return replace(opened, history=replace(opened.history, applied=applied)), followed
 
 
 def _kept(session: Session) -> dict[str, Kept]:

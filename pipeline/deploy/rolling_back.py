@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pipeline.deploy import Report
+from pipeline.deploy import Report, inspect_server
 from pipeline.deploy.authorship import author_of
 from pipeline.deploy.claim import require_claim
 from pipeline.deploy.execution import carry_out
@@ -33,29 +33,42 @@ if TYPE_CHECKING:
 def roll_back(checkout: Checkout, to: str = "", *, confirm: Callable[[str], bool] = lambda _: True) -> Report:
     """Roll the checkout's local database back to a migration, or the last one that was applied, which `confirm` is asked about.
 
+    Nobody waits for the answer: the lock is taken when it is there.
+
     Raises:
-        Refused: `confirm` said no; nothing was changed.
+        Refused: `confirm` said no, or somebody else migrated the database meanwhile; nothing was changed.
         Other errors: what `rollback` raises.
     """
-
-    def last(applied: Mapping[str, Applied]) -> list[str]:
-        ids = [each.id for each in in_order_of_application(applied.values())][-1:]
-        if ids and not confirm(f"Roll back {ids[0]}, with the rows of what it made?"):
-            raise Refused(
-                "nothing was changed", remedy="Say yes, give --yes, or say with --to which one stays the last."
-            )
-        return ids
-
     with as_exceptions():
+        asked = None if to else _ask_about_last(checkout, confirm)
+
+        def choose(applied: Mapping[str, Applied]) -> list[str]:
+            if _last(applied) != asked:
+                raise Refused(
+                    "somebody else has migrated this database meanwhile", remedy="Nothing was changed. Run it again."
+                )
+            return asked
+
         return rollback(
             checkout.url,
             checkout.folder(),
             to=to,
-            choose=None if to else last,
+            choose=None if asked is None else choose,
             target=checkout.target,
             author=lambda: author_of(os.environ),
             observer=checkout.observer,
         )
+
+
+def _ask_about_last(checkout: Checkout, confirm: Callable[[str], bool]) -> list[str]:
+    last = _last(inspect_server(checkout.url, target=checkout.target).history.applied)
+    if last and not confirm(f"Roll back {last[0]}, with the rows of what it made?"):
+        raise Refused("nothing was changed", remedy="Say yes, give --yes, or say with --to which one stays the last.")
+    return last
+
+
+def _last(applied: Mapping[str, Applied]) -> list[str]:
+    return [each.id for each in in_order_of_application(applied.values())][-1:]
 
 
 def rollback(

@@ -10,8 +10,9 @@ from pipeline.deploy import apply
 from pipeline.deploy.checkout import deploy, local_checkout
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.rolling_back import roll_back
-from pipeline.errors import AnotherBranch, InvalidPlan, Refused
+from pipeline.errors import AnotherBranch, InvalidPlan, PipelineError, Refused
 from pipeline.local.switching import deploy_or_switch, switch
+from pipeline.postgres.lock import TRY
 from tests.support.repository import Repository
 
 if TYPE_CHECKING:
@@ -219,6 +220,37 @@ def test_a_file_of_which_only_comments_were_edited_is_recorded_anew_and_not_run(
     assert deploy(local_checkout(repository.root, "migrate")).already == 5
     roll_back(local_checkout(repository.root, "rollback"), "0004")
     assert db.applied()[-1] == "0004_b"
+
+
+def test_a_refused_run_records_no_edited_comments_either(repository: Repository, db: Database) -> None:
+    repository.git("switch", "-q", "long")
+    path = repository.root / "migrations" / "0005_c.sql"
+    path.write_text(f"-- A better title\n{path.read_text()}")
+    (repository.root / "migrations" / "0002_z.sql").write_text("SELECT 1;")  # out of order
+    before = db.rows("SELECT * FROM migration_history._yoyo_log ORDER BY id")
+    with pytest.raises(PipelineError, match="0002"):
+        migrate(repository)
+    assert db.rows("SELECT * FROM migration_history._yoyo_log ORDER BY id") == before
+
+
+def test_nobody_waits_for_the_answer_about_the_last_one(repository: Repository, db: Database) -> None:
+    repository.git("switch", "-q", "long")
+    free: list[object] = []
+
+    def confirm(_: str) -> bool:
+        free.append(db.value(f"SELECT {TRY}"))
+        return True
+
+    report = roll_back(local_checkout(repository.root, "rollback"), confirm=confirm)
+    assert (free, [each.id for each in report.applied]) == ([True], ["0005_c"])
+
+    def meanwhile(_: str) -> bool:
+        migrate(repository)
+        return True
+
+    with pytest.raises(Refused, match="meanwhile"):
+        roll_back(local_checkout(repository.root, "rollback"), confirm=meanwhile)
+    assert db.applied()[-1] == "0005_c"
 
 
 def test_a_file_that_was_edited_is_offered_to_be_undone_and_applied_anew(repository: Repository, db: Database) -> None:
