@@ -92,15 +92,23 @@ def resolve(
             remedy="Say --env dev, --env prod or --env local, or set DATABASE_URL.",
         )
     if name == LOCAL:
-        from pipeline.environments.local import LocalServers
-
-        found = LocalServers(root, tell=tell).start()
-        from pipeline.environments.per_branch import database_of_branch, is_wanted
-
-        url = database_of_branch(root, found.url, tell) if is_wanted() else found.url
-        return Environment(name, url, found.source, own=True)
+        return own_local(root, tell=tell)
     from pipeline.environments.stack import read_stack
 
     outputs = read_stack(name, root)
     url = with_its_own_port(outputs.database_url, os.environ)
     return Environment(name, url, f"the Pulumi stack {name}", outputs)
+
+
+def own_local(root: Path, *, tell: Callable[[str], None] = lambda _: None) -> Environment:
+    """Give the local database of this checkout's own server, whatever DATABASE_URL says.
+
+    Raises:
+        ConfigurationError, DatabaseFailed: there is no server, or it does not start.
+    """
+    from pipeline.environments.local import LocalServers
+    from pipeline.environments.per_branch import database_of_branch, is_wanted
+
+    found = LocalServers(root, tell=tell).start()
+    url = database_of_branch(root, found.url, tell) if is_wanted() else found.url
+    return Environment(LOCAL, url, found.source, own=True)

@@ -122,6 +122,50 @@ FROM pg_roles AS r
 WHERE r.rolname !~ '^pg_'
 """
 
+# Of tables that hold rows, by their names in SQL: each column with its type, without its domains; what is unique; and the foreign
+# keys, column by column. `label` is the first one of an enum, `element` the type of an array's elements.
+_ROWS = """
+SELECT 'column' AS kind,
+       jsonb_build_object(
+           'table', r.name, 'plain', r.plain, 'partitioned', c.relkind = 'p', 'name', a.attname,
+           'type', format_type(a.atttypid, a.atttypmod), 'base', b.typname, 'basic', format_type(b.oid, w.modifier),
+           'element', e.typname, 'not_null', a.attnotnull, 'generated', a.attgenerated <> '',
+           'label', (SELECT enumlabel FROM pg_enum WHERE enumtypid = b.oid ORDER BY enumsortorder LIMIT 1)
+       ) AS detail
+FROM relation AS r
+JOIN pg_class AS c ON c.oid = r.oid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+CROSS JOIN LATERAL (
+    WITH RECURSIVE walk AS (
+        SELECT t.oid, t.typtype, t.typbasetype, a.atttypmod AS modifier, t.typtypmod FROM pg_type AS t WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.oid, t.typtype, t.typbasetype, walk.typtypmod, t.typtypmod
+        FROM walk JOIN pg_type AS t ON t.oid = walk.typbasetype AND walk.typtype = 'd'
+    )
+    SELECT oid, modifier FROM walk WHERE typtype <> 'd'
+) AS w
+JOIN pg_type AS b ON b.oid = w.oid
+LEFT JOIN pg_type AS e ON e.oid = b.typelem AND b.typcategory = 'A'
+UNION ALL
+SELECT 'unique',
+       jsonb_build_object(
+           'table', r.name, 'primary', x.indisprimary,
+           'columns', (SELECT jsonb_agg(a.attname) FROM pg_attribute AS a
+                       WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::int2[]))
+       )
+FROM relation AS r JOIN pg_index AS x ON x.indrelid = r.oid AND x.indisunique
+UNION ALL
+SELECT 'key',
+       jsonb_build_object('table', r.name, 'column', a.attname, 'refers_to', p.name, 'referred', f.attname)
+FROM relation AS r
+JOIN pg_constraint AS k ON k.conrelid = r.oid AND k.contype = 'f'
+JOIN relation AS p ON p.oid = k.confrelid
+CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS n (own, other)
+JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = n.own
+JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = n.other
+"""
+
+OF_ROWS = (_ROWS,)
 DETAILS = (_TABLES, _INDEXES, _CONSTRAINTS, _SEQUENCES, _COUNTERS, _TYPES, _SCHEMAS_AND_ROLES)
 OF_DIAGRAM = (_TABLES, _INDEXES, _CONSTRAINTS)
 # JIT would compile for longer than the query runs; and the planner takes what `scope` gives for one row, so that it would go
