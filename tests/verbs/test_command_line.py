@@ -192,7 +192,7 @@ echo "${COMPREPLY[*]}"
     ("words", "completed"),
     [
         (["dep"], "deploy"),
-        (["re"], "renumber reset"),
+        (["re"], "reader renumber reset"),
         (["deploy", "--dr"], "--dry-run"),
         (["deploy", "--env", ""], "local dev prod"),
         (["status", "-e", "pr"], "prod"),
