@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 
 from pipeline.deploy import apply
@@ -175,26 +174,31 @@ def test_nothing_but_a_local_database_is_written(chat: Sides) -> None:
         chat.pull()
 
 
-def test_the_environment_is_never_written(chat: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even by a function that a masked view of it would call: the server refuses."""
-    fill(chat.source, [f"canary{number:04}" for number in range(1000)])
-    chat.source.run('ALTER TABLE "User" ADD COLUMN seen int')
-    chat.target.run('ALTER TABLE "User" ADD COLUMN seen int')
-    chat.source.run("CREATE SEQUENCE looks")
-    seen: list[str] = []
-    connect = psycopg.connect
+def test_a_role_that_may_only_read_is_enough_for_the_environment(sides: Sides, server: PostgresServer) -> None:
+    sides.build("CREATE TABLE t (id serial PRIMARY KEY, name text)")
+    sides.source.run("INSERT INTO t (name) VALUES ('a'), ('b')")
+    reader = f"reader_{sides.source.url.database}"
+    Database(server.superuser).run(f"CREATE ROLE {reader} LOGIN PASSWORD 'reads'")
+    try:
+        sides.source.run(f"GRANT SELECT ON t TO {reader}")
+        only_reads = Sides(
+            sides.root, Database(sides.source.url.copy_with(user=reader, password="reads")), sides.target
+        )
+        assert dict(only_reads.pull().rows) == {"public.t": 2}
+        sides.source.run(f"REVOKE SELECT ON t FROM {reader}")
+        with pytest.raises(DatabaseFailed, match="permission denied for table t"):
+            only_reads.pull()
+        assert sides.target.value("SELECT count(*) FROM t") == 2, "what was there stands"
+    finally:
+        Database(server.superuser.copy_with(database=sides.source.url.database)).run(f"DROP OWNED BY {reader}")
+        Database(server.superuser).run(f"DROP ROLE {reader}")
 
-    def listening(conninfo: str = "", **more: Any) -> psycopg.Connection[Any]:
-        opened = connect(conninfo, **more)
-        if f"dbname={chat.source.url.database} " in f"{conninfo} ":
-            (setting,) = opened.execute("SHOW default_transaction_read_only").fetchone() or ("",)
-            opened.rollback()
-            seen.append(setting)
-        return opened
 
-    monkeypatch.setattr("pipeline.pull.psycopg.connect", listening)
-    chat.pull()
-    assert seen == ["on"]
+def test_rows_that_row_security_hides_are_an_error_and_not_left_out(sides: Sides) -> None:
+    sides.build("CREATE TABLE t (id int PRIMARY KEY)")
+    sides.source.run("INSERT INTO t VALUES (1); ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    with pytest.raises(DatabaseFailed, match="row-level security"):
+        sides.pull()
 
 
 def test_without_a_yes_nothing_is_changed(chat: Sides) -> None:
