@@ -9,6 +9,7 @@ Importing it reads the file, and raises ValueError where that is not as its own 
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FILE = Path(__file__).with_name("product.toml")
+FILE = Path(os.environ.get("PRODUCT_FILE") or Path(__file__).with_name("product.toml"))
 
 Client = Literal["asyncpg", "prisma", "psycopg"]
 Access = Literal["write", "read"]

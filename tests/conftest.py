@@ -1,6 +1,10 @@
 """Loads the plugins of tests/support. Their fixtures are for every test."""
 
 import os
+from pathlib import Path
+
+# Of a product of the tests' own, in the programs that they start too; before anything of ours is imported.
+os.environ["PRODUCT_FILE"] = str(Path(__file__).parent / "support" / "product" / "product.toml")
 
 # In CI, verbs that tests run would speak to the runner. Tests of that set it again.
 os.environ.pop("GITHUB_ACTIONS", None)

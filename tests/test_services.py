@@ -11,27 +11,35 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import services
-from services import FILE, OWNER, PROJECT, SERVICES, read_product, rights_on_a_table
+from services import FILE, OWNER, read_product, rights_on_a_table
+from tests.support.databases import PRODUCT
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = FILE.read_text()
 
 
-def test_pulumis_files_and_composes_say_what_it_says() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+@pytest.mark.parametrize("folder", [ROOT, PRODUCT])
+def test_pulumis_files_and_composes_say_what_it_says(folder: Path) -> None:
+    product = read_product(folder / "product.toml")
+    declared = yaml.safe_load((folder / "Pulumi.yaml").read_text())
     defaults = {name: declared["config"][name]["default"] for name in ("databaseName", "ownerName", "projectName")}
-    assert declared["name"] == PROJECT
-    assert defaults == {"databaseName": services.DATABASE, "ownerName": OWNER, "projectName": PROJECT}
+    assert declared["name"] == product.project
+    assert defaults == {
+        "databaseName": product.database,
+        "ownerName": product.owner,
+        "projectName": product.project,
+    }
     versions = {name for name in declared["config"] if name.endswith("PasswordVersion")} - {"ownerPasswordVersion"}
-    assert versions == {service.password_version for service in SERVICES}
-    for stack in ROOT.glob("Pulumi.*.yaml"):
-        assert {key.partition(":")[0] for key in yaml.safe_load(stack.read_text())["config"]} == {PROJECT}
+    assert versions == {service.password_version for service in product.services}
+    for stack in folder.glob("Pulumi.*.yaml"):
+        assert {key.partition(":")[0] for key in yaml.safe_load(stack.read_text())["config"]} == {product.project}
+
+
+def test_compose_by_itself_makes_the_products_database() -> None:
+    product = read_product(ROOT / "product.toml")
     given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["postgres"]["environment"]
-    assert (given["DATABASE_NAME"], given["DATABASE_OWNER"], given["DATABASE_OWNER_PASSWORD"]) == (
-        services.DATABASE,
-        OWNER,
-        OWNER,
-    )
+    assert given["DATABASE_NAME"] == f"${{DATABASE_NAME:-{product.database}}}"
+    assert given["DATABASE_OWNER"] == given["DATABASE_OWNER_PASSWORD"] == f"${{DATABASE_OWNER:-{product.owner}}}"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from services import SERVICES
 from verbs import LOCAL_ENV, verb
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def psql(root: Path, env: str = "local") -> None:
 @verb(
     "read",
     "platform engineers",
-    flags={"env": LOCAL_ENV, "for": f"the service: {' or '.join(service.name for service in SERVICES)}"},
+    flags={"env": LOCAL_ENV, "for": "the service, by its name in product.toml"},
     bare="env",
 )
 def env(root: Path, env: str = "local", for_: str = "") -> None:

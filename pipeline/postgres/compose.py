@@ -192,7 +192,8 @@ class ComposeServer:
         """What docker-compose.yml is told: the version, and the volume whose data that image can read."""
         major = local_major(self._root)
         versioned = "data" if major == MAJORS[0] else f"data-{major}"
-        return {VARIABLE: str(major), "POSTGRES_DATA": "data-other" if os.environ.get(IMAGE) else versioned}
+        names = {"DATABASE_NAME": DATABASE, "DATABASE_OWNER": OWNER}
+        return {**names, VARIABLE: str(major), "POSTGRES_DATA": "data-other" if os.environ.get(IMAGE) else versioned}
 
     def project(self) -> str:
         """Give the project's name: that of the container which is there, such as one started by hand, or one of ours.

@@ -13,6 +13,7 @@ import pytest
 from pipeline.check.checking import check
 from pipeline.errors import UsageError
 from pipeline.generate import Workbench
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
@@ -27,10 +28,10 @@ class Repository:
         self.root = root
         self.workbench = Workbench(root, local)
         self.migrations = root / "migrations"
-        shutil.copytree(REPOSITORY / "migrations", self.migrations)
-        shutil.copy(REPOSITORY / "schema.sql", root)
+        shutil.copytree(PRODUCT / "migrations", self.migrations)
+        shutil.copy(PRODUCT / "schema.sql", root)
         (root / "docs").mkdir()
-        shutil.copy(REPOSITORY / "docs" / "schema.md", root / "docs")
+        shutil.copy(PRODUCT / "docs" / "schema.md", root / "docs")
         self.git("init", "-q", "-b", "main")
         self.commit()
         self.git("checkout", "-q", "-b", "change")

@@ -16,7 +16,8 @@ from pipeline.errors import Refused
 from pipeline.generate import Workbench
 from pipeline.generate.fixing import FIXABLE, fix
 from pipeline.migrations import read_folder
-from tests.generate.conftest import REPOSITORY, differ
+from tests.generate.conftest import differ
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ DROP INDEX "Tag_label_idx";
 @pytest.fixture
 def workbench(tmp_path: Path, database: DatabaseURL, differ: Path) -> Workbench:
     """A checkout with a table that is in use, and a migration written by hand that stops its writers."""
-    shutil.copytree(REPOSITORY / "migrations", tmp_path / "migrations")
+    shutil.copytree(PRODUCT / "migrations", tmp_path / "migrations")
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "differ").symlink_to(differ)
     write(tmp_path, "0101_tags", BEFORE, '-- Undo\nDROP TABLE "Tag";\n')

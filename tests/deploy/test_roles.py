@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -23,6 +22,7 @@ from pipeline.roles.deviations import deviations
 from services import OWNER, RUNTIME_ROLES
 from tests.emulator.urls import uri
 from tests.support.counting_proxy import CountingProxy
+from tests.support.databases import MIGRATIONS
 from tests.support.sample import Database
 from tests.support.unwritten import writes_nothing
 from verbs.status import show_status
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from tests.support.server import PostgresServer
     from tests.support.services import Services
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 # Each is a change by hand, and what is said of it. HERE stands for the database.
 BY_HAND = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.engine.workspace import ROOT
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +32,11 @@ GRANT SELECT ON TABLE "Thread" TO worker;
 
 def test_it_takes_one_entry_one_migration_and_one_up(both: Workspace, query: Query) -> None:
     folder = both.folder
-    shutil.copy(ROOT / "services.py", folder)
-    (folder / "product.toml").write_text((ROOT / "product.toml").read_text() + ENTRY)
-    shutil.copytree(ROOT / "migrations", folder / "migrations")
+    (folder / "product.toml").write_text((PRODUCT / "product.toml").read_text() + ENTRY)
+    shutil.copytree(PRODUCT / "migrations", folder / "migrations")
     (folder / "migrations" / "0007_worker.sql").write_text(MIGRATION)
     shutil.copy(ROOT / "tasks.py", folder)
-    here = {"PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+    here = {"PRODUCT_FILE": str(folder / "product.toml"), "PYTHONPATH": str(ROOT)}
 
     both.pulumi("up", "--yes", "--skip-preview", "--stack", "dev", **here)
     url = both.url("dev", "worker_database_url")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services import NAME, PROJECT
+from services import read_product
 from tests.engine.workspace import ROOT
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 PAGE = (ROOT / "docs" / "infrastructure.md").read_text()
 # Lines of blocks that are no commands: the settings of another stack, which the reader of the page has, and a comment.
-NO_COMMANDS = ("# ", "config:", f"{PROJECT}:")
+REAL = read_product(ROOT / "product.toml")
+NO_COMMANDS = ("# ", "config:", f"{REAL.project}:")
 
 # What the test's own set-up stands for: the packages are there, and the state is in a folder of its own.
 LEFT_OUT = (
@@ -52,6 +53,7 @@ class Reader:
         self.workspace = workspace
         self._clone = clone
         environment = workspace.environment()
+        del environment["PRODUCT_FILE"]  # the clone's own
         self._environment = environment | {
             "PATH": f"{programs}{os.pathsep}{environment['PATH']}",
             "PULUMI_SKIP_CONFIRMATIONS": "true",  # where a person says yes
@@ -83,7 +85,7 @@ class Reader:
             return line.replace("br-…", self.run("pulumi stack output branch_id --stack prod").strip())
         if "URN-of-the-project" in line:
             [urn] = re.findall(
-                rf"URN: (\S+Project::{NAME})$", self.run("pulumi stack --show-urns --stack prod"), re.MULTILINE
+                rf"URN: (\S+Project::{REAL.name})$", self.run("pulumi stack --show-urns --stack prod"), re.MULTILINE
             )
             return line.replace("URN-of-the-project", shlex.quote(urn))
         line = re.sub(r"(projectId\s+|delete )(?:quiet-sea-123456|…)", lambda found: found[1] + self._project(), line)
@@ -104,7 +106,7 @@ def reader(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory, polic
         link.symlink_to(sys.prefix)
     (clone / "infra" / "policies" / ".venv").symlink_to(policies_environment)
     settings = clone / "Pulumi.prod.yaml"
-    settings.write_text(settings.read_text().replace(f": {PROJECT}\n", f": {workspace.project_name}\n"))
+    settings.write_text(settings.read_text().replace(f": {REAL.project}\n", f": {workspace.project_name}\n"))
     staging = re.search(r"^    # Pulumi.staging.yaml\n((?:    .+\n)+)", PAGE, re.MULTILINE)
     assert staging is not None
     (clone / "Pulumi.staging.yaml").write_text(re.sub(r"^    ", "", staging[1], flags=re.MULTILINE))

@@ -17,6 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from dbclient.url import DatabaseURL
 from pipeline.neon import NeonClient, RetryPolicy
 from services import NAME, PROJECT
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ class Workspace:
         )
         # `stacks`: the stacks' files are this checkout's; else they are in the folder already
         for name in ("Pulumi.yaml", *(("Pulumi.prod.yaml", "Pulumi.dev.yaml") if stacks else ())):
-            shutil.copy(ROOT / name, folder)
+            shutil.copy(PRODUCT / name, folder)
         shutil.copytree(ROOT / "infra", folder / "infra", ignore=shutil.ignore_patterns(".venv", "__pycache__"))
         for link in (folder / ".venv", folder / "infra" / ".venv"):
             link.symlink_to(sys.prefix)
@@ -93,6 +94,7 @@ class Workspace:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DYNAMIC_TF_PLUGIN_CACHE_DIR": str(self._plugins),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",  # the language host lists packages with pip, which would ask PyPI
+            "PRODUCT_FILE": os.environ["PRODUCT_FILE"],
             "PYTHONPATH": str(self.folder / "python"),
             "GOGC": "800",  # the programs live for seconds
         }
@@ -205,7 +207,7 @@ class Workspace:
         """Run a verb of the repository on this project's stacks, as CI does: no DATABASE_URL unless it is given."""
         for name in ("tasks.py", "migrations", "schema.sql"):
             if not (self.folder / name).exists():
-                (self.folder / name).symlink_to(ROOT / name)
+                (self.folder / name).symlink_to((ROOT if name == "tasks.py" else PRODUCT) / name)
         # The key and the address are enough for our client; the proxy is for the Terraform provider.
         left_out = {"HTTPS_PROXY", "SSL_CERT_FILE"}
         environment = {name: value for name, value in self.environment().items() if name not in left_out}

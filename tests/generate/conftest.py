@@ -18,6 +18,7 @@ from pipeline.migrations import read_folder
 from pipeline.node import install
 from pipeline.schema.catalog import read_catalog
 from tests.generate.kept_differ import KeptProgram
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,8 +74,8 @@ class Checkout:
 
 def copy_of_the_repository(root: Path, *, extras: bool, differ: Path = DIFFER) -> None:
     """Schema and migrations; with `extras`, one of each kind of object that the real schema has none of."""
-    shutil.copytree(REPOSITORY / "migrations", root / "migrations")
-    shutil.copy(REPOSITORY / "schema.sql", root / "schema.sql")
+    shutil.copytree(PRODUCT / "migrations", root / "migrations")
+    shutil.copy(PRODUCT / "schema.sql", root / "schema.sql")
     (root / ".local").mkdir()
     (root / ".local" / "differ").symlink_to(differ)
     if extras:

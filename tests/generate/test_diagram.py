@@ -11,7 +11,7 @@ from pipeline.errors import InvalidPlan, TimedOut
 from pipeline.generate.derived_files import draw_after_conflict
 from pipeline.generate.generating import generate, generate_empty
 from pipeline.generate.verifying import verify
-from tests.generate.conftest import REPOSITORY
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ ADD, DROP = 'ALTER TABLE "Message" ADD COLUMN "pinned" boolean;', 'ALTER TABLE "
 def page(checkout: Checkout) -> Path:
     """The page as it is in the repository."""
     checkout.workbench.page.parent.mkdir()
-    shutil.copy(REPOSITORY / "docs" / "schema.md", checkout.workbench.page)
+    shutil.copy(PRODUCT / "docs" / "schema.md", checkout.workbench.page)
     return checkout.workbench.page
 
 

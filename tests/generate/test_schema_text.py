@@ -13,7 +13,7 @@ from pipeline.generate.proposals import Wishes
 from pipeline.postgres.binaries import find_binary
 from pipeline.schema.replay import load
 from pipeline.schema.schema_text import read_schema
-from tests.generate.conftest import REPOSITORY
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,4 +119,4 @@ def test_nothing_on_both_sides_is_no_difference(checkout: Checkout) -> None:
 
 
 def test_the_schema_of_this_repository_leaves_nothing_out() -> None:
-    assert read_schema(REPOSITORY / "schema.sql").left_out == ()
+    assert read_schema(PRODUCT / "schema.sql").left_out == ()

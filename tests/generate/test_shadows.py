@@ -18,6 +18,7 @@ from pipeline.errors import Refused
 from pipeline.generate.generating import generate
 from pipeline.schema.shadows import open_shadows
 from tests.generate.conftest import REPOSITORY, copy_of_the_repository
+from tests.support.databases import PRODUCT
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def test_a_shadow_url_that_holds_tables_is_refused(checkout: Checkout, migrated:
     checkout.append(TABLE)
     with pytest.raises(Refused, match="not empty"):
         generate("change", replace(checkout.workbench, shadow=migrated))
-    assert checkout.names() == sorted(path.name for path in (REPOSITORY / "migrations").iterdir())
+    assert checkout.names() == sorted(path.name for path in (PRODUCT / "migrations").iterdir())
 
 
 def test_an_empty_shadow_url_is_marked_and_taken_again(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.databases import PRODUCT as TESTS_OWN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,7 +69,7 @@ class Clone:
 
     def ids(self) -> list[str]:
         """The migrations that stand here, apart from those that the product came with."""
-        own = {path.name for path in (ROOT / "migrations").iterdir()}
+        own = {path.name for path in (TESTS_OWN / "migrations").iterdir()}
         names = (path.name for path in (self.path / "migrations").glob("*.sql") if path.name not in own)
         return sorted(name.removesuffix(".sql") for name in names if not name.endswith(".rollback.sql"))
 
@@ -87,8 +89,9 @@ def team(tmp_path: Path, server: PostgresServer, differ: Path) -> Iterator[Team]
     seed.mkdir()
     for name in PRODUCT:
         (seed / name).parent.mkdir(exist_ok=True)
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, seed / name)
+        source = ROOT / name if (ROOT / name).is_file() and not (TESTS_OWN / name).exists() else TESTS_OWN / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, seed / name)
     begin = ("init -q -b main", "add -A", "commit -qm product", f"clone -q --bare . {origin}")
     for arguments in begin:
         identity = ["-c", "user.name=A", "-c", "user.email=a@example.org"]

@@ -18,13 +18,14 @@ from infra.policies.__main__ import BRANCH, POLICIES, PROJECT
 from tests.infra.program import Run, run
 
 ROOT = Path(__file__).resolve().parents[2]
+REAL = services.read_product(ROOT / "product.toml")
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 
 
 @cache
 def _settings(stack: str) -> dict[str, str]:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
-    return {name.removeprefix(f"{services.PROJECT}:"): value for name, value in content["config"].items()}
+    return {name.removeprefix(f"{REAL.project}:"): value for name, value in content["config"].items()}
 
 
 @cache

@@ -10,6 +10,7 @@ import yaml  # type: ignore[import-untyped]
 from infra import settings as program_settings
 from infra.settings import BranchSettings, ProjectSettings, Quota, SettingError, load
 from services import PROJECT
+from tests.support.databases import PRODUCT
 
 ROOT = Path(__file__).resolve().parents[2]
 PROD = {"owns": "project", "regionId": "aws-us-east-1"}
@@ -35,7 +36,7 @@ def test_a_branch_is_named_for_its_stack_and_a_projects_is_main() -> None:
 
 @pytest.mark.parametrize(("stack", "kind"), [("prod", ProjectSettings), ("dev", BranchSettings)])
 def test_the_committed_files_are_valid_and_hold_no_secret(stack: str, kind: type) -> None:
-    content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+    content = yaml.safe_load((PRODUCT / f"Pulumi.{stack}.yaml").read_text())
     given = {name.removeprefix(f"{PROJECT}:"): value for name, value in content["config"].items()}
     assert all(isinstance(value, str) for value in given.values()), "a setting is a string, {secure: …} is a secret"
     assert isinstance(load(stack, given), kind)
@@ -112,7 +113,7 @@ def test_a_setting_that_would_be_ignored_is_an_error(settings: dict[str, str], s
 
 
 def test_the_defaults_that_pulumi_gives_every_stack_are_the_programs_and_fit_both_kinds() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    declared = yaml.safe_load((PRODUCT / "Pulumi.yaml").read_text())["config"]
     assert all(entry.keys() <= {"type", "description", "default"} for entry in declared.values())
     assert [name for name, entry in declared.items() if not entry["description"]] == []
     # Pulumi writes a default as YAML's own text of it
@@ -122,7 +123,7 @@ def test_the_defaults_that_pulumi_gives_every_stack_are_the_programs_and_fit_bot
 
 
 def test_every_setting_with_a_default_is_declared_for_pulumi() -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    declared = yaml.safe_load((PRODUCT / "Pulumi.yaml").read_text())["config"]
     keys = program_settings._COMMON | program_settings._PROJECT | program_settings._BRANCH
     # allowedIps: a default of an empty list would make it a list in the stack's file, and it is JSON there
     wanted = {name for name, key in keys.items() if key.default is not None} - {"allowedIps"}

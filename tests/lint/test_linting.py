@@ -13,6 +13,7 @@ from pipeline.lint.source import Source, read_sources
 from pipeline.lint.squawk import HELP
 from pipeline.migrations import read_folder
 from tests.lint.sources import migration
+from tests.support.databases import PRODUCT
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -71,7 +72,7 @@ def test_squawk_is_silenced_by_the_same_comment(tmp_path: Path) -> None:
 
 
 def test_the_migrations_of_this_repository_are_clean() -> None:
-    findings = lint(read_sources(read_folder(REPOSITORY / "migrations").files))
+    findings = lint(read_sources(read_folder(PRODUCT / "migrations").files))
     assert as_text(findings) == ""
 
 

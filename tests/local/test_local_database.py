@@ -22,6 +22,7 @@ from pipeline.local.reset import reset
 from pipeline.local.url import CLIENTS, url
 from pipeline.postgres.binaries import find_binary
 from services import OWNER
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from tests.support.server import PostgresServer
@@ -63,8 +64,8 @@ class TestReset:
         with psycopg.connect(local.reveal()) as connection:
             connection.execute("CREATE TABLE left_over ()")
         with psycopg.connect(local.reveal()):  # somebody is connected meanwhile
-            report = reset(local_checkout(REPOSITORY, "reset"), confirm=yes)
-        assert len(report.applied) == len(list((REPOSITORY / "migrations").glob("*.rollback.sql")))
+            report = reset(local_checkout(PRODUCT, "reset"), confirm=yes)
+        assert len(report.applied) == len(list((PRODUCT / "migrations").glob("*.rollback.sql")))
         assert "left_over" not in tables(local)
         assert "Message" in tables(local)
 
@@ -77,7 +78,7 @@ class TestReset:
             return False
 
         with pytest.raises(Refused):
-            reset(local_checkout(REPOSITORY, "reset"), confirm=no)
+            reset(local_checkout(PRODUCT, "reset"), confirm=no)
         assert tables(local) == before
         server = f"{local.host}:{local.port}"
         assert asked == [f"Drop the database {local.database} on {server} (DATABASE_URL) with everything in it?"]
@@ -85,7 +86,7 @@ class TestReset:
     def test_is_refused_elsewhere_without_a_question(self, remote: str) -> None:
         assert remote
         with pytest.raises(NotLocal):
-            reset(local_checkout(REPOSITORY, "reset"), confirm=_never_asked)
+            reset(local_checkout(PRODUCT, "reset"), confirm=_never_asked)
 
     def test_is_refused_where_a_tunnel_leads_to_neon(self, local: DatabaseURL, server: PostgresServer) -> None:
         before = tables(local)
@@ -93,7 +94,7 @@ class TestReset:
             connection.execute(f"ALTER ROLE {OWNER} SET neon.branch_id = 'br-quiet-1'")
             try:
                 with pytest.raises(NotLocal, match="leads to the Neon branch br-quiet-1"):
-                    reset(local_checkout(REPOSITORY, "reset"), confirm=_never_asked)
+                    reset(local_checkout(PRODUCT, "reset"), confirm=_never_asked)
             finally:
                 connection.execute(f"ALTER ROLE {OWNER} RESET neon.branch_id")
         assert tables(local) == before
@@ -103,7 +104,7 @@ class TestReset:
     ) -> None:
         monkeypatch.setenv("DATABASE_URL", server.superuser.reveal())
         with pytest.raises(ConfigurationError, match="belongs to the server itself"):
-            reset(local_checkout(REPOSITORY, "reset"), confirm=_never_asked)
+            reset(local_checkout(PRODUCT, "reset"), confirm=_never_asked)
 
 
 def _never_asked(_: str) -> bool:
@@ -126,7 +127,7 @@ class TestUrl:
         text = url(REPOSITORY, "local", client="yoyo", show=True, tell=silent).text
         (tmp_path / "empty").mkdir()
         listed = subprocess.run(
-            ["yoyo", "list", "--no-config-file", "--batch", "--database", text, str(REPOSITORY / "migrations")],
+            ["yoyo", "list", "--no-config-file", "--batch", "--database", text, str(PRODUCT / "migrations")],
             cwd=tmp_path,
             capture_output=True,
             text=True,

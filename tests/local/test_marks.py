@@ -20,7 +20,7 @@ from pipeline.local.psql import psql
 from pipeline.local.reset import reset
 from pipeline.local.seed import seed_here
 from pipeline.migrations import read_folder
-from tests.support.databases import LOCAL
+from tests.support.databases import LOCAL, PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ WRITING: dict[str, Callable[[Path], object]] = {
 def somebodys(db: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A migrated database with a row on loopback that nothing calls local: it may be at the end of a tunnel."""
     monkeypatch.setenv("DATABASE_URL", db.url.reveal())
-    apply(db.url, read_folder(REPOSITORY / "migrations"))
+    apply(db.url, read_folder(PRODUCT / "migrations"))
     db.run("""INSERT INTO "Thread" DEFAULT VALUES""")
     return db
 
@@ -69,7 +69,7 @@ def contents(database: Database) -> list[object]:
 def test_what_nothing_calls_local_is_refused_where_nobody_can_be_asked(somebodys: Database, verb: str) -> None:
     before = contents(somebodys)
     with pytest.raises(NotLocal, match="nothing says that it is a local database") as refused:
-        WRITING[verb](REPOSITORY)
+        WRITING[verb](PRODUCT)
     assert "./inv migrate" in refused.value.remedy
     assert refused.value.exit_code == 3
     assert contents(somebodys) == before
@@ -80,10 +80,10 @@ RUNNING = WRITING | {"psql": lambda root: psql(root, "local", ["-c", "SELECT 1"]
 
 @pytest.mark.parametrize("verb", RUNNING)
 def test_a_database_that_was_deployed_to_as_prod_is_refused_on_loopback_too(somebodys: Database, verb: str) -> None:
-    deploy(open_checkout(REPOSITORY, "prod", "deploy"))
+    deploy(open_checkout(PRODUCT, "prod", "deploy"))
     assert somebodys.rows(MARKER) == [("prod", "")]
     with pytest.raises(NotLocal, match="says of itself that it is prod, which is not local") as refused:
-        RUNNING[verb](REPOSITORY)
+        RUNNING[verb](PRODUCT)
     assert "./inv deploy --env prod" in refused.value.remedy
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
 
@@ -94,7 +94,7 @@ def test_psql_there_is_read_only(somebodys: Database) -> None:
     assert psql(REPOSITORY, "local", delete, tell=told.append) == 1
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
     assert "read-only" in told[0]
-    deploy(local_checkout(REPOSITORY, "migrate", ask=lambda _: str(somebodys.url.database)))
+    deploy(local_checkout(PRODUCT, "migrate", ask=lambda _: str(somebodys.url.database)))
     assert psql(REPOSITORY, "local", delete, tell=told.append) == 0
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 0
 
@@ -106,16 +106,16 @@ def test_its_name_is_asked_for_once_and_it_is_local_then(somebodys: Database) ->
         asked.append(question)
         return f" {somebodys.url.database}\n"
 
-    roll_back(local_checkout(REPOSITORY, "rollback", ask=ask), "0004")
+    roll_back(local_checkout(PRODUCT, "rollback", ask=ask), "0004")
     assert somebodys.rows(MARKER) == [("local", "")]
-    roll_back(local_checkout(REPOSITORY, "rollback", ask=ask), "0004")
+    roll_back(local_checkout(PRODUCT, "rollback", ask=ask), "0004")
     (question,) = asked
     assert f"{somebodys.url.host}:{somebodys.url.port}/{somebodys.url.database} holds data" in question
 
 
 def test_another_name_is_a_no(somebodys: Database) -> None:
     with pytest.raises(NotLocal, match="that is not the name of"):
-        reset(local_checkout(REPOSITORY, "reset", ask=lambda _: "y"), confirm=lambda _: True)
+        reset(local_checkout(PRODUCT, "reset", ask=lambda _: "y"), confirm=lambda _: True)
     assert somebodys.value('SELECT count(*) FROM "Thread"') == 1
 
 
@@ -125,9 +125,9 @@ def test_an_empty_database_is_made_local_by_migrate_and_an_extension_does_not_fi
     monkeypatch.setenv("DATABASE_URL", db.url.reveal())
     if superuser.value("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"):
         superuser.run("CREATE EXTENSION vector")
-    deploy(local_checkout(REPOSITORY, "migrate"))
+    deploy(local_checkout(PRODUCT, "migrate"))
     assert db.rows(MARKER) == [("local", "")]
-    reset(local_checkout(REPOSITORY, "reset"), confirm=lambda _: True)
+    reset(local_checkout(PRODUCT, "reset"), confirm=lambda _: True)
     assert db.rows(MARKER) == [("local", "")]
 
 
@@ -144,11 +144,11 @@ def test_anything_in_it_makes_a_database_somebodys(db: Database, content: str, m
     monkeypatch.setenv("DATABASE_URL", db.url.reveal())
     db.run(content)
     with pytest.raises(NotLocal, match="nothing says that it is a local database"):
-        reset(local_checkout(REPOSITORY, "reset"), confirm=lambda _: True)
+        reset(local_checkout(PRODUCT, "reset"), confirm=lambda _: True)
 
 
 def test_a_local_database_is_not_deployed_to_under_another_name(db: Database) -> None:
-    folder = read_folder(REPOSITORY / "migrations")
+    folder = read_folder(PRODUCT / "migrations")
     apply(db.url, folder, target=LOCAL)
     with pytest.raises(WrongTarget, match="this database says that it is local, not prod"):
         apply(db.url, folder, target=Target(environment="prod"))

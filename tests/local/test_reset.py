@@ -17,7 +17,7 @@ from pipeline.errors import DatabaseFailed, Interrupted, InvalidPlan, MigrationF
 from pipeline.local.reset import reset
 from pipeline.local.seed import seed_here
 from services import OWNER
-from tests.support.databases import LOCAL
+from tests.support.databases import LOCAL, PRODUCT
 from tests.support.folders import FolderBuilder
 from tests.support.sample import Database
 from tests.support.until import until
@@ -104,7 +104,7 @@ class TestWhatTheUrlLeavesOut:
             database.run(f'CREATE TABLE other."{table}" (LIKE public."{table}" INCLUDING DEFAULTS)')
         monkeypatch.setenv("DATABASE_URL", migrated.reveal())
         monkeypatch.setenv("PGOPTIONS", "-c search_path=other")
-        seed_here(local_checkout(REPOSITORY, "seed"), threads=3, messages=5, number=0)
+        seed_here(local_checkout(PRODUCT, "seed"), threads=3, messages=5, number=0)
         assert database.value('SELECT count(*) FROM public."Message"') == 5
         assert database.value('SELECT count(*) FROM other."Message"') == 0
 

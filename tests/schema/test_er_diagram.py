@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pipeline.schema.er_diagram import er_diagram, redrawn
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import psycopg
 
     from dbclient.url import DatabaseURL
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
+PAGE = PRODUCT / "docs" / "schema.md"
 
 
 def test_the_page_shows_the_database_as_it_is(migrated: DatabaseURL) -> None:

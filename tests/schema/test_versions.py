@@ -15,6 +15,7 @@ from pipeline.deploy.rolling_back import rollback
 from pipeline.migrations import read_folder
 from pipeline.schema.catalog import Catalog, read_catalog
 from tests.schema.test_catalog_changes import BASE
+from tests.support.databases import PRODUCT
 from tests.support.embedded_server import EmbeddedTestServer
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
-FOLDER = read_folder(Path(__file__).parents[2] / "migrations")
+FOLDER = read_folder(PRODUCT / "migrations")
 
 
 @pytest.fixture(scope="module")

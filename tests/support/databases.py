@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 # As `./inv migrate` on a server of one's own leaves it: marked as local.
 LOCAL = Target("local", local_only=True, claim=Claim("migrate", lambda _: True))
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
+PRODUCT = Path(__file__).with_name("product")
+"""A product of the tests' own, with a schema, services and stacks: no test of the pipeline reads the real one's."""
+
+MIGRATIONS = PRODUCT / "migrations"
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PRISMA = ROOT / "clients" / "prisma"
-PROGRAMS = ROOT / "tests" / "clients" / "programs"
+PROGRAMS = ROOT / "tests" / "product" / "clients" / "programs"
 SERVER_EXAMPLE = ROOT / "examples" / "server" / "server.ts"
 
 

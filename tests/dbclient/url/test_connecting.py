@@ -1,6 +1,6 @@
 """What is rendered for a client really connects: to PostgreSQL, with each client's own code.
 
-node-postgres and Prisma do the same in tests/clients.
+node-postgres and Prisma do the same in tests/product/clients.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FOLDER = read_folder(ROOT / "migrations")
 IDS = [file.id for file in FOLDER.files]
 

@@ -10,8 +10,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.examples.fuzzing import exchange, refused_bodies, refused_paths, shoot, status_of
-from tests.examples.serving import Serving, serve
+from tests.product.examples.fuzzing import exchange, refused_bodies, refused_paths, shoot, status_of
+from tests.product.examples.serving import Serving, serve
 from tests.support.counting_proxy import CountingProxy
 from tests.support.until import until
 

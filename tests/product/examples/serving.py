@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.examples.fuzzing import Address
+from tests.product.examples.fuzzing import Address
 from tests.support.until import until
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 _FILE = re.compile(r"`migrations/(?P<name>\S+\.sql)`\n\n```sql\n(?P<text>.*?)```", re.DOTALL)
 
 OLD = 'INSERT INTO "Message" ("threadId", "role", "content", "name") VALUES (%s, %s, %s, %s) RETURNING "id"'

@@ -17,7 +17,7 @@ from verbs.reference.__main__ import verb_contexts
 if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "docs" / f"{name}.md" for name in ("schema", "expand-contract", "a-bad-migration", "adopting")]
 
 

@@ -13,7 +13,7 @@ from pipeline.migrations import Folder, read_folder
 if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
+MIGRATIONS = Path(__file__).parents[3] / "migrations"
 
 
 def through(number: str) -> Folder:

@@ -13,8 +13,8 @@ import httpx
 import psycopg
 import pytest
 
-from tests.examples.fuzzing import LARGEST_BODY, exchange, refused_bodies, refused_paths, shoot, status_of
-from tests.examples.serving import Serving, serve
+from tests.product.examples.fuzzing import LARGEST_BODY, exchange, refused_bodies, refused_paths, shoot, status_of
+from tests.product.examples.serving import Serving, serve
 from tests.support.counting_proxy import CountingProxy
 from tests.support.until import until
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Serving]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ROLES = ("server", "ai_service")
 Denied = psycopg.errors.InsufficientPrivilege
 

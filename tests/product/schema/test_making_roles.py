@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from tests.support.server import PostgresServer
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
+MIGRATIONS = Path(__file__).parents[3] / "migrations"
 FILE = MIGRATIONS / "0004_runtime_roles.sql"
 
 

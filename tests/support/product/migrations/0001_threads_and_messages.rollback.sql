@@ -1,0 +1,4 @@
+-- Undo: threads and their messages
+
+DROP TABLE "Message";
+DROP TABLE "Thread";

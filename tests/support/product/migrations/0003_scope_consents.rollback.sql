@@ -1,0 +1,3 @@
+-- Undo: consents
+
+DROP TABLE "ScopeConsent";
