@@ -96,7 +96,7 @@ def measure(
     if limits.repeat < 1:
         raise UsageError(f"--repeat {limits.repeat}: nothing would be measured", remedy="Give 1 or more.")
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="chat-bench-"))
+        folder = Path(tempfile.mkdtemp(prefix="bench-"))
         stack.callback(shutil.rmtree, folder)
         folder.chmod(0o755)  # as root, another account runs the server
         tell("making a server")

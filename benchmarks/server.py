@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from pipeline.postgres.embedded import EmbeddedServer
+from services import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ _SETTINGS = {
 
 
 class Server:
-    """A server with the role chat_owner, which owns the databases that are measured on."""
+    """A server with the product's owner, which owns the databases that are measured on."""
 
     def __init__(self, superuser: DatabaseURL, owner: DatabaseURL) -> None:
         self.superuser = superuser
@@ -36,7 +37,7 @@ class Server:
         with psycopg.connect(self.superuser.reveal(), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER chat_owner TEMPLATE template0").format(sql.Identifier(name))
+                sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(*map(sql.Identifier, (name, OWNER)))
             )
             connection.execute("CHECKPOINT")
         return self.owner.copy_with(database=name)

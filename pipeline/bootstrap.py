@@ -94,7 +94,7 @@ def _make(environment: Path) -> None:
 def _make_importable(root: Path, environment: Path) -> None:
     """Put the checkout and the generated provider on the environment's path: pip takes no folders under hashes."""
     for folder in environment.glob("lib/python3.*/site-packages"):
-        (folder / "chat_database.pth").write_text(f"{root}\n{root / 'sdks' / 'neon'}\n")
+        (folder / "checkout.pth").write_text(f"{root}\n{root / 'sdks' / 'neon'}\n")
         _describe_provider(root / "sdks" / "neon" / "pyproject.toml", folder)
 
 

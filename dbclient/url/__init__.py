@@ -1,8 +1,8 @@
 """A connection string of any spelling, parsed once and rendered for each client.
 
-    >>> url = DatabaseURL.parse("postgres://ada:s%40fe@ep-calm-1-pooler.eu.neon.tech/chat?schema=public&connection_limit=5")
+    >>> url = DatabaseURL.parse("postgres://ada:s%40fe@ep-calm-1-pooler.eu.neon.tech/shop?schema=public&connection_limit=5")
     >>> url
-    DatabaseURL('postgresql://ada:***@ep-calm-1-pooler.eu.neon.tech/chat?schema=public&connection_limit=5')
+    DatabaseURL('postgresql://ada:***@ep-calm-1-pooler.eu.neon.tech/shop?schema=public&connection_limit=5')
     >>> url.for_asyncpg().pool["max_size"]
     5
 

@@ -59,7 +59,7 @@ def seed_here(checkout: Checkout, *, threads: int, messages: int, number: int) -
             raise Refused(f"{has} yet", remedy=f"{made_by[0]} makes it. Run `./inv migrate` first.")
         raise Refused(
             f"{has}, and no migration makes it",
-            remedy="`seed` fills the chat's tables alone. For another schema write its rows in a seed of its own "
+            remedy="`seed` fills tables of conversations alone. For another schema write its rows in a seed of its own "
             "(pipeline/local/seed.py), or with `./inv psql`.",
         )
     checkout.observer.working(f"making {threads} threads and {messages} messages")

@@ -147,10 +147,10 @@ def test_a_wrong_password_is_not_tried_twice_and_not_shown(db: Database, sample:
     assert "mistyped-and-secret" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
 
 
-@pytest.mark.parametrize("limited", ["ROLE chat_limited", "DATABASE {database}"])
+@pytest.mark.parametrize("limited", ["ROLE limited_role", "DATABASE {database}"])
 def test_a_connection_limit_that_is_reached_is_waited_for(db: Database, superuser: Database, limited: str) -> None:
-    superuser.run("CREATE ROLE chat_limited LOGIN PASSWORD 'limited'")
-    url = db.url.copy_with(user="chat_limited", password="limited")
+    superuser.run("CREATE ROLE limited_role LOGIN PASSWORD 'limited'")
+    url = db.url.copy_with(user="limited_role", password="limited")
     limited = limited.format(database=db.url.database)
     try:
         superuser.run(f"ALTER {limited} CONNECTION LIMIT 1")
@@ -170,7 +170,7 @@ def test_a_connection_limit_that_is_reached_is_waited_for(db: Database, superuse
                 ending.join()
     finally:
         superuser.run(f"ALTER {limited} CONNECTION LIMIT -1")
-        superuser.run("DROP ROLE chat_limited")
+        superuser.run("DROP ROLE limited_role")
 
 
 def test_a_read_only_database_takes_nothing(db: Database, server: PostgresServer, sample: FolderBuilder) -> None:

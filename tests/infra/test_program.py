@@ -209,8 +209,8 @@ def test_every_setting_of_a_project_arrives() -> None:
                 "orgId": "org-a-1",
                 "pgVersion": "17",
                 "branchName": "trunk",
-                "databaseName": "chats",
-                "ownerName": "chats_owner",
+                "databaseName": "shops",
+                "ownerName": "shops_owner",
                 "protected": "true",
                 "allowedIps": '["203.0.113.0/24", "2001:db8::/32"]',
                 "allowedIpsProtectedBranchesOnly": "true",
@@ -221,7 +221,7 @@ def test_every_setting_of_a_project_arrives() -> None:
         .inputs
     )
     assert (inputs["name"], inputs["orgId"], inputs["pgVersion"]) == ("shop", "org-a-1", 17)
-    assert inputs["branch"] == {"name": "trunk", "databaseName": "chats", "roleName": "chats_owner"}
+    assert inputs["branch"] == {"name": "trunk", "databaseName": "shops", "roleName": "shops_owner"}
     assert inputs["defaultBranchProtected"] is True
     assert inputs["allowedIps"] == ["203.0.113.0/24", "2001:db8::/32"]
     assert inputs["allowedIpsProtectedBranchesOnly"] == "yes"

@@ -1,4 +1,4 @@
-"""Connections of the owner: to an empty database, and to one with every migration applied."""
+"""A connection of the owner to an empty database."""
 
 from __future__ import annotations
 
@@ -17,11 +17,4 @@ if TYPE_CHECKING:
 def owner(database: DatabaseURL) -> Iterator[psycopg.Connection[Any]]:
     """the owner in an empty database; every statement commits."""
     with psycopg.connect(database.reveal(), autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def chat(migrated: DatabaseURL) -> Iterator[psycopg.Connection[Any]]:
-    """the owner in a migrated database; every statement commits."""
-    with psycopg.connect(migrated.reveal(), autocommit=True) as connection:
         yield connection

@@ -33,7 +33,7 @@ class _Named:
 def named_renames(texts: Sequence[str], before: Facts) -> list[NewStatement]:
     """Turn `--rename old=new` into statements.
 
-    "Thread=Conversation", "Message.content=body", "Mood.sad=gloomy"; and "Thread=chat.Thread" moves to another schema, also
+    "Thread=Conversation", "Message.content=body", "Mood.sad=gloomy"; and "Thread=talk.Thread" moves to another schema, also
     a type, a sequence or a function.
 
     Raises:

@@ -39,17 +39,17 @@ def same(query: str) -> Gets:
 TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
     "schema=public": (NOTHING, NOTHING, same("schema=public"), Gets("schema=public", {"schema": "public"})),
     "schema=": (NOTHING, NOTHING, NOTHING, NOTHING),
-    "schema=chat": (
-        Gets(connect={"server_settings": {"search_path": '"chat"'}}),
-        Gets("options=-c%20search_path%3D%22chat%22"),
-        same("schema=chat"),
-        Gets("schema=chat", {"schema": "chat"}),
+    "schema=shop": (
+        Gets(connect={"server_settings": {"search_path": '"shop"'}}),
+        Gets("options=-c%20search_path%3D%22shop%22"),
+        same("schema=shop"),
+        Gets("schema=shop", {"schema": "shop"}),
     ),
     "schema=My%20Chat%22s": (
-        Gets(connect={"server_settings": {"search_path": '"My Chat""s"'}}),
+        Gets(connect={"server_settings": {"search_path": '"My Shop""s"'}}),
         Gets("options=-c%20search_path%3D%22My%5C%20Chat%22%22s%22"),
         same("schema=%22My%20Chat%22%22s%22"),
-        Gets("schema=My%20Chat%22s", {"schema": 'My Chat"s'}),
+        Gets("schema=My%20Chat%22s", {"schema": 'My Shop"s'}),
     ),
     "connection_limit=7": (
         Gets(pool={"max_size": 7, "min_size": 0}),
@@ -160,11 +160,11 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
     ),
     "options=-c%20work_mem%3D8MB": (same("options=-c%20work_mem%3D8MB"),) * 4,
     "options=endpoint%3Dep-calm-1": (same("options=endpoint%3Dep-calm-1"),) * 4,
-    "schema=chat&options=-c%20work_mem%3D8MB": (
-        Gets("options=-c%20work_mem%3D8MB", {"server_settings": {"search_path": '"chat"'}}),
-        same("options=-c%20work_mem%3D8MB%20-c%20search_path%3D%22chat%22"),
-        same("options=-c%20work_mem%3D8MB&schema=chat"),
-        Gets("options=-c%20work_mem%3D8MB&schema=chat", {"schema": "chat"}),
+    "schema=shop&options=-c%20work_mem%3D8MB": (
+        Gets("options=-c%20work_mem%3D8MB", {"server_settings": {"search_path": '"shop"'}}),
+        same("options=-c%20work_mem%3D8MB%20-c%20search_path%3D%22shop%22"),
+        same("options=-c%20work_mem%3D8MB&schema=shop"),
+        Gets("options=-c%20work_mem%3D8MB&schema=shop", {"schema": "shop"}),
     ),
     "application_name=a%20b": (same("application_name=a%20b"),) * 4,
     "search_path=a,b": (
@@ -204,11 +204,11 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
     "service=production": (left_out("service"),) * 4,
     "anything=else": (left_out("anything"),) * 4,
     # Through a transaction-mode pooler no start-up setting passes but application_name, timezone and Neon's own option.
-    "pgbouncer=true&schema=chat": (
+    "pgbouncer=true&schema=shop": (
         Gets(connect={"statement_cache_size": 0}, left_out=("schema",)),
         Gets(connect={"prepare_threshold": None}, left_out=("schema",)),
-        Gets("schema=chat", left_out=("pgbouncer",)),
-        Gets("schema=chat", {"schema": "chat"}),
+        Gets("schema=shop", left_out=("pgbouncer",)),
+        Gets("schema=shop", {"schema": "shop"}),
     ),
     "pgbouncer=true&options=-c%20work_mem%3D8MB&timezone=UTC&application_name=a": (
         Gets("application_name=a&timezone=UTC", {"statement_cache_size": 0}, left_out=("options",)),

@@ -58,7 +58,7 @@ def test_parameters_of_any_client_let_every_client_connect(database: DatabaseURL
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("schema", ["chat", "My Chat", 'quo"ted', "back\\slash"])
+@pytest.mark.parametrize("schema", ["shop", "My Shop", 'quo"ted', "back\\slash"])
 def test_a_schema_becomes_the_search_path_whatever_its_name(database: DatabaseURL, client: str, schema: str) -> None:
     with psycopg.connect(database.reveal()) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
