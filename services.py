@@ -4,7 +4,7 @@
     SERVICES, RUNTIME_ROLES, READERS
     rights_on_a_table
 
-Importing it reads the file, and raises ValueError where that is not as its own comments say.
+Importing it reads the file, and raises InvalidProduct where that is not as its own comments say.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ _SHAPES = {
     "owner": r"[a-z_][a-z0-9_]{0,39}",
     "project": r"[a-z][a-z0-9-]{0,62}",
 }
+
+
+class InvalidProduct(ValueError):
+    """A product.toml that cannot be used."""
 
 
 class Service(NamedTuple):
@@ -59,28 +63,37 @@ class Product(NamedTuple):
     owner: str
     project: str
     services: tuple[Service, ...]
+    own: tuple[str, ...] = ()
+    """Files and folders of the product of this repository, which are not of one that is made of a clone."""
 
 
 def read_product(file: Path = FILE) -> Product:
     """Read a product.toml.
 
     Raises:
-        ValueError: it is no TOML, or a name or a service in it is not as the file's comments say.
-        OSError: it cannot be read.
+        InvalidProduct: it cannot be read, is no TOML, or a name or a service in it is not as its comments say.
     """
-    given = tomllib.loads(file.read_text(encoding="utf-8"))
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidProduct(f"{file.name}: {error}") from error
     services = tuple(_service(file, entry) for entry in given.pop("services", []))
+    own = tuple(given.pop("own", []))
     if given.keys() != _SHAPES.keys():
-        raise ValueError(f"{file.name} has {', '.join(sorted(given))}, and should have {', '.join(sorted(_SHAPES))}")
+        raise InvalidProduct(
+            f"{file.name} has {', '.join(sorted(given))}, and should have {', '.join(sorted(_SHAPES))}"
+        )
     for key, shape in _SHAPES.items():
         if not re.fullmatch(shape, str(given[key])):
-            raise ValueError(f"{file.name}: {key} = {given[key]!r} is not of the form {shape}")
+            raise InvalidProduct(f"{file.name}: {key} = {given[key]!r} is not of the form {shape}")
     for what, names in (("name", [each.name for each in services]), ("role", [each.role for each in services])):
         if len(set(names)) < len(names):
-            raise ValueError(f"{file.name}: two services have the same {what}")
+            raise InvalidProduct(f"{file.name}: two services have the same {what}")
     if given["owner"] in {each.role for each in services}:
-        raise ValueError(f"{file.name}: a service has the owner's role, {given['owner']}: it could change the schema")
-    return Product(**given, services=services)
+        raise InvalidProduct(
+            f"{file.name}: a service has the owner's role, {given['owner']}: it could change the schema"
+        )
+    return Product(**given, services=services, own=own)
 
 
 def _service(file: Path, entry: dict[str, Any]) -> Service:
@@ -88,17 +101,17 @@ def _service(file: Path, entry: dict[str, Any]) -> Service:
     named = f"{file.name}: the service {entry.get('name', role)!r}"
     unknown = set(entry) - set(Service._fields)
     if unknown or not re.fullmatch(_SHAPES["name"], str(entry.get("name", ""))):
-        raise ValueError(f"{named} has {', '.join(sorted(unknown)) or 'no name of the form ' + _SHAPES['name']}")
+        raise InvalidProduct(f"{named} has {', '.join(sorted(unknown)) or 'no name of the form ' + _SHAPES['name']}")
     if not re.fullmatch(_SHAPES["owner"], str(role)):
-        raise ValueError(f"{named} has the role {role!r}, which is not of the form {_SHAPES['owner']}")
+        raise InvalidProduct(f"{named} has the role {role!r}, which is not of the form {_SHAPES['owner']}")
     for key, kinds in (("client", get_args(Client)), ("access", get_args(Access))):
         if entry.get(key, "write" if key == "access" else None) not in kinds:
-            raise ValueError(f"{named} has {key} = {entry.get(key)!r}, and not {', '.join(kinds)}")
+            raise InvalidProduct(f"{named} has {key} = {entry.get(key)!r}, and not {', '.join(kinds)}")
     return Service(entry["name"], role, entry["client"], entry.get("access", "write"))
 
 
 _PRODUCT = read_product()
-NAME, DATABASE, OWNER, PROJECT, SERVICES = _PRODUCT
+NAME, DATABASE, OWNER, PROJECT, SERVICES, _ = _PRODUCT
 RUNTIME_ROLES = tuple(service.role for service in SERVICES)
 READERS = frozenset(service.role for service in SERVICES if service.access == "read")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import services
-from services import FILE, OWNER, read_product, rights_on_a_table
+from services import FILE, OWNER, InvalidProduct, read_product, rights_on_a_table
 from tests.support.databases import PRODUCT
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +71,7 @@ def test_compose_by_itself_makes_the_products_database() -> None:
 def test_what_is_wrong_in_it_is_named(tmp_path: Path, pattern: str, instead: str, said: str) -> None:
     file = tmp_path / "product.toml"
     file.write_text(re.sub(pattern, instead, TEXT, count=1, flags=re.MULTILINE))
-    with pytest.raises(ValueError, match=re.escape(said)):
+    with pytest.raises(InvalidProduct, match=re.escape(said)):
         read_product(file)
 
 
@@ -94,7 +95,13 @@ def test_a_verb_says_what_is_wrong_in_it_with_the_exit_code_of_a_configuration(t
     (tmp_path / "product.toml").write_text(TEXT.replace("owner = ", "owner = 7 # ", 1))
     code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; from verbs.__main__ import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "--list"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, "up"],
+        cwd=tmp_path,
+        env={**os.environ, "PRODUCT_FILE": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 2, done.stderr
     assert "product.toml: owner = 7 is not of the form" in done.stderr

@@ -18,7 +18,7 @@ from invoke.parser.argument import Argument
 
 from pipeline.console import reported
 from pipeline.console.terminal import write_out
-from pipeline.errors import ConfigurationError, UsageError
+from pipeline.errors import UsageError
 from verbs import VERBS, collect
 
 if TYPE_CHECKING:
@@ -166,12 +166,7 @@ def _see_help(verb: str) -> str:
 
 def main() -> None:
     """Run the verbs of the checkout in the working directory, where `./inv` goes first."""
-    try:
-        verbs = collect(Path.cwd())
-    except ValueError as error:  # services.py reads product.toml, and depends on nothing of ours
-        with reported():
-            raise ConfigurationError(str(error), remedy="The comments of product.toml say what it takes.") from None
-    Program(namespace=verbs, binary="./inv").run(["./inv", *sys.argv[1:]])
+    Program(namespace=collect(Path.cwd()), binary="./inv").run(["./inv", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

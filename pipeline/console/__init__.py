@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from pipeline.console.terminal import on_github, prepare_streams, silence, write_error, write_out
-from pipeline.errors import DatabaseFailed, Interrupted, PipelineError
+from pipeline.errors import ConfigurationError, DatabaseFailed, Interrupted, PipelineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,9 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
         silence(sys.stdout)
         raise SystemExit(0) from None
     except Exception as error:
+        if type(error).__module__ == "services":  # which depends on nothing of ours, and fails while it is imported
+            remedy = "The comments in product.toml say what it takes."
+            _end(ConfigurationError(str(error), remedy=remedy), as_json=as_json)
         psycopg = sys.modules.get("psycopg")  # loaded or not: an error of its own can only come when it is
         if psycopg is None or not isinstance(error, psycopg.Error):
             raise

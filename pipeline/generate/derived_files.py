@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("package.json", "package-lock.json", ".npmrc", "schema_engine.mjs", "pull.mjs", "diff.mjs")
 _TIMEOUT = 120  # seconds
+_EMPTY = "The introspected database was empty"  # what the engine makes an error of
 _CONFLICT = b"\n<<<<<<< "
 
 
@@ -122,6 +124,8 @@ class PrismaSchema:
             check=False,
         )
         if done.returncode != 0:
+            if _EMPTY in done.stderr and not re.search(r"^(model|view) ", self.file.read_text("utf-8"), re.MULTILINE):
+                return None  # nothing of nothing: a product that has no table yet
             lines = [line.strip() for line in done.stderr.splitlines()]
             why = next((line for line in lines if line.lower().startswith("error")), done.stderr.strip()[:500])
             raise InvalidPlan(

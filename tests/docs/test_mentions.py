@@ -18,7 +18,6 @@ PAGES = sorted(
     for pattern in (
         "*.md",
         "docs/**/*.md",
-        "chatdb/**/*.md",
         "clients/**/*.md",
         "examples/**/*.md",
         "benchmarks/**/*.md",
@@ -43,7 +42,7 @@ VERBS = verb_contexts()
 COMMAND = re.compile(r"(?:\./inv|\binvoke) (?P<verb>[a-z]+)(?P<rest>(?: (?:[^\s`\"'|;)#…]|'[^'\n]*')+)*)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 # Not migrations/: a how-to names files that its reader is about to write.
-IN_CODE = re.compile(r"`(?P<path>(?:dbclient|chatdb|servers|verbs|pipeline|infra|emulator|tests|docs|benchmarks|clients|examples"
+IN_CODE = re.compile(r"`(?P<path>(?:dbclient|servers|verbs|pipeline|infra|emulator|tests|docs|benchmarks|clients|examples"
                      r"|locks|\.github|\.ci)/[A-Za-z0-9_./-]*)`")  # fmt: skip
 
 

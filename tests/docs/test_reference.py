@@ -81,7 +81,7 @@ def test_every_variable_that_the_code_reads_is_listed() -> None:
     listed = {name for each in VARIABLES for name in each.name.split(", ")}
     files = [
         path
-        for folder in ("dbclient", "chatdb", "servers", "pipeline", "infra", "emulator", "verbs")
+        for folder in ("dbclient", "servers", "pipeline", "infra", "emulator", "verbs")
         for path in (ROOT / folder).rglob("*.py")
     ]
     read = {name: path for path in files for name in variables_read(path)}

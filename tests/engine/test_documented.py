@@ -27,7 +27,7 @@ NO_COMMANDS = ("# ", "config:", f"{REAL.project}:")
 # What the test's own set-up stands for: the packages are there, and the state is in a folder of its own.
 LEFT_OUT = (
     ".venv/bin/pip install --only-binary :all: --require-hashes -r locks/infra.lock",
-    "export PULUMI_BACKEND_URL=file://$HOME/chat-state    # the folder must exist",
+    "export PULUMI_BACKEND_URL=file://$HOME/pulumi-state    # the folder must exist",
     "export PULUMI_CONFIG_PASSPHRASE=…",
     "python3 -m venv infra/policies/.venv",
     "infra/policies/.venv/bin/pip install --only-binary :all: --require-hashes -r locks/policies.lock",

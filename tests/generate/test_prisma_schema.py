@@ -13,6 +13,7 @@ from pipeline.generate.derived_files import PrismaSchema
 from pipeline.generate.generating import generate, generate_empty
 from pipeline.generate.verifying import verify
 from tests.generate.conftest import REPOSITORY
+from tests.support.databases import PRODUCT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ def prisma(checkout: Checkout) -> Path:
     """The file as it is in the repository, with a comment of a person in it; and Prisma's packages."""
     folder = checkout.root / "clients" / "prisma"
     shutil.copytree(REPOSITORY / "clients" / "prisma", folder, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copy(PRODUCT / "clients" / "prisma" / "schema.prisma", folder)
     try:
         PrismaSchema(folder, PACKAGES).install()
     except ConfigurationError as error:

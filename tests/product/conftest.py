@@ -1,4 +1,4 @@
-"""The tests of the product itself: its own migrations are what `migrated` has here. `./inv init` removes this folder."""
+"""The tests of the product itself: its own migrations are what `migrated` has here."""
 
 from __future__ import annotations
 

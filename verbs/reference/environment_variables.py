@@ -79,6 +79,11 @@ VARIABLES = (
     Variable(
         "NO_COLOR, TERM", "every verb", "Output is without colours where NO_COLOR is set, or TERM is dumb or not set."
     ),
+    Variable(
+        "PRODUCT_FILE",
+        "every verb",
+        "Another `product.toml` than the checkout's, as the pipeline's tests have.",
+    ),
     Variable("PYTHON", "`./inv`", "The Python that makes `.venv`; the first of python3, python3.14 … 3.11 by default."),
     Variable(
         "PIP_INDEX_URL",

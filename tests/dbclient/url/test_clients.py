@@ -45,11 +45,11 @@ TABLE: dict[str, tuple[Gets, Gets, Gets, Gets]] = {
         same("schema=shop"),
         Gets("schema=shop", {"schema": "shop"}),
     ),
-    "schema=My%20Chat%22s": (
+    "schema=My%20Shop%22s": (
         Gets(connect={"server_settings": {"search_path": '"My Shop""s"'}}),
-        Gets("options=-c%20search_path%3D%22My%5C%20Chat%22%22s%22"),
-        same("schema=%22My%20Chat%22%22s%22"),
-        Gets("schema=My%20Chat%22s", {"schema": 'My Shop"s'}),
+        Gets("options=-c%20search_path%3D%22My%5C%20Shop%22%22s%22"),
+        same("schema=%22My%20Shop%22%22s%22"),
+        Gets("schema=My%20Shop%22s", {"schema": 'My Shop"s'}),
     ),
     "connection_limit=7": (
         Gets(pool={"max_size": 7, "min_size": 0}),
