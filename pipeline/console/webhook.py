@@ -1,4 +1,4 @@
-"""What a deploy tells a chat or another program when it is over: one POST of JSON to the address in DEPLOY_WEBHOOK_URL.
+"""What a deploy tells a messenger or another program when it is over: one POST of JSON to the address in DEPLOY_WEBHOOK_URL.
 
 The address is a secret, as Slack's are: it comes from the environment alone, and no message repeats any of it.
 """

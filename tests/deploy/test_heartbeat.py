@@ -10,6 +10,7 @@ import pytest
 from dbclient.url import DatabaseURL
 from pipeline.deploy import apply, heartbeat
 from pipeline.deploy.observer import Observer
+from services import OWNER
 from tests.emulator.urls import uri
 from tests.support.sample import Database
 
@@ -59,7 +60,7 @@ def test_a_build_of_an_index_tells_its_phase_and_what_holds_it_up(db: Database, 
     at, doing, seconds = listening.told[0]
     assert at == "0002_index"
     assert doing.startswith("waiting for writers before build, 0 % of 1 transactions, held up by backend ")
-    assert f"backend {pid} (chat_owner, idle in transaction)" in doing
+    assert f"backend {pid} ({OWNER}, idle in transaction)" in doing
     assert seconds >= 0.05
 
 
@@ -85,7 +86,7 @@ def test_a_file_in_a_transaction_tells_what_holds_it_up(db: Database, folder: Fo
         listening = Listening(lambda: other.execute("COMMIT"))
         apply(db.url, folder.read(), observer=listening)
     assert listening.told[0][0] == "0002_age"
-    assert re.match(r"running, held up by backend \d+ \(chat_owner, idle in transaction\)", listening.told[0][1])
+    assert re.match(rf"running, held up by backend \d+ \({OWNER}, idle in transaction\)", listening.told[0][1])
 
 
 @pytest.mark.usefixtures("at_once")

@@ -43,7 +43,7 @@ def test_a_dry_run_by_invokes_own_option_runs_nothing_and_names_the_one_that_the
 ) -> None:
     answer = checkout.inv(*arguments)
     assert (answer.returncode, superuser.applied()) == (2, [])
-    assert "--dry-run, of baseline, deploy, migrate, push, reset" in answer.stderr
+    assert "--dry-run, of baseline, deploy, init, migrate, push, reset" in answer.stderr
 
 
 @pytest.mark.parametrize("options", [["--dry"], ["--warn-only"], ["--command-timeout", "1"]])

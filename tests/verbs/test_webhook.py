@@ -107,7 +107,7 @@ def test_a_failure_is_told_with_what_stands(checkout: Checkout) -> None:
     assert "the deploy failed: migrations/0006_wrong.sql:1: " in document["text"]
 
 
-def test_names_of_a_migration_command_no_chat(checkout: Checkout) -> None:
+def test_names_of_a_migration_command_no_messenger(checkout: Checkout) -> None:
     checkout.write("0006_wrong", "DO $$ BEGIN RAISE EXCEPTION '<!channel> & co'; END $$;")
     with hook() as served:
         checkout.inv("deploy", DEPLOY_WEBHOOK_URL=served.url)

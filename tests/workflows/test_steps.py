@@ -236,7 +236,7 @@ def test_a_pull_request_has_one_comment_with_the_plan(job: Job, reader: str) -> 
 
 @needs_jq
 def test_a_plan_that_fails_is_a_comment_too_and_the_job_fails(job: Job) -> None:
-    job.values["secrets.DATABASE_URL"] = "postgresql://reader:unmistakable@127.0.0.1:1/chat"
+    job.values["secrets.DATABASE_URL"] = "postgresql://reader:unmistakable@127.0.0.1:1/shop"
     _, plan, text = job.steps("plan.yml", "plan")
     answer = job.run(plan)
     assert answer.returncode == 5
@@ -309,7 +309,7 @@ def test_drift_opens_one_issue_which_is_brought_up_to_date_and_closed(
 
 
 def test_a_database_that_nobody_can_look_at_is_no_drift(job: Job) -> None:
-    job.values |= {"secrets.DATABASE_URL": "postgresql://reader:x@127.0.0.1:1/chat", "matrix.environment": "prod"}
+    job.values |= {"secrets.DATABASE_URL": "postgresql://reader:x@127.0.0.1:1/shop", "matrix.environment": "prod"}
     _, diff, _ = job.steps("drift.yml", "diff")
     answer = job.run(diff)
     assert answer.returncode == 1
