@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,15 +17,14 @@ from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refuse
 from pipeline.history import Marker
 from pipeline.migrations import read_folder
 from pipeline.pull import Pulled, pull
-from tests.support.databases import LOCAL, MIGRATIONS
+from tests.support.databases import LOCAL, MIGRATIONS, PRODUCT
 from tests.support.sample import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.server import PostgresServer
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -65,12 +63,12 @@ def sides(server: PostgresServer, tmp_path: Path) -> Iterator[Sides]:
 
 
 @pytest.fixture
-def chat(sides: Sides) -> Sides:
+def product(sides: Sides) -> Sides:
     """Both with the product's schema, and the product's own rules."""
     folder = read_folder(MIGRATIONS)
     apply(sides.source.url, folder)
     apply(sides.target.url, folder, target=LOCAL)
-    sides.rules((ROOT / "masking.toml").read_text())
+    sides.rules((PRODUCT / "masking.toml").read_text())
     return sides
 
 
@@ -83,7 +81,7 @@ def everything(database: Database) -> str:
 
 
 def fill(database: Database, canaries: list[str]) -> None:
-    """Put a canary into each place of the chat's tables that a rule does not keep, for a hundred people."""
+    """Put a canary into each place of the tables that a rule does not keep, for a hundred people."""
     take = iter(canaries)
 
     def some(count: int) -> list[str]:
@@ -113,65 +111,67 @@ def fill(database: Database, canaries: list[str]) -> None:
             )
 
 
-def test_of_a_thousand_canaries_none_arrives(chat: Sides) -> None:
+def test_of_a_thousand_canaries_none_arrives(product: Sides) -> None:
     canaries = [f"canary{number:04}" for number in range(1000)]
-    fill(chat.source, canaries)
-    before = everything(chat.source)
+    fill(product.source, canaries)
+    before = everything(product.source)
     assert [canary for canary in canaries if canary not in before] == []
 
-    pulled = chat.pull()
+    pulled = product.pull()
 
-    arrived = everything(chat.target)
+    arrived = everything(product.target)
     assert [canary for canary in canaries if canary in arrived] == []
     assert dict(pulled.rows)['public."Message"'] == 100
     # and what a service needs is there: foreign keys, lengths, ids and times
-    assert chat.target.value('SELECT count(*) FROM "Account" JOIN "User" ON "User".id = "userId"') == 100
+    assert product.target.value('SELECT count(*) FROM "Account" JOIN "User" ON "User".id = "userId"') == 100
     assert (
-        chat.target.value(
+        product.target.value(
             "SELECT count(DISTINCT email) FROM \"User\" WHERE email ~ '^person-[0-9a-f]{20}@example.org$'"
         )
         == 100
     )
     same = 'SELECT id, "threadId", role, length(content), "createdAt" FROM "Message" ORDER BY id'
-    assert chat.source.rows(same) == chat.target.rows(same)
-    assert everything(chat.source) == before
+    assert product.source.rows(same) == product.target.rows(same)
+    assert everything(product.source) == before
 
 
-def test_a_new_column_without_a_rule_is_masked(chat: Sides) -> None:
-    chat.build('ALTER TABLE "User" ADD COLUMN phone text, ADD COLUMN tags varchar(12)[], ADD COLUMN age int')
-    chat.source.run("""INSERT INTO "User" (id, phone, tags, age) VALUES ('u', 'canary', '{canary,NULL,"a,b"}', 41)""")
-    chat.pull()
+def test_a_new_column_without_a_rule_is_masked(product: Sides) -> None:
+    product.build('ALTER TABLE "User" ADD COLUMN phone text, ADD COLUMN tags varchar(12)[], ADD COLUMN age int')
+    product.source.run(
+        """INSERT INTO "User" (id, phone, tags, age) VALUES ('u', 'canary', '{canary,NULL,"a,b"}', 41)"""
+    )
+    product.pull()
 
-    (row,) = chat.target.rows('SELECT phone, tags, age FROM "User"')
+    (row,) = product.target.rows('SELECT phone, tags, age FROM "User"')
     assert "canary" not in str(row)
     assert "a,b" not in str(row)
     assert str(row[0]).startswith("masked-")
     assert row[2] != 41
-    assert chat.target.value('SELECT tags[2] IS NULL AND array_length(tags, 1) = 3 FROM "User"') is True
+    assert product.target.value('SELECT tags[2] IS NULL AND array_length(tags, 1) = 3 FROM "User"') is True
 
 
-def test_production_is_refused_and_with_masked_only_what_is_listed_is_kept(chat: Sides) -> None:
-    fill(chat.source, [f"canary{number:04}" for number in range(1000)])
+def test_production_is_refused_and_with_masked_only_what_is_listed_is_kept(product: Sides) -> None:
+    fill(product.source, [f"canary{number:04}" for number in range(1000)])
     with pytest.raises(Refused, match="production's rows"):
-        chat.pull(name="prod")
-    assert chat.target.value('SELECT count(*) FROM "User"') == 0
+        product.pull(name="prod")
+    assert product.target.value('SELECT count(*) FROM "User"') == 0
 
-    chat.pull(name="prod", masked=True)
+    product.pull(name="prod", masked=True)
     ids = 'SELECT id FROM "Thread"'
-    assert not set(chat.source.rows(ids)) & set(chat.target.rows(ids))
-    assert chat.target.value('SELECT count(*) FROM "Message" JOIN "Thread" ON "Thread".id = "threadId"') == 100
+    assert not set(product.source.rows(ids)) & set(product.target.rows(ids))
+    assert product.target.value('SELECT count(*) FROM "Message" JOIN "Thread" ON "Thread".id = "threadId"') == 100
 
 
-def test_production_is_known_by_its_mark_too_whatever_the_name(chat: Sides) -> None:
-    chat.source.run(set_marker_sql(Marker("prod", "another-branch")))  # of the parent that this is a copy of
+def test_production_is_known_by_its_mark_too_whatever_the_name(product: Sides) -> None:
+    product.source.run(set_marker_sql(Marker("prod", "another-branch")))  # of the parent that this is a copy of
     with pytest.raises(Refused, match="production's rows"):
-        chat.pull()
+        product.pull()
 
 
-def test_nothing_but_a_local_database_is_written(chat: Sides) -> None:
-    chat.target.run(set_marker_sql(Marker("dev", "")))
+def test_nothing_but_a_local_database_is_written(product: Sides) -> None:
+    product.target.run(set_marker_sql(Marker("dev", "")))
     with pytest.raises(NotLocal):
-        chat.pull()
+        product.pull()
 
 
 def test_a_role_that_may_only_read_is_enough_for_the_environment(sides: Sides, server: PostgresServer) -> None:
@@ -201,11 +201,11 @@ def test_rows_that_row_security_hides_are_an_error_and_not_left_out(sides: Sides
         sides.pull()
 
 
-def test_without_a_yes_nothing_is_changed(chat: Sides) -> None:
-    chat.target.run("INSERT INTO \"User\" (id) VALUES ('mine')")
+def test_without_a_yes_nothing_is_changed(product: Sides) -> None:
+    product.target.run("INSERT INTO \"User\" (id) VALUES ('mine')")
     with pytest.raises(Refused):
-        chat.pull(confirmed=False)
-    assert chat.target.rows('SELECT id FROM "User"') == [("mine",)]
+        product.pull(confirmed=False)
+    assert product.target.rows('SELECT id FROM "User"') == [("mine",)]
 
 
 def test_a_mask_that_does_not_fit_leaves_the_local_rows_and_quotes_no_value(sides: Sides) -> None:
@@ -314,8 +314,8 @@ def test_every_type_has_a_mask_or_a_refusal(sides: Sides) -> None:
         sides.pull()
 
 
-def test_the_products_rules_name_columns_that_there_are(chat: Sides) -> None:
-    assert chat.pull().rows.keys() == {
+def test_the_products_rules_name_columns_that_there_are(product: Sides) -> None:
+    assert product.pull().rows.keys() == {
         f'public."{name}"'
         for name in ("Account", "Message", "ScopeConsent", "Session", "Thread", "User", "VerificationToken")
     }
