@@ -205,15 +205,15 @@ class Workspace:
 
     def inv(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a verb of the repository on this project's stacks, as CI does: no DATABASE_URL unless it is given."""
-        for name in ("tasks.py", "migrations", "schema.sql"):
+        for name in ("migrations", "schema.sql"):
             if not (self.folder / name).exists():
-                (self.folder / name).symlink_to((ROOT if name == "tasks.py" else PRODUCT) / name)
+                (self.folder / name).symlink_to(PRODUCT / name)
         # The key and the address are enough for our client; the proxy is for the Terraform provider.
         left_out = {"HTTPS_PROXY", "SSL_CERT_FILE"}
         environment = {name: value for name, value in self.environment().items() if name not in left_out}
         done = subprocess.run(
             # this checkout's migrations may be at work, and are linked to
-            [sys.executable, "-m", "invoke", *arguments, *(["--uncommitted"] if arguments[0] == "deploy" else [])],
+            [sys.executable, "-m", "verbs", *arguments, *(["--uncommitted"] if arguments[0] == "deploy" else [])],
             cwd=self.folder,
             env={**environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{environment['PYTHONPATH']}", **variables},
             stdin=subprocess.DEVNULL,
