@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SUPERUSER = "cloud_admin"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
+# What comes next when a signal did not end a server in time: its processes end when the first one is gone.
+_HARDER = {signal.SIGINT: signal.SIGQUIT, signal.SIGQUIT: signal.SIGKILL}
 _GLANCE = 0.01
 _TRIES = 8
 _PAUSE = 0.25
@@ -211,9 +213,10 @@ class Cluster:
             async with asyncio.timeout(_STOP_SECONDS):
                 await self._gone()
         except TimeoutError:
-            if number == signal.SIGQUIT:
+            harder = _HARDER.get(number)
+            if harder is None:
                 raise ServerFailed(f"the server of {self.folder.name} does not stop") from None
-            await self._end(signal.SIGQUIT)
+            await self._end(harder)
 
     async def _gone(self) -> None:
         if self._process is not None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ PORTS = range(20000, 32768)
 """Linux hands out ports from 32768 on to outgoing connections, which would take a server's while it is down."""
 
 _PORTS_TRIED = 40
+_FIRST_PORT_SECONDS = 1.0
 _SECONDS = 60
 # Where programs, temporary files and the loader's libraries are (macOS: DYLD_…).
 _PASSED_ON = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
@@ -157,15 +159,23 @@ class Cluster:
 
 
 def _free_ports(first: int) -> Iterator[int]:
-    """Yield ports from `first` on where nothing answers; binding one may still fail."""
-    start = PORTS.index(first)
+    """Yield ports from `first` on where nothing answers; binding one may still fail.
+
+    The first is waited for a little: processes of a server that was killed may hold it until they notice.
+    """
+    start, deadline = PORTS.index(first), time.monotonic() + _FIRST_PORT_SECONDS
+    while _answers(first) and time.monotonic() < deadline:
+        time.sleep(0.02)
     for step in range(_PORTS_TRIED):
         port = PORTS[(start + step) % len(PORTS)]
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            taken = probe.connect_ex((HOST, port)) == 0
-        if not taken:
+        if not _answers(port):
             yield port
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def _ctype() -> str:
