@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.emulator import Emulator
-    from tests.support.typescript import Node
 
 Json = dict[str, Any]
 ROLES = """
@@ -62,16 +61,6 @@ def test_a_string_of_the_emulator_asks_for_channel_binding_and_opens_the_door(
         assert connection.execute("SELECT current_user").fetchone() == ("app_owner",)
     asked = subprocess.run(["psql", url, "-AtXc", "SELECT 1"], capture_output=True, text=True, check=True)
     assert asked.stdout == "1\n"
-
-
-@pytest.mark.parametrize("door", ["direct", pytest.param("pooled", marks=needs_pgbouncer)])
-def test_node_postgres_binds_its_channel_and_prismas_adapter_comes_in_without(
-    emulator: Emulator, shared: Json, node: Node, door: str
-) -> None:
-    url = uri(shared) if door == "direct" else pooled(emulator, shared)
-    found = node.run("channel_binding.mjs", url=url, AUTHORITY=emulator.environment["SSL_CERT_FILE"])
-
-    assert found == {"bound": "app_owner", "plain": "app_owner"}
 
 
 @pytest.mark.parametrize(
