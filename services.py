@@ -74,31 +74,36 @@ def read_product(file: Path = FILE) -> Product:
         InvalidProduct: it cannot be read, is no TOML, or a name or a service in it is not as its comments say.
     """
     try:
-        given = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise InvalidProduct(f"{file.name}: {error}") from error
+    return parse_product(text, file.name)
+
+
+def parse_product(text: str, file: str) -> Product:
+    """Read the text of a product.toml; `file` names it in messages. Raises what `read_product` raises."""
+    try:
+        given = tomllib.loads(text)
+    except ValueError as error:
+        raise InvalidProduct(f"{file}: {error}") from error
     services = tuple(_service(file, entry) for entry in given.pop("services", []))
     own = tuple(given.pop("own", []))
     if given.keys() != _SHAPES.keys():
-        raise InvalidProduct(
-            f"{file.name} has {', '.join(sorted(given))}, and should have {', '.join(sorted(_SHAPES))}"
-        )
+        raise InvalidProduct(f"{file} has {', '.join(sorted(given))}, and should have {', '.join(sorted(_SHAPES))}")
     for key, shape in _SHAPES.items():
         if not re.fullmatch(shape, str(given[key])):
-            raise InvalidProduct(f"{file.name}: {key} = {given[key]!r} is not of the form {shape}")
+            raise InvalidProduct(f"{file}: {key} = {given[key]!r} is not of the form {shape}")
     for what, names in (("name", [each.name for each in services]), ("role", [each.role for each in services])):
         if len(set(names)) < len(names):
-            raise InvalidProduct(f"{file.name}: two services have the same {what}")
+            raise InvalidProduct(f"{file}: two services have the same {what}")
     if given["owner"] in {each.role for each in services}:
-        raise InvalidProduct(
-            f"{file.name}: a service has the owner's role, {given['owner']}: it could change the schema"
-        )
+        raise InvalidProduct(f"{file}: a service has the owner's role, {given['owner']}: it could change the schema")
     return Product(**given, services=services, own=own)
 
 
-def _service(file: Path, entry: dict[str, Any]) -> Service:
+def _service(file: str, entry: dict[str, Any]) -> Service:
     role = entry.get("role", str(entry.get("name", "")).replace("-", "_"))
-    named = f"{file.name}: the service {entry.get('name', role)!r}"
+    named = f"{file}: the service {entry.get('name', role)!r}"
     unknown = set(entry) - set(Service._fields)
     if unknown or not re.fullmatch(_SHAPES["name"], str(entry.get("name", ""))):
         raise InvalidProduct(f"{named} has {', '.join(sorted(unknown)) or 'no name of the form ' + _SHAPES['name']}")

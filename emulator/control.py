@@ -64,6 +64,11 @@ class Call:
     query: Mapping[str, str]
     body: Fields
 
+    @property
+    def parameters(self) -> Fields:
+        """The query's parameters, with the limits of a body's fields."""
+        return Fields(dict(self.query), "query")
+
     def project(self, *, exclusive: bool = False) -> Project:
         """The project of the path; with `exclusive`, 423 while it runs operations."""
         project = self.control.store.projects.get(self.path["project"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from pipeline.errors import ConfigurationError, Refused, UsageError
 from pipeline.git import run_git
-from services import Client, InvalidProduct, Product, Service, read_product
+from services import Client, InvalidProduct, Product, Service, parse_product, read_product
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,11 +84,7 @@ def plan_initialisation(
     new = Product(name, database or plain, owner or f"{plain}_owner", project or f"{name}-database", services)
     written: dict[str, str] = {"product.toml": _product_file(new)}
     try:
-        from tempfile import TemporaryDirectory
-
-        with TemporaryDirectory() as folder:
-            (Path(folder) / "product.toml").write_text(written["product.toml"], encoding="utf-8")
-            read_product(Path(folder) / "product.toml")
+        parse_product(written["product.toml"], "product.toml")
     except InvalidProduct as error:
         raise UsageError(str(error), remedy="Nothing was changed. `./inv --help init` says what they are.") from None
     tracked = _tracked(root)

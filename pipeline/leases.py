@@ -70,8 +70,7 @@ def purpose_of(branch_name: str) -> Purpose | None:
 
 def own_name(word: str = "") -> str:
     """The rest of a branch's name by which a later run sees whether the process that made it still lives."""
-    host = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower())[:40].strip("-") or "host"
-    return f"{host}-{os.getpid()}-{secrets.token_hex(4)}" + (f"-{word}" if word else "")
+    return f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}" + (f"-{word}" if word else "")
 
 
 def take(
@@ -140,11 +139,14 @@ def clear(client: NeonClient, project_id: str, purpose: Purpose) -> list[str]:
     return [branch.name for branch in left]
 
 
+def _host() -> str:
+    return re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower())[:40].strip("-") or "host"
+
+
 def _is_left(branch: Branch, purpose: Purpose, now: datetime) -> bool:
     holder = _HOLDER.fullmatch(branch.name.partition("/")[2])
     if purpose_of(branch.name) is not purpose or holder is None or branch.expires_at is None:
         return False  # made by hand, or to stay
-    host = _HOLDER.fullmatch(own_name())
-    if host is not None and holder["host"] == host["host"]:
+    if holder["host"] == _host():
         return not process_exists(int(holder["pid"]))
     return now - branch.created_at > LONGEST_RUN

@@ -23,6 +23,7 @@ def free_port() -> int:
 def listens(port: int) -> bool:
     """Whether somebody listens on a port of loopback."""
     with socket.socket() as probe:
+        probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 

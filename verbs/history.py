@@ -54,7 +54,7 @@ def history(root: Path, env: str = "", slow: str = "", page: str = "", json: boo
 
 def show_past(past: Past, slow: float) -> None:
     """A line for each entry, oldest first, and one that sums up."""
-    from pipeline.console.terminal import columns, one_line
+    from pipeline.console.terminal import fitting, one_line
     from pipeline.console.text import counted, duration_text, say, server_text
 
     say(server_text(past.server, past.identity))
@@ -63,7 +63,7 @@ def show_past(past: Past, slow: float) -> None:
         took = "" if each.milliseconds is None else duration_text(each.milliseconds)
         mark = "slow" if each.is_slow(slow) else ""
         row = f"  {when:23}  {each.operation:8}  {took:>10} {mark:4}  {one_line(each.id):42}"
-        whole, wide = f"{row}  {one_line(' '.join(filter(None, (each.actor, each.commit[:12]))))}", columns()
-        say((row if wide is not None and len(whole) > wide else whole).rstrip(), "due" if mark else "")
+        who = one_line(" ".join(filter(None, (each.actor, each.commit[:12]))))
+        say(fitting(row, who), "due" if mark else "")
     marked = sum(each.is_slow(slow) for each in past.entries)
     say(f"{counted(len(past.entries), 'entry', 'entries')}, {marked} slow (from {duration_text(round(1000 * slow))})")

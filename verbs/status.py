@@ -82,7 +82,7 @@ def show_plan(found: DeployStatus) -> None:
 
 def show_status(found: DeployStatus) -> None:
     """A line for each migration, and one that sums up."""
-    from pipeline.console.terminal import columns
+    from pipeline.console.terminal import fitting
     from pipeline.console.text import say, server_text
 
     say(server_text(found.server, found.identity))
@@ -93,8 +93,7 @@ def show_status(found: DeployStatus) -> None:
         state = "edited" if each.id in found.plan.edited else "missing" if each.id in found.plan.missing else "applied"
         who = " ".join(part for part in (each.actor, each.commit[:12], each.lsn and f"WAL {each.lsn}") if part)
         row = f"  {state:9} {each.id:42} {when}"
-        whole, wide = f"{row}  {who}".rstrip(), columns()
-        say(row if wide is not None and len(whole) > wide else whole, "" if state == "applied" else "wrong")
+        say(fitting(row, who), "" if state == "applied" else "wrong")
     for file in found.plan.pending:
         state = "unfinished" if file.id in found.history.unfinished else "pending"
         say(f"  {state:9} {file.id}", "wrong" if state == "unfinished" else "due")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from emulator import clock, names
 from emulator.branch_rules import require_free_name, require_room
 from emulator.errors import bad_request, conflict, not_found, unprocessable
-from emulator.fields import Fields
 from emulator.moments import read_moment, resolve
 from emulator.shapes import Json, branch_shape, snapshot_shape
 from emulator.state import Branch, Database, Role, Snapshot
@@ -23,7 +22,7 @@ _MOMENT = ("lsn", "timestamp")
 async def create(call: Call) -> Json:
     """POST /projects/P/branches/B/snapshot, with everything in the query."""
     project = call.project(exclusive=True)
-    branch, query = call.branch(project, ready=True), Fields(dict(call.query), "query")
+    branch, query = call.branch(project, ready=True), call.parameters
     if branch.parent_id is not None:
         raise unprocessable("a snapshot can only be taken of a root branch")
     now, identity = call.control.clock.stamp(), names.snapshot_id()
@@ -87,7 +86,7 @@ async def restore(call: Call) -> Json:
         raise unprocessable("snapshot not ready yet")
     target = call.branch(project, body.text("target_branch_id") or snapshot.source_branch_id, ready=True)
     now, identity = call.control.clock.stamp(), names.branch_id()
-    name = body.text("name") or Fields(dict(call.query), "query").text("name") or f"{target.name} restored at {now}"
+    name = body.text("name") or call.parameters.text("name") or f"{target.name} restored at {now}"
     require_free_name(project, name)
     require_room(call, project)
     branch = Branch(

@@ -20,7 +20,7 @@ from pipeline.history.tables import CREATE
 from pipeline.migrations import Folder, raise_faults, text_faults
 from pipeline.migrations.names import number_of
 from pipeline.migrations.plan import make_plan
-from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.postgres.connect import open_psycopg
 from pipeline.postgres.lock import APPLICATION
 from pipeline.postgres.session import ServerError
 from pipeline.schema.catalog import read_catalog
@@ -133,10 +133,7 @@ def _live(url: DatabaseURL, shown: str) -> Catalog:
 
 
 def _connected(url: DatabaseURL) -> psycopg.Connection[tuple[object, ...]]:
-    """With the settings of a deploy: those of a role change how the server writes definitions."""
-    conninfo = conninfo_with_settings(url, application_name=f"{APPLICATION} baseline")
-    with without_variables():
-        return psycopg.connect(conninfo, autocommit=True)
+    return open_psycopg(url, application_name=f"{APPLICATION} baseline", autocommit=True)
 
 
 def _refuse_differences(expected: Catalog, live: Catalog, last: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 
 from pipeline.lint.finding import Finding, about_file
-from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.postgres.connect import open_psycopg
 from pipeline.schema.fingerprint import Fingerprints
 
 if TYPE_CHECKING:
@@ -49,10 +49,10 @@ def unproven_rollbacks(database: DatabaseURL, files: Iterable[MigrationFile]) ->
 
 def _connect(database: DatabaseURL) -> psycopg.Connection[Any]:
     """A session with the settings of the one that deploys; to compile the fingerprint would take longer than to run it."""
-    conninfo = conninfo_with_settings(database, application_name="db-pipeline check", jit="off")
-    with without_variables():
-        # with statements of its own prepared, psycopg forgets all of them behind a DROP, and the fingerprint's with them
-        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+    # with statements of its own prepared, psycopg forgets all of them behind a DROP, and the fingerprint's with them
+    return open_psycopg(
+        database, application_name="db-pipeline check", autocommit=True, prepare_threshold=None, settings={"jit": "off"}
+    )
 
 
 def _try(

@@ -81,6 +81,12 @@ def columns() -> int | None:
         return None
 
 
+def fitting(row: str, more: str) -> str:
+    """The row with more behind it, or without that where a terminal is too narrow for both."""
+    wide, whole = columns(), f"{row}  {more}".rstrip()
+    return row.rstrip() if wide is not None and len(whole) > wide else whole
+
+
 def _shown(text: str, style: Style, stream: TextIO, *, commands: bool = False) -> str:
     """Printable, and in a style where the stream takes one: our own escapes are the only ones that reach a terminal."""
     plain = printable(text)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.claim import require_claim
 from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.deploy.locking import Deadlines, Opened, open_locked, open_reading
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import stating_outcome
 from pipeline.deploy.steps import Step
-from pipeline.deploy.target import Target, check_target, marker_sql
+from pipeline.deploy.target import Target, admit, marker_sql
 from pipeline.history.record import Author
 from pipeline.history.tables import CREATE
 from pipeline.migrations import raise_faults
@@ -90,9 +89,7 @@ def apply(
         opened = _open(run, ahead)
     with opened.session:
         with stating_outcome("nothing of this run is applied."):
-            check_target(run.target, opened.identity, opened.history, opened.session.shown_as)
-            if run.target.claim is not None:
-                require_claim(run.target.claim, opened.session, opened.identity, opened.history.marker)
+            admit(run.target, opened)
             plan = make_plan(folder, opened.history.applied)
             if run.target.local_only and (plan.missing or plan.edited):
                 opened, plan = _followed(run, opened, plan, folder)
@@ -155,9 +152,7 @@ def inspect_server(
         fingerprints=bool(target.passwords),
     )
     with opened.session:
-        check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=writes)
-        if target.claim is not None:
-            require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
+        admit(target, opened, writes=writes)
         kept = _kept(opened.session) if target.local_only and opened.history.exists else {}
     return View(opened.session.shown_as, opened.identity, opened.history, opened.facts, kept)
 

@@ -104,7 +104,7 @@ def _try_passwords(
 
 
 def _refused(url: DatabaseURL, passwords: Mapping[str, str], observer: Observer) -> list[str]:
-    tried = try_passwords(url.direct() if url.is_pooled else url, passwords)
+    tried = try_passwords(url.direct(), passwords)
     for role, why in tried.unknown.items():
         observer.note(f"whether {role} takes the stack's password could not be tried: {why}")
     return tried.refused

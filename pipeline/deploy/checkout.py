@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy import apply
 from pipeline.deploy.authorship import author_of_committed, author_on_local
-from pipeline.deploy.claim import Claim, nobody, require_claim
+from pipeline.deploy.claim import Claim, nobody
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import as_exceptions
-from pipeline.deploy.target import Target, check_target, marker_sql
+from pipeline.deploy.target import Target, admit, marker_sql
 from pipeline.environments import LOCAL, resolve
 from pipeline.environments.guard import require_local
 from pipeline.history.record import baseline_sql
@@ -140,9 +140,7 @@ def record(checkout: Checkout, folder: Folder) -> tuple[str, ...]:
     opened = open_locked(checkout.url, application=application, deadlines=Deadlines(), observer=checkout.observer)
     with opened.session as session:
         history, target = opened.history, checkout.target
-        check_target(target, opened.identity, history, session.shown_as)
-        if target.claim is not None:
-            require_claim(target.claim, session, opened.identity, history.marker)
+        admit(target, opened)
         plan = make_plan(folder, history.applied)
         raise_faults(plan.faults)
         created = "" if history.exists else CREATE

@@ -64,8 +64,7 @@ def heartbeat(session: Session, url: DatabaseURL, observer: Observer) -> Iterato
 def look(url: DatabaseURL) -> str:
     """What the backend that has the deploy's lock is at, in a few words. It never raises: the work goes on unseen then."""
     try:
-        direct = url.direct() if url.is_pooled else url
-        with open_session(direct, application_name=f"{APPLICATION} heartbeat", wait=_WAIT) as session:
+        with open_session(url.direct(), application_name=f"{APPLICATION} heartbeat", wait=_WAIT) as session:
             holder = find_holder(session)
             rows = session.run(_LOOK.format(pid=holder.pid))[0].rows if holder is not None else ()
     except PipelineError as error:

@@ -92,5 +92,4 @@ def make_reader(checkout: Checkout) -> DatabaseURL:
                     f"the role {READER} could not be made: {error.fields.get('message', '')} (SQLSTATE {error.sqlstate})",
                     remedy=hint or "Nothing was changed. The role of the URL has to own the database and the history.",
                 ) from None
-    direct = checkout.url.direct() if checkout.url.is_pooled else checkout.url
-    return direct.copy_with(user=READER, password=password)
+    return checkout.url.direct().copy_with(user=READER, password=password)

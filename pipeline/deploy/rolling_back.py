@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.deploy import Report, inspect_server
 from pipeline.deploy.authorship import author_of
-from pipeline.deploy.claim import require_claim
 from pipeline.deploy.execution import carry_out
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.steps import Step
 from pipeline.deploy.switching import way_back
-from pipeline.deploy.target import Target, check_target
+from pipeline.deploy.target import Target, admit
 from pipeline.errors import Refused, UsageError
 from pipeline.history.kept import read_kept
 from pipeline.history.record import Author
@@ -97,9 +96,7 @@ def rollback(
     opened = open_locked(url, application="db-pipeline rollback", deadlines=deadlines or Deadlines(), observer=observer)
     with opened.session:
         target = target or Target(local_only=True)
-        check_target(target, opened.identity, opened.history, opened.session.shown_as)
-        if target.claim is not None:
-            require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
+        admit(target, opened)
         applied = opened.history.applied
         ids = choose(applied) if choose is not None else _applied_after(applied, to)
         kept = (read_kept(opened.session) if ids else None) or {}

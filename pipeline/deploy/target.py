@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.deploy.claim import Claim, holds, refuse_other_marker, set_marker_sql
+from pipeline.deploy.claim import Claim, holds, refuse_other_marker, require_claim, set_marker_sql
 from pipeline.environments import LOCAL
 from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refused, WrongTarget
 from pipeline.history import Marker
@@ -13,6 +13,7 @@ from pipeline.history import Marker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pipeline.deploy.locking import Opened
     from pipeline.history import History
     from pipeline.postgres import Identity
 
@@ -59,6 +60,16 @@ def check_target(target: Target, identity: Identity, history: History, shown: st
             f"the database has a history of another tool, {identity.other_history}, and none of this pipeline",
             remedy="Nothing was changed. Adopt it: `./inv baseline --env … --through ID` (docs/adopting.md).",
         )
+
+
+def admit(target: Target, opened: Opened, *, writes: bool = True) -> None:
+    """Compare what was meant with the server of a session, and require the mark of a local database that a verb claims.
+
+    Raises what `check_target` and `require_claim` raise.
+    """
+    check_target(target, opened.identity, opened.history, opened.session.shown_as, writes=writes)
+    if target.claim is not None:
+        require_claim(target.claim, opened.session, opened.identity, opened.history.marker)
 
 
 def marker_sql(target: Target, history: History, identity: Identity) -> str:

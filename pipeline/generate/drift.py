@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from pipeline.deploy import inspect_server
 from pipeline.deploy.activation import refused_passwords
 from pipeline.deploy.observer import Observer
@@ -14,7 +12,7 @@ from pipeline.deploy.status import role_deviations
 from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan
 from pipeline.migrations import Folder, read_folder
-from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.postgres.connect import open_psycopg
 from pipeline.postgres.lock import APPLICATION
 from pipeline.schema.catalog import read_catalog
 from pipeline.schema.replay import replay
@@ -84,7 +82,7 @@ def compare(
     with open_shadows(workbench.local, workbench.shadow) as shadows:
         built = shadows.create("history")
         replay(built, Folder(folder.path, applied, folder.faults))
-        expected, found = _read(built), _read(url.direct() if url.is_pooled else url)
+        expected, found = _read(built), _read(url.direct())
         built_settings = _settings(inspect_server(built).facts)
     if built_settings.get(f"database: {SETTING[0]}") == SETTING[1]:
         del built_settings[f"database: {SETTING[0]}"]
@@ -106,11 +104,7 @@ def compare(
 
 
 def _read(url: DatabaseURL) -> Catalog:
-    # with the settings of a deploy: those of a role change how the server writes definitions
-    conninfo = conninfo_with_settings(url, application_name=f"{APPLICATION} diff")
-    with without_variables():
-        opened = psycopg.connect(conninfo)
-    with opened as connection:
+    with open_psycopg(url, application_name=f"{APPLICATION} diff") as connection:
         connection.read_only = True
         return read_catalog(connection)
 

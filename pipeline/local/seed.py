@@ -12,7 +12,7 @@ import psycopg
 from pipeline.errors import Refused, UsageError
 from pipeline.local.seed_conversations import COLUMNS, NULL, Conversations
 from pipeline.local.server_identity import open_local
-from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.postgres.connect import open_psycopg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +78,7 @@ def seed(url: DatabaseURL, *, threads: int, messages: int, number: int = 0) -> S
     if threads < 0 or messages < 0 or (messages and not threads):
         raise UsageError("seed makes 0 or more threads, and messages only where there are threads")
     rows = _Rows(random.Random(number), threads, messages)  # noqa: S311 - made-up text is no secret
-    conninfo = conninfo_with_settings(url, application_name="db-pipeline seed")
-    with without_variables(), psycopg.connect(conninfo) as connection:
+    with open_psycopg(url, application_name="db-pipeline seed") as connection:
         try:
             made = Seeded(
                 people=_copy(connection, '"User" ("id", "name", "email", "createdAt")', rows.people()),
@@ -96,7 +95,7 @@ def seed(url: DatabaseURL, *, threads: int, messages: int, number: int = 0) -> S
                 f"the conversations of seed {number} are in the database already",
                 remedy="Take another --seed, or ./inv reset first.",
             ) from None
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+    with open_psycopg(url, application_name="db-pipeline seed", autocommit=True) as connection:
         # The planner knows nothing of rows that came a moment ago; a first page would be read by a sort.
         connection.execute('VACUUM ANALYZE "User", "Thread", "Message", "ScopeConsent"')
     return made

@@ -36,6 +36,11 @@ class Calls:
         found = (read_value(Branch.from_json, item) for item in pages)
         return next((branch for branch in found if branch.name == name), None)
 
+    def _require_free_name(self, project_id: str, name: str) -> None:
+        """Raise ApiError (409) where a branch has the name: after a lost answer, one that has it is the one we asked for."""
+        if (taken := self.find_branch(project_id, name)) is not None:
+            raise ApiError(f"the project {project_id} already has a branch {name} ({taken.id})", status=409)
+
     def endpoints(self, project_id: str, branch_id: str) -> list[Endpoint]:
         """Return the endpoints of a branch."""
         answer = self._transport.get(f"/projects/{project_id}/branches/{branch_id}/endpoints")

@@ -92,8 +92,7 @@ class NeonClient(StateCalls):
         `schema_only` leaves the rows behind. With `compute` it gets a read-write endpoint. `expires_at` is when Neon deletes
         it: with a time zone, at most 30 days ahead. Refuses a name that is taken.
         """
-        if (taken := self.find_branch(project_id, name)) is not None:
-            raise ApiError(f"the project {project_id} already has a branch {name} ({taken.id})", status=409)
+        self._require_free_name(project_id, name)
         branch: dict[str, Any] = {"name": name, **moment.fields("parent_")}
         if parent_id is not None:
             branch["parent_id"] = parent_id

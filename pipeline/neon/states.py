@@ -40,8 +40,7 @@ class StateCalls(Calls):
         source = {f"source_{name}": value for name, value in moment.fields().items()}
         body: dict[str, Any] = {"source_branch_id": source_id or branch_id, **source}
         if preserve_as is not None:
-            if (taken := self.find_branch(project_id, preserve_as)) is not None:
-                raise ApiError(f"the project {project_id} already has a branch {preserve_as} ({taken.id})", status=409)
+            self._require_free_name(project_id, preserve_as)
             body["preserve_under_name"] = preserve_as
         return self._change_state(project_id, branch_id, "restore", body)
 
@@ -107,8 +106,7 @@ class StateCalls(Calls):
         `target_id` is the branch whose place it may take (`finalize_restore`). Neon can do both in one call; then nobody
         could tell a lost answer from a call that never came, since the branch has another name by the end.
         """
-        if (taken := self.find_branch(project_id, name)) is not None:
-            raise ApiError(f"the project {project_id} already has a branch {name} ({taken.id})", status=409)
+        self._require_free_name(project_id, name)
         path = f"/projects/{project_id}/snapshots/{snapshot_id}/restore"
         body = {"name": name, "target_branch_id": target_id, "finalize_restore": False}
 
@@ -136,8 +134,7 @@ class StateCalls(Calls):
         if target_id is None:
             raise ApiError(f"the branch {branch_id} waits for no restore to be finalized", status=422)
         name = self.branch(project_id, target_id).name
-        if (taken := self.find_branch(project_id, old_name)) is not None:
-            raise ApiError(f"the project {project_id} already has a branch {old_name} ({taken.id})", status=409)
+        self._require_free_name(project_id, old_name)
         path = f"/projects/{project_id}/branches/{branch_id}/finalize_restore"
         newest = self._newest_operation(project_id)
 

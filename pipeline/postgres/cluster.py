@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pipeline.errors import DatabaseFailed
 from pipeline.postgres.binaries import installation
 from pipeline.postgres.record import HOST, SUPERUSER, Record
 from pipeline.postgres.unprivileged import programs_for
-from servers import pid_file, write_private
+from servers import listens, pid_file, write_private
 from servers.installation import find_complete, is_complete
 from servers.processes import reason_in
 from services import DATABASE, OWNER
@@ -164,18 +163,12 @@ def _free_ports(first: int) -> Iterator[int]:
     The first is waited for a little: processes of a server that was killed may hold it until they notice.
     """
     start, deadline = PORTS.index(first), time.monotonic() + _FIRST_PORT_SECONDS
-    while _answers(first) and time.monotonic() < deadline:
+    while listens(first) and time.monotonic() < deadline:
         time.sleep(0.02)
     for step in range(_PORTS_TRIED):
         port = PORTS[(start + step) % len(PORTS)]
-        if not _answers(port):
+        if not listens(port):
             yield port
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0
 
 
 def _ctype() -> str:

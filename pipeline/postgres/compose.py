@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from dbclient.url import DatabaseURL
 from pipeline.errors import ConfigurationError, DatabaseFailed
 from pipeline.postgres.binaries import local_major
+from servers import listens
 from servers.version import MAJORS, VARIABLE
 from services import DATABASE, NAME, OWNER
 
@@ -168,7 +168,7 @@ class ComposeServer:
         container = self._inspect()
         if container is not None and container.port is not None:
             return str(container.port)
-        port = next((each for each in _PORTS if not _answers(each)), _PORTS[0])
+        port = next((each for each in _PORTS if not listens(each)), _PORTS[0])
         if port != _PORTS[0]:
             self._tell(f"port {_PORTS[0]} is taken by another program: using {port}")
         return str(port)
@@ -228,12 +228,6 @@ def _container(line: str) -> _Container:
 
 def _engine_is_here() -> bool:
     return os.environ.get("DOCKER_HOST", "unix:").startswith(("unix:", "npipe:"))
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((_HOST, port)) == 0
 
 
 def _explain(said: str, port: str = "", image: str = "") -> Exception:

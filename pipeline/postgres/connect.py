@@ -9,7 +9,7 @@ import select
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dbclient.quoting import start_up_option
 from pipeline.errors import ConfigurationError, DatabaseFailed, PipelineError
@@ -18,6 +18,8 @@ from pipeline.postgres.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import psycopg
 
     from dbclient.url import DatabaseURL
 
@@ -127,6 +129,27 @@ def open_session(url: DatabaseURL, *, application_name: str, wait: float = 30.0)
                 raise _failed(url, message, waited) from error
         time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def open_psycopg(
+    url: DatabaseURL,
+    *,
+    application_name: str,
+    autocommit: bool = False,
+    prepare_threshold: int | None = 5,
+    settings: Mapping[str, str] | None = None,
+) -> psycopg.Connection[Any]:
+    """Connect once, with psycopg and the settings of a deploy: those of a role change how a server writes definitions.
+
+    Raises:
+        ConfigurationError: the URL cannot be used.
+        psycopg.Error: the server refused, or is not there.
+    """
+    import psycopg
+
+    conninfo = conninfo_with_settings(url, application_name=application_name, **(settings or {}))
+    with without_variables():
+        return psycopg.connect(conninfo, autocommit=autocommit, prepare_threshold=prepare_threshold)
 
 
 def where(url: DatabaseURL) -> str:

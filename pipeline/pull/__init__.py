@@ -18,7 +18,7 @@ from pipeline.deploy.target import Target
 from pipeline.environments import LOCAL, own_local
 from pipeline.errors import DatabaseFailed, Refused, UsageError
 from pipeline.local.server_identity import open_local
-from pipeline.postgres.connect import conninfo_with_settings, where, without_variables
+from pipeline.postgres.connect import open_psycopg, where
 from pipeline.postgres.lock import APPLICATION
 from pipeline.pull.masks import Masker
 from pipeline.pull.moving import Move, move, refresh
@@ -151,12 +151,8 @@ def _refuse_lacking(there: Tables, here: Tables) -> None:
 
 
 def _connect(url: DatabaseURL, **settings: str) -> psycopg.Connection[Any]:
-    conninfo = conninfo_with_settings(
-        url.direct() if url.is_pooled else url, application_name=f"{APPLICATION} pull", **settings
-    )
     try:
-        with without_variables():
-            return psycopg.connect(conninfo)
+        return open_psycopg(url.direct(), application_name=f"{APPLICATION} pull", settings=settings)
     except psycopg.Error as error:
         raise DatabaseFailed(f"no connection to {where(url)}: {error}", remedy="Nothing was changed.") from None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dbclient.quoting import literal
 from pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _constant(column: Column) -> str | None:
     if base in _NUMBERS:
         return f"0::{base}"
     if column.label is not None:
-        return "'" + column.label.replace("'", "''") + "'"
+        return literal(column.label)
     if column.element is not None:
         return "'{}'"
     return {"bool": "false", "bytea": "''::bytea", "inet": "'0.0.0.0'::inet", "cidr": "'0.0.0.0/0'::cidr"}.get(base)

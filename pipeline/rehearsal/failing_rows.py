@@ -166,11 +166,11 @@ class _Search:
         names = f"{literal(self._schema)}, {literal(self._bare_table)}"
         self._again()
         self._table = self._rows(f"SELECT pg_catalog.format('%I.%I', {names})")[0][0] or ""
-        there = self._not_null() if self._rule == NOT_NULL else self._read_rule()
-        if there is None and self._rule == NOT_NULL:  # the column is the statement's own
-            return self._found(_Rule(""))
-        if self._rule == NOT_NULL and there is not None:
-            return self._found_not_null(there)
+        if self._rule == NOT_NULL:
+            nulls = self._not_null()
+            # without one, the column is the statement's own
+            return self._found(_Rule("")) if nulls is None else self._found_not_null(nulls)
+        there = self._read_rule()
         if there is not None:
             return self._found_by_old(there)
         self._run(f"TRUNCATE {self._table} CASCADE")

@@ -44,7 +44,7 @@ def observed(
     Raises:
         DatabaseFailed: the observing session could not be had, or was lost.
     """
-    with open_session(url.direct() if url.is_pooled else url, application_name=f"{APPLICATION} observer") as session:
+    with open_session(url.direct(), application_name=f"{APPLICATION} observer") as session:
         look_from_aside(session)
         observation = Observation(session, pid, before, known)
         looking = threading.Thread(target=observation.look_until_stopped, daemon=True)

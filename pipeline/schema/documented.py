@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from pipeline.migrations import Folder
-from pipeline.postgres.connect import conninfo_with_settings, without_variables
+from pipeline.postgres.connect import open_psycopg
 from pipeline.schema.catalog import Catalog, SchemaObject, read_catalog
 from pipeline.schema.er_diagram import Drawing, read_drawing
 from pipeline.schema.kinds import FOR_DETAILS
@@ -17,6 +15,8 @@ from pipeline.schema.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import psycopg
 
     from dbclient.url import DatabaseURL
 
@@ -199,7 +199,5 @@ def _unquoted(literal: str) -> str:
     return inner.replace("\\\\", "\\") if literal.startswith("E") else inner
 
 
-def _connect(database: DatabaseURL) -> psycopg.Connection[tuple[object, ...]]:
-    conninfo = conninfo_with_settings(database, application_name="db-pipeline docs")
-    with without_variables():
-        return psycopg.connect(conninfo)
+def _connect(database: DatabaseURL) -> psycopg.Connection[Any]:
+    return open_psycopg(database, application_name="db-pipeline docs")
