@@ -40,9 +40,9 @@ SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 
 def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
     """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `deploy` raise."""
-    workbench = _workbench(checkout)
+    view = inspect_server(checkout.url, target=checkout.target)
+    workbench = Workbench(checkout.root, checkout.url, _shadow())
     if workbench.migrations.is_dir():  # git keeps no empty folder
-        view = inspect_server(checkout.url, target=checkout.target)
         refuse_another_branch(checkout.folder(), view.history.applied, view.kept)
     try:
         packages.ensure("check")  # its linter is asked before anything is written

@@ -15,7 +15,7 @@ from pipeline.generate.proposals import Proposal, Wishes, propose
 from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.proposals.renames import probable_renames
 from pipeline.migrations import Folder, read_folder
-from pipeline.migrations.names import next_number
+from pipeline.migrations.names import next_number, number_of
 from pipeline.postgres.session import ServerError
 from pipeline.schema.dump import deviations, read_objects
 from pipeline.schema.replay import build_both
@@ -226,11 +226,12 @@ def _applied(run: Runner, folder: Path, files: Sequence[Path]) -> Report:
         if not failed:
             raise
         if isinstance(error.__cause__, ServerError) and error.__cause__.sqlstate in NOT_AS_BUILT:
+            last = number_of(files[-1].stem)
             raise InvalidPlan(
                 f"it is proven, and the local database is not what its migrations build: {error.message}",
                 where=error.where,
                 remedy="Somebody changed it by hand, or by `./inv push`. `./inv push` makes it what schema.sql says, and `./inv "
-                f"baseline --env local --through {files[-1].stem[:4]}` records the file then; or `./inv reset` builds it anew, "
+                f"baseline --env local --through {last}` records the file then; or `./inv reset` builds it anew, "
                 "without its rows.",
             ) from error
         left = files[failed[0] :]
