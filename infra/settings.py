@@ -38,7 +38,11 @@ class Quota:
 
 @dataclass(frozen=True)
 class Settings:
-    """What both kinds of stack have. `password_versions` are those of the services, by role."""
+    """What both kinds of stack have. `password_versions` are those of the services, by role.
+
+    `rehearsal` and `keep_points_days` are for the pipeline, which reads them in the stack's file by itself
+    (`pipeline/environments/stack_file.py`); here they are only checked.
+    """
 
     branch_name: str
     database_name: str
@@ -47,6 +51,8 @@ class Settings:
     min_cu: float
     max_cu: float
     suspend_timeout_seconds: int
+    rehearsal: str
+    keep_points_days: int
     owner_password_version: int
     password_versions: Mapping[str, int]
 
@@ -249,6 +255,13 @@ _COMMON: dict[str, _Key] = {
     "suspendTimeoutSeconds": _Key(
         _whole(-1, 604_800), "seconds up to 604800; 0 is Neon's default of 5 minutes, -1 is never", "0", 0
     ),
+    "rehearsal": _Key(
+        _text(r"required|off"),
+        "required (a deploy needs the receipt of a rehearsal), or off",
+        "required",
+        "off",
+    ),
+    "keepPointsDays": _Key(_whole(1, 30), "whole days from 1 to 30", "7", 7),
     # 0 takes the password as it is; every other number, when it changes, resets it.
     "ownerPasswordVersion": _Key(_whole(0, 10**9), f"{_VERSION}; 0 leaves an existing one alone", "2", 1),
     **{service.password_version: _Key(_whole(1, 10**9), _VERSION, "2", 1) for service in SERVICES},
