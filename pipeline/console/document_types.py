@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pipeline.console.rehearsal.document_types import Rehearse
+
 ENVIRONMENT = "the name that was given, or null for a bare DATABASE_URL"
 ID = "the file's name without its ending"
 WARNINGS = "what the database cannot tell, as an unknown checksum; and that no commit holds the files"
@@ -277,7 +279,7 @@ class Error:
     error: Annotated[ErrorDetail, "instead of the document, where the verb failed before it could print one"]
 
 
-Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Error
+Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Rehearse | Error
 
 DOCUMENTS: dict[str, type[Document]] = {
     "deploy": Deploy,

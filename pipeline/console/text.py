@@ -17,12 +17,13 @@ def say(text: str = "", style: Style = "") -> None:
     write_out(text + "\n", style=style)
 
 
-def say_wrapped(text: str, indent: int) -> None:
+def say_wrapped(text: str, indent: int, style: Style = "") -> None:
     """A line that goes on behind `indent` blanks, where a terminal is too narrow for it."""
     import textwrap
 
     wide = columns()
-    say(text if wide is None else textwrap.fill(text, max(wide, indent + 20), subsequent_indent=" " * indent))
+    fitted = text if wide is None else textwrap.fill(text, max(wide, indent + 20), subsequent_indent=" " * indent)
+    say(fitted, style)
 
 
 def show_report(report: Report) -> None:

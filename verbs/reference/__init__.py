@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SCALARS = {str: "string", int: "integer", bool: "boolean", NoneType: "null"}
+_SCALARS = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
 
 def described(document: type, prefix: str = "") -> Iterator[tuple[str, str]]:
