@@ -17,11 +17,12 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from pipeline.neon.failures import ApiError
 from pipeline.neon.moments import NOW
 from servers.processes import process_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from dbclient.url import DatabaseURL
     from pipeline.neon import Branch, Compute, Moment, NeonClient
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _HOLDER = re.compile(r"(?P<host>[a-z0-9-]{1,40})-(?P<pid>[0-9]{1,10})-[0-9a-f]{8}(?:-.*)?")
 # A run on another machine cannot be looked at: it is taken for dead when its branch is older than this.
 LONGEST_RUN: Final = timedelta(hours=1)
+
+_NAMED: Final = 5  # of the branches that could go, where the plan has no room
 
 
 class Purpose(Enum):
@@ -81,33 +84,52 @@ def take(
     *,
     lasts: timedelta,
     compute: Compute | None = None,
+    schema_only: bool = False,
 ) -> Lease:
     """Make a branch `purpose/name` that Neon deletes by itself after `lasts` (at most 30 days).
 
-    With `compute` it has an endpoint, and the owner a new password. Raises what the client raises, ApiError (409) for a name
-    that is taken; a branch whose password could not be set is deleted again.
+    With `compute` it has an endpoint, and the owner a new password. `schema_only` leaves the rows behind. Raises what the
+    client raises, ApiError (409) for a name that is taken, and one that says what to delete where the plan has no room; a
+    branch whose password could not be set is deleted again.
     """
-    expires_at = datetime.now(UTC).replace(microsecond=0) + lasts
-    made = client.create_branch(
-        source.project_id,
-        f"{purpose.value}/{name}",
-        parent_id=source.branch_id,
-        moment=source.moment,
-        expires_at=expires_at,
-        compute=compute,
-    )
-    branch = made.branch
+    try:
+        branch = client.create_branch(
+            source.project_id,
+            f"{purpose.value}/{name}",
+            parent_id=source.branch_id,
+            moment=source.moment,
+            schema_only=schema_only,
+            expires_at=_end(lasts),
+            compute=compute,
+        ).branch
+    except ApiError as refusal:
+        if refusal.says_no_room:
+            raise _no_room(refusal, client.branches(source.project_id)) from refusal
+        raise
     if compute is None:
         return Lease(purpose, branch, None)
     try:
-        client.reset_password(source.project_id, branch.id, source.owner)
-        url = client.connection_uri(
-            source.project_id, branch_id=branch.id, database=source.database, role=source.owner, pooled=False
-        )
+        return Lease(purpose, branch, _own_url(client, source, branch))
     except BaseException:
         client.delete_branch(source.project_id, branch.id, hard=True)
         raise
-    return Lease(purpose, branch, url)
+
+
+def take_back(client: NeonClient, source: Source, purpose: Purpose, branch: Branch, *, lasts: timedelta) -> Lease:
+    """Bring a branch of ours with a compute to the present of its parent, for `lasts` from now; the owner's password is new.
+
+    Its compute and its address stay. Raises what the client raises.
+    """
+    reset = client.reset_branch(source.project_id, branch.id)
+    renewed = client.expire_branch(source.project_id, reset.id, _end(lasts))
+    return Lease(purpose, renewed, _own_url(client, source, renewed))
+
+
+def is_lease(branch: Branch) -> bool:
+    """Whether the pipeline made a branch: by its name, its expiry, and that it is a copy, which no person's root is."""
+    copied = branch.parent_id is not None or branch.is_schema_only
+    kept_by_nobody = branch.expires_at is not None and not branch.default and not branch.protected
+    return purpose_of(branch.name) is not None and copied and kept_by_nobody
 
 
 def give_back(client: NeonClient, lease: Lease) -> None:
@@ -137,6 +159,33 @@ def clear(client: NeonClient, project_id: str, purpose: Purpose) -> list[str]:
     for branch in left:
         client.delete_branch(project_id, branch.id, hard=True)
     return [branch.name for branch in left]
+
+
+def _end(lasts: timedelta) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + lasts
+
+
+def _own_url(client: NeonClient, source: Source, branch: Branch) -> DatabaseURL:
+    """The owner's connection to a branch, with a password that its parent does not have."""
+    client.reset_password(source.project_id, branch.id, source.owner)
+    return client.connection_uri(
+        source.project_id, branch_id=branch.id, database=source.database, role=source.owner, pooled=False
+    )
+
+
+def _no_room(refusal: ApiError, branches: Sequence[Branch]) -> ApiError:
+    """The refusal in one sentence, with what of ours could go."""
+    ours = sorted((each for each in branches if is_lease(each)), key=lambda each: (each.created_at, each.name))
+    listed = ", ".join(f"{each.name} (of {each.created_at:%Y-%m-%d})" for each in ours[:_NAMED])
+    more = f" and {len(ours) - _NAMED} more" if len(ours) > _NAMED else ""
+    return ApiError(
+        f"Neon's plan allows no more branches in this project, which has {len(branches)}",
+        status=refusal.status,
+        code=refusal.code,
+        request_id=refusal.request_id,
+        remedy="`./inv branches --clean` deletes what ended runs have left. "
+        + (f"Of the pipeline's branches the oldest are {listed}{more}." if ours else "None of them is the pipeline's."),
+    )
 
 
 def _host() -> str:

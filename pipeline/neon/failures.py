@@ -20,12 +20,21 @@ if TYPE_CHECKING:
 
 
 class ApiError(NeonFailed):
-    """Neon answered with an error (`status`, `request_id`), or not at all (`status` None)."""
+    """Neon answered with an error (`status`, `code`, `request_id`), or not at all (`status` None)."""
 
-    def __init__(self, message: str, *, status: int | None = None, request_id: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str = "", request_id: str = "", remedy: str = ""
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.status = status
+        self.code = code
         self.request_id = request_id
+
+    @property
+    def says_no_room(self) -> bool:
+        """Whether the plan allows no more branches: with a code or in the message alone, and not always with one status."""
+        text = f"{self.code} {self.message}".lower().replace("_", " ")
+        return self.status in {402, 403, 409, 422} and "branches limit exceeded" in text
 
 
 class NotFound(ApiError):

@@ -68,6 +68,12 @@ class Branch:
     parent_timestamp: datetime | None = None
     restored_from: str | None = None
     restored_as: str | None = None
+    init_source: str | None = None
+
+    @property
+    def is_schema_only(self) -> bool:
+        """Whether it was made without its parent's rows; then it is a root branch."""
+        return self.init_source == "schema-only"
 
     @classmethod
     def from_json(cls, data: Json) -> Branch:
@@ -87,6 +93,7 @@ class Branch:
             parent_timestamp=_instant(data["parent_timestamp"]) if data.get("parent_timestamp") else None,
             restored_from=data.get("restored_from"),
             restored_as=data.get("restored_as"),
+            init_source=data.get("init_source"),
         )
 
 

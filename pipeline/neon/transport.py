@@ -193,7 +193,8 @@ class Transport:
         if answer.is_redirect:
             remedy = "NEON_API_URL is not where the API is: unset it, or give the address that it leads to."
         kind = NotFound if answer.status_code == 404 else ApiError
-        return kind(message, status=answer.status_code, request_id=request_id, remedy=remedy)
+        code = str(fields.get("code") or "")
+        return kind(message, status=answer.status_code, code=code, request_id=request_id, remedy=remedy)
 
     def _unreachable(self, what: str, fault: httpx.RequestError) -> ApiError:
         reason = (str(fault) or type(fault).__name__).replace(self._key, "***")
@@ -214,7 +215,9 @@ class _TryAgain(Exception):
 
 
 def _unknown(error: ApiError) -> OutcomeUnknown:
-    return OutcomeUnknown(error.message, status=error.status, request_id=error.request_id, remedy=error.remedy)
+    return OutcomeUnknown(
+        error.message, status=error.status, code=error.code, request_id=error.request_id, remedy=error.remedy
+    )
 
 
 def _text(value: str | int | bool) -> str:
