@@ -76,6 +76,10 @@ def _run(kind: Kind, work: Work, steps: Sequence[Step]) -> None:
             from pipeline.deploy.concurrent import run_concurrent
 
             run_concurrent(work, steps)
+        case Kind.BATCHED:  # as it stands the file is one statement of all rows
+            from pipeline.deploy.transactional import run_transactional
+
+            run_transactional(work, steps)
 
 
 def _after_loss(

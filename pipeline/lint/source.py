@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.migrations.sql_text import Statement
 
 _ROWS = {"INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "COPY"}
+_BATCHED = re.compile(r"^--\s*pipeline:(?:.*\s)?batched=", re.MULTILINE)
 _NOT_TRANSACTIONAL = re.compile(r"^--\s*transactional:\s*false\s*$", re.MULTILINE)
 _IGNORE = re.compile(r"--\s*lint:\s*ignore\b\s*(?P<rules>[^()]*?)\s*(?:\((?P<reason>.*)\)\s*)?\Z", re.IGNORECASE)
 
@@ -121,6 +122,11 @@ class Source:
     def is_transactional(self) -> bool:
         """Whether the whole file runs in one transaction, with its record."""
         return _NOT_TRANSACTIONAL.search(self.text) is None
+
+    @cached_property
+    def is_batched(self) -> bool:
+        """Whether its statement runs batch by batch, each in a transaction of its own."""
+        return _BATCHED.search(self.text) is not None
 
     @cached_property
     def ignores(self) -> tuple[Ignore, ...]:

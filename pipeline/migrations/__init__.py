@@ -74,6 +74,12 @@ class MigrationFile:
                 where=self.rollback_path,
                 remedy="Remove its `-- depends:` line; the migration's own is what counts.",
             )
+        if script.batched is not None:
+            raise MigrationFileError(
+                "a rollback file does not run in batches",
+                where=self.rollback_path,
+                remedy="Remove its `batched=`: a rollback runs on local databases only, in one transaction.",
+            )
         return script
 
 

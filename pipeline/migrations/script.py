@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeline.errors import MigrationFileError
+from pipeline.migrations.batched import BATCHED, BatchedHead
 from pipeline.migrations.chunks import cut
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
 from pipeline.migrations.names import number_of
@@ -16,10 +17,11 @@ from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, SELECT_INTO, o
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
 
 if TYPE_CHECKING:
+    from pipeline.migrations.batched import Batched
     from pipeline.migrations.chunks import Chunk
     from pipeline.migrations.sql_text import Statement
 
-_DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline)\s*:\s*(.*)", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline|remaining)\s*:\s*(.*)", re.IGNORECASE)
 _LINE = re.compile(r"[^\n\r]*")
 _DURATION = re.compile(r"[0-9]+(ms|s|min|h)\Z")  # \d takes the digits of every script
 _SETTINGS = ("lock-timeout", "statement-timeout")
@@ -48,6 +50,7 @@ class Kind(Enum):
 
     TRANSACTIONAL = "transactional"  # in one transaction with its record
     CONCURRENT = "concurrent"  # its one statement outside one, between a record of its start and one of its end
+    BATCHED = "batched"  # recorded, and its one statement then run batch by batch, each in a transaction of its own
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Script:
     settings: dict[str, str] = field(default_factory=dict)  # "lock-timeout", "statement-timeout" -> "5s"
     accepted: dict[str, str] = field(default_factory=dict)  # "exclusive-lock" -> the reason that the file gives
     concurrent: Concurrent | None = None  # the one statement of a file that runs outside a transaction
+    batched: Batched | None = None  # the one statement of a file that runs batch by batch
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -71,6 +75,8 @@ class Script:
     @property
     def kind(self) -> Kind:
         """How the file is run."""
+        if self.batched is not None:
+            return Kind.BATCHED
         return Kind.TRANSACTIONAL if self.concurrent is None else Kind.CONCURRENT
 
     @property
@@ -102,15 +108,19 @@ def read_script(data: bytes, path: str) -> Script:
         _refuse_other_strings(found, path)
     if transactional:
         _refuse_what_breaks_the_transaction(found, path)
+    settings = _settings(directives, path)
+    head = BatchedHead(directives, path)
+    batched = head.read(found, settings, transactional=transactional) if head else None
     return Script(
         path=path,
         text=text,
         title=_title(text),
         statements=tuple(found),
         depends=_depends(directives, path),
-        settings=_settings(directives, path),
+        settings=settings,
         accepted=_accepted(directives, path),
         concurrent=None if transactional else _single(found, path),
+        batched=batched,
     )
 
 
@@ -208,7 +218,7 @@ def _transactional(directives: dict[str, list[tuple[str, int]]], path: str) -> b
 def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[str, str]:
     settings: dict[str, str] = {}
     for value, line in directives.get("pipeline", []):
-        for pair in _ACCEPT.sub("", value).split():
+        for pair in BATCHED.sub("", _ACCEPT.sub("", value)).split():
             key, _, duration = pair.partition("=")
             if key == "draft":
                 raise MigrationFileError(
@@ -220,7 +230,7 @@ def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[s
                 raise MigrationFileError(
                     f"unknown key {key!r} in `-- pipeline:`",
                     where=f"{path}:{line}",
-                    remedy=f"Known keys: {', '.join(_SETTINGS)}, accept; as `-- pipeline: lock-timeout=5s`.",
+                    remedy=f"Known keys: {', '.join(_SETTINGS)}, accept, batched with key; as `-- pipeline: lock-timeout=5s`.",
                 )
             if not _DURATION.match(duration):
                 raise MigrationFileError(

@@ -142,7 +142,7 @@ def whole_table_change(source: Source) -> Iterable[Finding]:
     A bound is a LIMIT, or values for all columns of a unique key. In a function's body, which others call, only a missing
     WHERE is found.
     """
-    for step in source.steps if not source.is_rollback else ():
+    for step in source.steps if not source.is_rollback and not source.is_batched else ():
         for change in row_changes(Phrase(step.statement), step.before):
             if not step.before.in_use(change.table) or change.is_bounded or (change.has_where and not step.runs):
                 continue
@@ -161,12 +161,12 @@ def _message(change: RowChange) -> str:
 def _help(change: RowChange) -> str:
     table = quoted(change.table)
     if change.verb == "DELETE":
-        step = f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE … LIMIT 5000);"
+        step = f"DELETE FROM {table} WHERE … AND /* batch */ true;"
     else:
-        step = f"UPDATE {table} SET … WHERE id IN (SELECT id FROM {table} WHERE … IS NULL LIMIT 5000);"
+        step = f"UPDATE {table} SET … WHERE … IS NULL AND /* batch */ true;"
     return (
-        f"In steps, each a transaction of its own, outside of the migrations: {step} until no row is left "
-        "(docs/expand-contract.md). For a few thousand rows, ignore this rule with their number as the reason."
+        f'Batch by batch, each a transaction of its own: `-- pipeline: batched={table} key="id"` in the head, and {step} '
+        "(docs/backfills.md). For a few thousand rows, ignore this rule with their number as the reason."
     )
 
 
