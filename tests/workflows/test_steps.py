@@ -215,10 +215,10 @@ def test_a_pull_request_has_one_comment_with_the_plan(job: Job, reader: str) -> 
     for step in job.steps("plan.yml", "plan"):
         answer = job.run(step)
         assert answer.returncode == 0, answer.stderr
-    text = job.values["needs.plan.outputs.text"] = job.values["steps.text.outputs.text"]
+    text = job.values["inputs.text"] = job.values["steps.text.outputs.text"]
     assert text.startswith("<!-- db-pipeline: plan of prod -->\n### Plan for prod: 2 migrations to apply")
     assert job.summary.strip() == text.strip()
-    (comment,) = job.steps("plan.yml", "comment")
+    (comment,) = job.steps("comment.yml", "comment")
     theirs = {"id": 1, "user": {"login": "ada"}, "body": text}
     other = {"id": 2, "user": {"login": "github-actions[bot]"}, "body": "a preview of the infrastructure"}
     job.there(theirs, other)
@@ -248,8 +248,8 @@ def test_a_plan_that_fails_is_a_comment_too_and_the_job_fails(job: Job) -> None:
 
 @needs_jq
 def test_gh_that_fails_makes_no_second_comment(job: Job) -> None:
-    job.values["needs.plan.outputs.text"] = "<!-- db-pipeline: plan of prod -->\nA plan"
-    (comment,) = job.steps("plan.yml", "comment")  # what GitHub has is not there: the stand-in fails
+    job.values["inputs.text"] = "<!-- db-pipeline: plan of prod -->\nA plan"
+    (comment,) = job.steps("comment.yml", "comment")  # what GitHub has is not there: the stand-in fails
     assert job.run(comment).returncode != 0
     assert len(job.asked) == 1
 

@@ -49,6 +49,7 @@ def test_every_action_of_others_is_pinned_by_commit(path: Path) -> None:
 WRITES = {
     ("infrastructure.yml", "preview"): {"contents": "read", "pull-requests": "write"},
     ("plan.yml", "comment"): {"pull-requests": "write"},
+    ("comment.yml", "comment"): {"pull-requests": "write"},
     ("drift.yml", "diff"): {"contents": "read", "issues": "write"},
 }
 
@@ -137,8 +138,10 @@ def test_production_is_planned_before_the_approval_by_a_job_that_has_not_the_own
 def test_what_comments_on_a_pull_request_runs_none_of_its_code_and_has_no_secret() -> None:
     workflow = read("plan.yml")
     assert workflow["jobs"]["plan"]["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
-    assert [step.get("uses") for step in workflow["jobs"]["comment"]["steps"]] == [None]
-    assert "secrets" not in str(workflow["jobs"]["comment"])
+    assert workflow["jobs"]["comment"]["uses"] == "./.github/workflows/comment.yml"
+    commenting = read("comment.yml")
+    assert [step.get("uses") for step in commenting["jobs"]["comment"]["steps"]] == [None]
+    assert "secrets" not in str(workflow["jobs"]["comment"]) + str(commenting)
 
 
 def test_drift_of_the_databases_is_looked_for_every_night() -> None:
