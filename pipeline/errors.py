@@ -13,10 +13,12 @@
      +-- InvalidPlan                4  the plan cannot be run: edited, missing, malformed, lint, drift
      |    +-- MigrationFileError    4  one file is at fault; `where` names it
      |    +-- AnotherBranch         4  the local database has migrations of another git branch, or as they were
+     |    +-- ProvenBreak           4  a rehearsal has shown what the pending migrations break
      +-- DatabaseFailed             5  the database refused or was lost
      |    +-- MigrationFailed       5  a statement of a migration file failed
      +-- NeonFailed                 5  Neon's API refused or was lost
      +-- TimedOut                   6  a lock or a wait took too long
+     +-- NotMeasured                7  something was asked for and could not be measured, which is never a pass
      +-- Interrupted          130/143  SIGINT or SIGTERM; the statement was cancelled on the server
 
 Every error says what happened, where (a file and line, when there is one), and what to do next. None carries a password.
@@ -105,6 +107,10 @@ class AnotherBranch(InvalidPlan):
     """The local database has migrations that the checkout does not have: of another git branch, or in an earlier text."""
 
 
+class ProvenBreak(InvalidPlan):
+    """A rehearsal has shown what the pending migrations break. Production was not touched."""
+
+
 class DatabaseFailed(PipelineError):
     """The database refused or was lost. The message says what is applied."""
 
@@ -125,6 +131,12 @@ class TimedOut(PipelineError):
     """A lock or a wait took too long."""
 
     exit_code = 6
+
+
+class NotMeasured(PipelineError):
+    """What was asked for could not be measured: neither passed nor broken."""
+
+    exit_code = 7
 
 
 class Interrupted(PipelineError):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import signal
 import socket
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -141,21 +143,48 @@ def give_back(client: NeonClient, lease: Lease) -> None:
 def lent(
     client: NeonClient, source: Source, purpose: Purpose, *, word: str = "", lasts: timedelta, compute: Compute
 ) -> Iterator[Lease]:
-    """A lease for the time of a block, given back however the block ends. Raises as `take` does."""
-    lease = take(client, source, purpose, own_name(word), lasts=lasts, compute=compute)
+    """A lease for the time of a block, given back however the block ends: a signal waits meanwhile. Raises as `take` does."""
+    name = own_name(word)
+    lease = None
     try:
+        lease = take(client, source, purpose, name, lasts=lasts, compute=compute)
         yield lease
     finally:
-        give_back(client, lease)
+        with undisturbed():
+            if lease is not None:
+                give_back(client, lease)
+            elif (made := client.find_branch(source.project_id, f"{purpose.value}/{name}")) is not None:
+                client.delete_branch(source.project_id, made.id, hard=True)  # the name is our own: so is what bears it
 
 
-def clear(client: NeonClient, project_id: str, purpose: Purpose) -> list[str]:
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM wait; what came is handled at the end. Signals reach the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda received, _frame: came.append(received))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def clear(client: NeonClient, project_id: str, purpose: Purpose, branches: Sequence[Branch] | None = None) -> list[str]:
     """Delete what killed runs of a purpose have left; returns the names of the branches.
 
     Left is a branch whose process on this machine is gone, or one from another machine that is older than LONGEST_RUN.
+    `branches` are the project's, where somebody has asked for them already.
     """
     now = datetime.now(UTC)
-    left = [branch for branch in client.branches(project_id) if _is_left(branch, purpose, now)]
+    known = client.branches(project_id) if branches is None else branches
+    left = [branch for branch in known if _is_left(branch, purpose, now)]
     for branch in left:
         client.delete_branch(project_id, branch.id, hard=True)
     return [branch.name for branch in left]

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigurationError
 from services import SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pipeline.neon.project_branches import ProjectBranches
@@ -60,10 +60,7 @@ def read_stack(name: str, root: Path) -> StackOutputs:
     wanted = {"database_url", *_IDS, *(service.url_output for service in SERVICES)}
     missing = sorted(key for key in wanted if not outputs.get(key))
     if missing:
-        raise ConfigurationError(
-            f"the stack {name} has no output {', '.join(missing)}",
-            remedy=f"Its infrastructure is not (wholly) made. Run: pulumi up --stack {name}",
-        )
+        raise _unfinished(name, missing)
     try:
         database_url = DatabaseURL.parse(outputs["database_url"])
         service_urls = {service.role: DatabaseURL.parse(outputs[service.url_output]) for service in SERVICES}
@@ -72,6 +69,20 @@ def read_stack(name: str, root: Path) -> StackOutputs:
             f"an output of the stack {name} is no connection string: {fault}", remedy=f"Run: pulumi up --stack {name}"
         ) from None
     return StackOutputs(name, database_url, service_urls, **{key: outputs[key] for key in _IDS})
+
+
+def read_stack_ids(name: str, root: Path) -> tuple[str, str]:
+    """Read the ids of the stack's project and branch alone: no connection string leaves the state.
+
+    Raises what `read_stack` raises.
+    """
+    try:
+        outputs = _ask_pulumi(name, root, secrets=False)
+    except ConfigurationError as error:
+        raise _misspelt(name, root, error) or error from None
+    if missing := [key for key in ("project_id", "branch_id") if not outputs.get(key)]:
+        raise _unfinished(name, missing)
+    return outputs["project_id"], outputs["branch_id"]
 
 
 def service_lines(outputs: StackOutputs, service: Service) -> list[str]:
@@ -102,8 +113,16 @@ def neon_branches(root: Path, name: str) -> ProjectBranches:
         return list_branches(client, outputs.project_id)
 
 
-def _ask_pulumi(name: str, root: Path) -> dict[str, str]:
-    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--non-interactive", "--stack", name]
+def _unfinished(name: str, missing: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"the stack {name} has no output {', '.join(missing)}",
+        remedy=f"Its infrastructure is not (wholly) made. Run: pulumi up --stack {name}",
+    )
+
+
+def _ask_pulumi(name: str, root: Path, *, secrets: bool = True) -> dict[str, str]:
+    shown = ["--show-secrets"] if secrets else []
+    command = ["pulumi", "stack", "output", "--json", *shown, "--non-interactive", "--stack", name]
     try:
         done = subprocess.run(
             command,

@@ -6,6 +6,7 @@ A signal handler runs wherever Python happens to be, and that can be such a call
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def raise_or_keep(error: BaseException) -> None:
 
 
 def held(call: Callable[[], T]) -> T:
-    """Make a call during which no signal's exception is raised."""
+    """Make a call during which no signal's exception is raised. Handlers run in the main thread: another's calls are not held."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
     global _inside  # noqa: PLW0603 - a process has one set of signal handlers
     _inside = True
     try:

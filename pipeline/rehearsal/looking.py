@@ -33,7 +33,7 @@ TABLES = frozenset({"table", "materialized view"})  # what has rows of its own
 
 # Nobody of the services waits for a lock on these: PostgreSQL's catalogs, TOAST tables (only with their table), what is
 # temporary, and the history, which every file's record locks.
-_OURS = (
+OURS = (
     f"n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast', '{SCHEMA}']) "
     "AND NOT n.nspname ^@ 'pg_temp_' AND NOT n.nspname ^@ 'pg_toast_temp_'"
 )
@@ -55,7 +55,7 @@ SELECT c.oid, {_NAME}, c.relkind, CASE WHEN i.indrelid IS NULL THEN {_NAME} ELSE
             WHEN c.reltuples < 0 OR c.relpages = 0 THEN -1
             ELSE round((c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::int))::numeric) END
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index i ON i.indexrelid = c.oid
- WHERE c.relkind IN ('r', 'p', 'i', 'I', 'S', 'v', 'm', 'f') AND {_OURS}
+ WHERE c.relkind IN ('r', 'p', 'i', 'I', 'S', 'v', 'm', 'f') AND {OURS}
 """
 
 # pg_locks has those of all databases of a server. A relation that is gone by now has no name here. Its rows are those of
@@ -73,7 +73,7 @@ SELECT l.relation, l.mode, c.oid IS NULL, CASE WHEN c.oid IS NOT NULL THEN {_NAM
   LEFT JOIN pg_index i ON i.indexrelid = c.oid
  WHERE l.pid = @pid AND l.locktype = 'relation' AND l.granted
    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-   AND (c.oid IS NULL OR {_OURS})
+   AND (c.oid IS NULL OR {OURS})
 """
 
 

@@ -51,8 +51,10 @@ VARIABLES = (
         "`1`: each git branch has a local database of its own, a copy of the base branch's. Not where DATABASE_URL is set.",
     ),
     Variable("POSTGRES_PORT", "Docker Compose, local verbs", "The port of the Compose server; 5432 by default."),
-    Variable("NEON_API_KEY", "`branches`, `pulumi up`", "The key of Neon's API."),
-    Variable("NEON_API_URL", "`branches`, `pulumi up`", "Another address of Neon's API, such as the emulator's."),
+    Variable("NEON_API_KEY", "`branches`, `rehearse`, `pulumi up`", "The key of Neon's API."),
+    Variable(
+        "NEON_API_URL", "`branches`, `rehearse`, `pulumi up`", "Another address of Neon's API, such as the emulator's."
+    ),
     Variable("NEON_EMULATOR_DATA", "the emulator", "Where it keeps its servers and its state."),
     Variable(
         "GITHUB_ACTOR, GITHUB_SHA, GITLAB_USER_LOGIN, CI_COMMIT_SHA",

@@ -1,0 +1,69 @@
+"""Run A: the deploy itself, unchanged, on a copy. What it has to say is kept as names and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.deploy import apply
+from pipeline.errors import DatabaseFailed, TimedOut
+from pipeline.postgres.session import ServerError
+from pipeline.rehearsal.counting import compared, count_all
+from pipeline.rehearsal.digests import schema_digest
+from pipeline.rehearsal.measuring import condition_of
+from pipeline.rehearsal.result import Applied
+from pipeline.rehearsal.telling import Told
+from pipeline.rehearsal.values import Failure
+
+if TYPE_CHECKING:
+    from dbclient.url import DatabaseURL
+    from pipeline.deploy.observer import Observer
+    from pipeline.errors import PipelineError
+    from pipeline.history.record import Author
+    from pipeline.migrations import Folder
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What came of it; `why_not` says why it could not be told what a deploy does, or is empty."""
+
+    applied: Applied
+    why_not: str = ""
+
+
+def deploy_on_copy(url: DatabaseURL, folder: Folder, author: Author, observer: Observer) -> Deployed:
+    """Deploy what is pending of the folder, and count every table's rows before and after.
+
+    Raises what `apply` raises before it runs anything: InvalidPlan, Refused, ConfigurationError.
+    """
+    told = Told(observer, "deployed")
+    before = count_all(url)
+    failure, why_not = None, ""
+    try:
+        apply(url, folder, author=lambda: author, observer=told, verb="rehearse")
+    except (DatabaseFailed, TimedOut) as error:
+        failure = _failure_of(error, folder)
+        why_not = "" if failure else shown(error)
+    schema = None if failure or why_not else schema_digest(url)
+    after = count_all(url) if not why_not else before
+    return Deployed(Applied(tuple(told.took), compared(before, after), schema, failure), why_not)
+
+
+def shown(error: PipelineError) -> str:
+    """What an error says, without what a server says: there may be values of rows in it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ServerError):
+            return f"the server refused it ({cause.sqlstate} {condition_of(cause.sqlstate)})"
+        cause = cause.__cause__
+    return error.what.splitlines()[0]
+
+
+def _failure_of(error: PipelineError, folder: Folder) -> Failure | None:
+    """The statement of a file that failed; None where it was something else: a lost connection, a lock that was not free."""
+    id_ = error.outcome.stopped_at if error.outcome is not None else ""
+    if isinstance(error, TimedOut) or not isinstance(error.__cause__, ServerError) or id_ not in folder.by_id:
+        return None
+    line = error.where.rpartition(":")[2]
+    sqlstate = error.__cause__.sqlstate
+    return Failure(id_, folder.by_id[id_].path, int(line) if line.isdigit() else None, sqlstate, condition_of(sqlstate))
