@@ -51,6 +51,14 @@ class Result:
     rows: tuple[Row, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a statement takes and returns, as oids of types; the results with their names."""
+
+    parameters: tuple[int, ...]
+    results: tuple[tuple[str, int], ...]
+
+
 class ServerError(DatabaseFailed):
     """A statement failed, and the session goes on. `fields` are those of PostgreSQL's error message."""
 
@@ -155,6 +163,29 @@ class Session:
             self._cancel()
             raise
 
+    def describe(self, statements: Sequence[str]) -> tuple[list[Description], ServerError | None]:
+        """Ask what statements take and return, without running them: those up to the first that the server refuses.
+
+        It takes no text of several statements here.
+
+        Raises:
+            ConnectionLost: the connection ended before the last answer.
+        """
+        try:
+            self.connection.enter_pipeline_mode()
+            for sql in statements:
+                self.connection.send_prepare(b"", sql.encode())
+                self.connection.send_describe_prepared(b"")
+            self.connection.pipeline_sync()
+            found, failure = self._descriptions()
+            self.connection.exit_pipeline_mode()
+        except OperationalError as error:
+            raise self._lost(str(error)) from error
+        except BaseException:
+            self.close()  # what is under way cannot be told from what would come next
+            raise
+        return found, failure
+
     def close(self) -> None:
         """End the session; the server releases its locks."""
         self.connection.finish()
@@ -179,9 +210,30 @@ class Session:
                 on_result(result)
         if failure is None:
             return results
-        if self.connection.status != pq.ConnStatus.OK or failure.get("sqlstate", "") in _SESSION_ENDED | {""}:
-            raise self._lost(failure.get("message", ""))
-        raise ServerError(failure, results)
+        raise self._failure(failure, results)
+
+    def _descriptions(self) -> tuple[list[Description], ServerError | None]:
+        """Read until what `describe` sent is answered."""
+        found: list[Description] = []
+        failure: ServerError | None = None
+        parsed = False  # each statement has two answers, to Parse and to Describe
+        while True:
+            answer = self._next()
+            if answer is None:  # the end of one answer
+                continue
+            if answer.status == pq.ExecStatus.PIPELINE_SYNC:
+                return found, failure
+            if answer.status in {pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE}:
+                failure = self._failure(_fields(answer))
+            elif failure is None:
+                if parsed:
+                    found.append(_description(answer))
+                parsed = not parsed
+
+    def _failure(self, fields: Mapping[str, str], results: Sequence[Result] = ()) -> ServerError:
+        if self.connection.status != pq.ConnStatus.OK or fields.get("sqlstate", "") in _SESSION_ENDED | {""}:
+            raise self._lost(fields.get("message", ""))
+        return ServerError(fields, results)
 
     def _next(self) -> pq.abc.PGresult | None:
         """The next statement's result, or None when the server has answered everything."""
@@ -262,6 +314,14 @@ def _fields(answer: pq.abc.PGresult) -> dict[str, str]:
     if not fields:  # libpq itself made this one: it has a message and no fields
         fields["message"] = answer.get_error_message()
     return fields
+
+
+def _description(answer: pq.abc.PGresult) -> Description:
+    names = [(answer.fname(at) or b"").decode("utf-8", "replace") for at in range(answer.nfields)]
+    return Description(
+        tuple(answer.param_type(at) for at in range(answer.nparams)),
+        tuple((name, answer.ftype(at)) for at, name in enumerate(names)),
+    )
 
 
 def _rows(answer: pq.abc.PGresult) -> tuple[Row, ...]:

@@ -71,18 +71,26 @@ class Applied:
 class Trouble(Enum):
     """What a migration does to a statement of a service."""
 
-    FAILS = "fails"  # planned before and not after: a break
-    FAILED_BEFORE = "failed before"  # planned neither before nor after: not this change's doing, and not counted
-    LOST_INDEX = "lost index"  # a large table is read from end to end now: a finding
+    FAILS = "fails"  # the server took it before, and refuses it now: a break
+    CHANGED = "changed"  # the server takes it, and it means another thing now: a break
+    FAILED_BEFORE = "failed before"  # refused before and after: not this change's doing, and not counted
+    LOST_INDEX = "lost index"  # a large table is read from end to end now: a finding, and on a very large one a break
+
+
+# Rows of a table that a statement reads from end to end since it lost its index.
+FINDING_ROWS, BREAK_ROWS = 10_000, 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class StatementTrouble:
     """A statement of a service that a migration breaks or slows down.
 
-    `release` is "live" or "head", `statement` its name in the catalogue, `condition` PostgreSQL's name for the SQLSTATE (never
-    the message), `table` and `rows` the table that lost its index, and `file` the pending file that did it, where that is
-    known.
+    `release` is "live", "head" or "traffic" (pg_stat_statements), `statement` its name in the catalogue. `reason` says in a
+    word or two what it is: "refused" (it cannot be planned), "null" (a column that may not be NULL gets NULL), "unique" (a
+    rule that was not there), "value gone" (of an enum, or of a CHECK), "parameters" and "results" (they are of other types or
+    names), "default" (a column gets NULL instead), "index". `sqlstate` is what a server says, or would say, and `condition`
+    PostgreSQL's name for it (never the message). `table` is the one that it is about, with `rows` where it lost its index, and
+    `name` the column, index, type or constraint. `file` is the pending file that did it, where that is known.
     """
 
     trouble: Trouble
@@ -90,28 +98,40 @@ class StatementTrouble:
     role: str
     release: str
     statement: str
+    reason: str = ""
     sqlstate: str = ""
     condition: str = ""
     table: str = ""
+    name: str = ""
     rows: int | None = None
     file: str = ""
+
+    @property
+    def is_break(self) -> bool:
+        """Whether a deploy would break the service."""
+        if self.trouble is Trouble.LOST_INDEX:
+            return (self.rows or 0) > BREAK_ROWS
+        return self.trouble in {Trouble.FAILS, Trouble.CHANGED}
 
 
 @dataclass(frozen=True, slots=True)
 class Compatibility:
-    """Whether the services' statements can still be planned. `live_commit` is the one that production's history names, or None.
+    """Whether the services' statements still do what they did. `live_commit` is the one that production's history names, or None.
 
-    `statements` counts those that were planned, by service and release.
+    `statements` counts those that were planned, by service and release. `notes` say in sentences what was taken for what (a
+    product without catalogues, a live release without them), and `not_measured` what was asked for and is not known.
     """
 
     live_commit: str | None
     statements: tuple[tuple[str, str, int], ...]
     troubles: tuple[StatementTrouble, ...] = ()
+    notes: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
 
     @property
     def breaks(self) -> tuple[StatementTrouble, ...]:
-        """Those that fail after the migration and did not before."""
-        return tuple(each for each in self.troubles if each.trouble is Trouble.FAILS)
+        """Those that would break a service."""
+        return tuple(each for each in self.troubles if each.is_break)
 
 
 @dataclass(frozen=True, slots=True)
