@@ -22,13 +22,13 @@ def rehearse(root: Path, env: str = "") -> None:
     from pipeline import packages
     from pipeline.console.progress import progress
     from pipeline.console.text import counted, say
+    from pipeline.environments.place import place_of
     from pipeline.environments.variables import load_env_file
     from pipeline.errors import NotMeasured, ProvenBreak
-    from pipeline.rehearsal.production import place_of
     from pipeline.rehearsal.result import Result
 
     load_env_file(root)
-    place = place_of(env, root)
+    place = place_of(env, root, "rehearse")
     packages.ensure("infra")
     from pipeline.neon import NeonClient
     from pipeline.rehearsal.rehearsing import rehearse as on_copies

@@ -34,7 +34,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Parent:
     """The branch of an environment, what copies of it are made of, and the size that their computes get."""
 
     environment: str
@@ -69,7 +69,7 @@ def place_of(environment: str, root: Path, verb: str) -> Place:
         raise
 
 
-def find_origin(client: NeonClient, place: Place, branches: Sequence[Branch]) -> Origin:
+def find_parent(client: NeonClient, place: Place, branches: Sequence[Branch]) -> Parent:
     """Find the environment's branch among the project's, with its database and the size of its compute.
 
     Raises:
@@ -96,4 +96,4 @@ def find_origin(client: NeonClient, place: Place, branches: Sequence[Branch]) ->
         )
     computes = [each.compute for each in client.endpoints(place.project_id, branch.id) if each.type == "read_write"]
     source = Source(place.project_id, branch.id, databases[name], name)
-    return Origin(place.environment, branch, source, computes[0] if computes else _USUAL)
+    return Parent(place.environment, branch, source, computes[0] if computes else _USUAL)

@@ -19,7 +19,7 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import as_exceptions, stating_outcome
 from pipeline.deploy.target import Target
 from pipeline.environments import Environment
-from pipeline.environments.place import find_origin, place_of
+from pipeline.environments.place import find_parent, place_of
 from pipeline.errors import UsageError
 from pipeline.leases import Purpose, clear
 from pipeline.preview.answering import require_branch
@@ -94,13 +94,13 @@ def prepare(
     rest = f"the branch preview/{wanted.name} may be half made: the same command goes on with it."
     with as_exceptions(), stating_outcome(rest), (client or _client)() as neon:
         branches = neon.branches(place.project_id)
-        origin = find_origin(neon, place, branches)
-        is_production = wanted.environment == _PRODUCTION or origin.branch.default
+        parent = find_parent(neon, place, branches)
+        is_production = wanted.environment == _PRODUCTION or parent.branch.default
         rows = wanted.with_data or not is_production
         found = find(branches, wanted.name)
         clear(neon, place.project_id, Purpose.LOOK)
-        observer.working(f"the branch preview/{wanted.name} is made from {origin.branch.name}")
-        lease, again = make_or_renew(neon, origin, wanted.name, found, lasts=wanted.lasts, schema_only=not rows)
+        observer.working(f"the branch preview/{wanted.name} is made from {parent.branch.name}")
+        lease, again = make_or_renew(neon, parent, wanted.name, found, lasts=wanted.lasts, schema_only=not rows)
     return Prepared(wanted, lease, _checkout(root, lease, observer), again, rows)
 
 

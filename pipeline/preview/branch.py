@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from pipeline.environments.place import Origin
+    from pipeline.environments.place import Parent
     from pipeline.leases import Lease
     from pipeline.neon import Branch, NeonClient
 
@@ -39,7 +39,7 @@ def find(branches: Sequence[Branch], name: str) -> Branch | None:
 
 
 def make_or_renew(
-    client: NeonClient, origin: Origin, name: str, found: Branch | None, *, lasts: timedelta, schema_only: bool
+    client: NeonClient, parent: Parent, name: str, found: Branch | None, *, lasts: timedelta, schema_only: bool
 ) -> tuple[Lease, bool]:
     """The preview's lease, and whether its branch was there and is that one still.
 
@@ -47,19 +47,19 @@ def make_or_renew(
     after a restore of that in place; one without a compute; and one whose making failed.
     """
     if found is not None:
-        if not schema_only and _can_be_taken_back(client, origin, found):
-            return take_back(client, origin.source, Purpose.PREVIEW, found, lasts=lasts), True
-        client.delete_branch(origin.source.project_id, found.id, hard=True)
+        if not schema_only and _can_be_taken_back(client, parent, found):
+            return take_back(client, parent.source, Purpose.PREVIEW, found, lasts=lasts), True
+        client.delete_branch(parent.source.project_id, found.id, hard=True)
     if schema_only:
-        return make_without_rows(client, origin, name, lasts=lasts, compute=COMPUTE), False
-    return take(client, origin.source, Purpose.PREVIEW, name, lasts=lasts, compute=COMPUTE), False
+        return make_without_rows(client, parent, name, lasts=lasts, compute=COMPUTE), False
+    return take(client, parent.source, Purpose.PREVIEW, name, lasts=lasts, compute=COMPUTE), False
 
 
-def _can_be_taken_back(client: NeonClient, origin: Origin, branch: Branch) -> bool:
-    if branch.is_schema_only or branch.parent_id != origin.branch.id:
+def _can_be_taken_back(client: NeonClient, parent: Parent, branch: Branch) -> bool:
+    if branch.is_schema_only or branch.parent_id != parent.branch.id:
         return False
     try:
-        client.settle(origin.source.project_id, branch.id)  # of a run that was killed
+        client.settle(parent.source.project_id, branch.id)  # of a run that was killed
     except OperationFailed:
         return False
-    return any(each.type == "read_write" for each in client.endpoints(origin.source.project_id, branch.id))
+    return any(each.type == "read_write" for each in client.endpoints(parent.source.project_id, branch.id))

@@ -23,7 +23,7 @@ from pipeline.preview.answering import require_branch
 
 if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
-    from pipeline.environments.place import Origin
+    from pipeline.environments.place import Parent
     from pipeline.leases import Lease
     from pipeline.neon import Compute, NeonClient
 
@@ -32,13 +32,13 @@ _LASTS: Final = timedelta(hours=1)
 _TABLES: Final = ("_yoyo_version", "_yoyo_migration", "_yoyo_log")
 
 
-def make_without_rows(client: NeonClient, origin: Origin, name: str, *, lasts: timedelta, compute: Compute) -> Lease:
+def make_without_rows(client: NeonClient, parent: Parent, name: str, *, lasts: timedelta, compute: Compute) -> Lease:
     """Make the branch of a preview with the schema of an environment and its history, and no other row.
 
     Raises what `take` raises, and DatabaseFailed; then there is no such branch.
     """
-    with lent(client, origin.source, Purpose.LOOK, word="history", lasts=_LASTS, compute=compute) as look:
-        then = replace(origin.source, moment=Moment(lsn=look.branch.parent_lsn or ""))
+    with lent(client, parent.source, Purpose.LOOK, word="history", lasts=_LASTS, compute=compute) as look:
+        then = replace(parent.source, moment=Moment(lsn=look.branch.parent_lsn or ""))
         lease = take(client, then, Purpose.PREVIEW, name, lasts=lasts, compute=compute, schema_only=True)
         try:
             for each in (look, lease):

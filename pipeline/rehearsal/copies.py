@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dbclient.url import DatabaseURL
+    from pipeline.environments.place import Parent
     from pipeline.leases import Lease
     from pipeline.neon import NeonClient
-    from pipeline.rehearsal.production import Production
 
 LASTS: Final = timedelta(hours=2)
 
@@ -43,7 +43,7 @@ class Over(PipelineError):
 class Copies:
     """Makes them, and deletes them at the end of the context."""
 
-    def __init__(self, client: NeonClient, production: Production, tell: Callable[[str], None]) -> None:
+    def __init__(self, client: NeonClient, production: Parent, tell: Callable[[str], None]) -> None:
         self._client = client
         self._production = production
         self._tell = tell

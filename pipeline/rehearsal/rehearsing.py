@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pipeline.deploy import inspect_server
 from pipeline.deploy.authorship import author_on_local
 from pipeline.deploy.signals import SignalReceived, as_exceptions
+from pipeline.environments.place import find_parent
 from pipeline.errors import Interrupted, PipelineError
 from pipeline.leases import Purpose, clear
 from pipeline.migrations import raise_faults, read_folder
@@ -24,7 +25,6 @@ from pipeline.rehearsal.copies import Copies
 from pipeline.rehearsal.deploying import deploy_on_copy, shown
 from pipeline.rehearsal.digests import history_digest, schema_digest
 from pipeline.rehearsal.measuring import measure
-from pipeline.rehearsal.production import find_production
 from pipeline.rehearsal.result import Applied, Origin, PendingFile, Rehearsal
 from pipeline.rehearsal.telling import Told
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.deploy.observer import Observer
+    from pipeline.environments.place import Parent, Place
     from pipeline.history.record import Author
     from pipeline.migrations import Folder
     from pipeline.neon import NeonClient
     from pipeline.rehearsal.copies import Copy
     from pipeline.rehearsal.deploying import Deployed
-    from pipeline.rehearsal.production import Place, Production
     from pipeline.rehearsal.values import Measured
 
 _UNTOUCHED = "production was not touched, and the branches of the rehearsal are deleted"
@@ -86,7 +86,7 @@ def _rehearse(folder: Folder, place: Place, client: NeonClient, observer: Observ
     began = datetime.now(UTC)
     observer.working("looking for the branch")
     branches = client.branches(place.project_id)
-    production = find_production(client, place, branches)
+    production = find_parent(client, place, branches)
     for name in clear(client, place.project_id, Purpose.REHEARSAL, branches):
         observer.note(f"deleted the branch {name}, which a killed rehearsal left")
     # The copies end before the thread is waited for: with its branch, its work ends too.
@@ -159,6 +159,6 @@ def _end_alike(applied: Applied, measuring: _Measuring) -> bool:
     return applied.schema == measuring.schema
 
 
-def _origin(production: Production, copy: Copy) -> Origin:
+def _origin(production: Parent, copy: Copy) -> Origin:
     branch = production.branch
     return Origin(production.environment, branch.project_id, branch.id, branch.name, copy.lsn, copy.at)
