@@ -20,7 +20,7 @@ _MILLISECONDS = re.compile(r"[0-9]{1,15}\Z")
 # A log row for each migration. Of one that is recorded: the newest with a checksum among those of its record and behind it
 # (a baseline adds one later), else the newest at all; never a rollback's, which says nothing of what is applied now. Of one
 # that is not recorded: the newest, which tells whether it was started.
-_MIGRATIONS = f"""
+MIGRATIONS = f"""
 SELECT coalesce(m.migration_id, l.migration_id), m.migration_hash IS NOT NULL, m.applied_at_utc, l.comment, l.username,
        l.created_at_utc
   FROM {SCHEMA}._yoyo_migration m
@@ -37,11 +37,11 @@ _MARKER = f"SELECT environment, branch_id FROM {SCHEMA}.environment_marker"
 _VERSION = f"SELECT max(version) FROM {SCHEMA}._yoyo_version"
 _PASSWORDS = f"SELECT role_name, branch_id, salt, fingerprint FROM {SCHEMA}.role_password"
 
-READ = f"{_VERSION};{_MIGRATIONS};{_MARKER};{_PASSWORDS}"
+READ = f"{_VERSION};{MIGRATIONS};{_MARKER};{_PASSWORDS}"
 
 # Whoever compares no passwords does not ask for their fingerprints, which not every role that looks may read.
 READ_WITHOUT_FINGERPRINTS = (
-    f"{_VERSION};{_MIGRATIONS};{_MARKER};SELECT role_name, branch_id, '', '' FROM {SCHEMA}.role_password"
+    f"{_VERSION};{MIGRATIONS};{_MARKER};SELECT role_name, branch_id, '', '' FROM {SCHEMA}.role_password"
 )
 
 Row = tuple[str | None, ...]

@@ -10,6 +10,11 @@ SCHEMA = "migration_history"
 
 YOYO_TABLES = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock")
 
+# What no schema has: the history's own, yoyo's tables, which stand in public until a database is adopted, and Prisma's, which
+# stays there.
+HISTORY_SCHEMAS = (SCHEMA,)
+HISTORY_TABLES = (*YOYO_TABLES, "_prisma_migrations")
+
 # yoyo asserts that the version is one that it knows: 2 since yoyo 6.
 YOYO_VERSION = 2
 

@@ -12,8 +12,8 @@ from psycopg import sql
 
 from dbclient.quoting import identifier
 from pipeline.errors import Refused
-from pipeline.schema.catalog import HISTORY_SCHEMAS, HISTORY_TABLES
-from pipeline.schema.kinds import FOR_DETAILS, OF_ROWS, union
+from pipeline.history.tables import HISTORY_SCHEMAS, HISTORY_TABLES
+from pipeline.kinds import FOR_DETAILS, OF_ROWS, union
 
 if TYPE_CHECKING:
     import psycopg

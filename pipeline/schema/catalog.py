@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from pipeline.schema.kinds import QUERIES, union
+from pipeline.history.tables import HISTORY_SCHEMAS, HISTORY_TABLES
+from pipeline.kinds import QUERIES, union
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     import psycopg
-
-HISTORY_SCHEMAS = ("migration_history",)
-# yoyo's tables stand in public until a database is adopted, and Prisma's stays there.
-HISTORY_TABLES = ("_yoyo_migration", "_yoyo_log", "_yoyo_version", "yoyo_lock", "_prisma_migrations")
 
 
 @dataclass(frozen=True, order=True)

@@ -6,11 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipeline.kinds import FOR_DETAILS
 from pipeline.migrations import Folder
 from pipeline.postgres.connect import open_psycopg
 from pipeline.schema.catalog import Catalog, SchemaObject, read_catalog
 from pipeline.schema.er_diagram import Drawing, read_drawing
-from pipeline.schema.kinds import FOR_DETAILS
 from pipeline.schema.replay import replay
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from pipeline.schema.catalog import HISTORY_SCHEMAS, HISTORY_TABLES
-from pipeline.schema.kinds import FOR_DETAILS, OF_DIAGRAM, union
+from pipeline.history.tables import HISTORY_SCHEMAS, HISTORY_TABLES
+from pipeline.kinds import FOR_DETAILS, OF_DIAGRAM, union
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from pipeline.history.tables import SCHEMA
+from pipeline.kinds import DETAILS, FOR_DETAILS, union
 from pipeline.postgres.connect import open_session
-from pipeline.schema.kinds import DETAILS, FOR_DETAILS, union
 from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from pipeline.history.tables import SCHEMA
-from pipeline.schema.kinds import IN_ROLLBACKS, union
+from pipeline.kinds import IN_ROLLBACKS, union
 
 if TYPE_CHECKING:
     import psycopg

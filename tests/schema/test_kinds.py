@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from pipeline.kinds import IN_ROLLBACKS, QUERIES, attached
 from pipeline.schema.fingerprint import Fingerprints
-from pipeline.schema.kinds import IN_ROLLBACKS, QUERIES, attached
 from tests.schema.test_catalog_changes import BASE, CHANGES, Change
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_a_fingerprint_is_taken_of_each_kind_that_is_compared() -> None:
 
 
 def test_nobody_who_reads_a_schema_asks_the_catalogs_beside_the_kinds() -> None:
-    rooms = ("schema", "generate", "check", "adopt")
+    rooms = ("kinds", "receipts", "schema", "generate", "check", "adopt")
     readers = {
         path.relative_to(PIPELINE).as_posix()
         for room in rooms
@@ -62,5 +62,5 @@ def test_nobody_who_reads_a_schema_asks_the_catalogs_beside_the_kinds() -> None:
         if CATALOGS.search(path.read_text())
     }
     # whether a database is empty is no question about its schema
-    assert {reader for reader in readers if not reader.startswith("schema/kinds/")} == {"schema/shadows.py"}
+    assert {reader for reader in readers if not reader.startswith("kinds/")} == {"schema/shadows.py"}
     assert len(readers) > 1

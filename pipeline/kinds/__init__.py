@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, LiteralString
 
 from psycopg import adapters, sql  # noqa: F401 - adapters is all of psycopg: the part of a session (libpq.py) writes no bool
 
-from pipeline.schema.kinds import attached, namespaces, relations, scope
-from pipeline.schema.kinds.details import DETAILS, FOR_DETAILS, OF_DIAGRAM, OF_ROWS
+from pipeline.kinds import attached, namespaces, relations, scope
+from pipeline.kinds.details import DETAILS, FOR_DETAILS, OF_DIAGRAM, OF_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
