@@ -134,6 +134,30 @@ def is_lease(branch: Branch) -> bool:
     return purpose_of(branch.name) is not None and copied and kept_by_nobody
 
 
+def taken(client: NeonClient, source: Source, purpose: Purpose, name: str) -> Lease | None:
+    """The lease `purpose/name` with a compute that an earlier run took of the same branch, or None where there is none.
+
+    Its expiry is what it was. A run that was killed before it had set the owner's password is made up for. Raises ApiError (409)
+    where another branch's copy has the name.
+    """
+    branch = client.find_branch(source.project_id, f"{purpose.value}/{name}")
+    if branch is None:
+        return None
+    if branch.parent_id != source.branch_id:
+        raise ApiError(
+            f"the branch {branch.name} ({branch.id}) has that name, and is no copy of {source.branch_id} any more",
+            status=409,
+            remedy="Nothing was changed. A restore moved it below the branch that keeps the old state. When it has expired, or "
+            "somebody has deleted it, another one can have its name.",
+        )
+    client.settle(source.project_id, branch.id)
+    parents, own = (
+        client.reveal_password(source.project_id, id_, source.owner) for id_ in (source.branch_id, branch.id)
+    )
+    url = _own_url if parents == own else _owners_url
+    return Lease(purpose, branch, url(client, source, branch))
+
+
 def give_back(client: NeonClient, lease: Lease) -> None:
     """Delete the branch of a lease for good; one that is gone already is no fault."""
     client.delete_branch(lease.branch.project_id, lease.branch.id, hard=True)
@@ -197,6 +221,10 @@ def _end(lasts: timedelta) -> datetime:
 def _own_url(client: NeonClient, source: Source, branch: Branch) -> DatabaseURL:
     """The owner's connection to a branch, with a password that its parent does not have."""
     client.reset_password(source.project_id, branch.id, source.owner)
+    return _owners_url(client, source, branch)
+
+
+def _owners_url(client: NeonClient, source: Source, branch: Branch) -> DatabaseURL:
     return client.connection_uri(
         source.project_id, branch_id=branch.id, database=source.database, role=source.owner, pooled=False
     )

@@ -95,8 +95,10 @@ def show_status(found: DeployStatus) -> None:
         row = f"  {state:9} {each.id:42} {when}"
         say(fitting(row, who), "" if state == "applied" else "wrong")
     for file in found.plan.pending:
-        state = "unfinished" if file.id in found.history.unfinished else "pending"
-        say(f"  {state:9} {file.id}", "wrong" if state == "unfinished" else "due")
+        state = (
+            "held" if file.id in found.plan.held else "unfinished" if file.id in found.history.unfinished else "pending"
+        )
+        say(f"  {state:9} {file.id}", "due" if state == "pending" else "wrong")
     for id_ in found.begun_elsewhere:
         say(f"  {'begun':9} {id_:42} its end is not recorded, and this checkout does not have it")
     for deviation in found.roles:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pipeline.console.rehearsal.document_types import Rehearse
+from pipeline.console.restore_document import Restore
 
 ENVIRONMENT = "the name that was given, or null for a bare DATABASE_URL"
+HELD = "pending ids that a restore undid, and that do not run again as they are"
 ID = "the file's name without its ending"
 WARNINGS = "what the database cannot tell, as an unknown checksum; and that no commit holds the files"
 FAULTS = "why a deploy would refuse; empty when it would not"
@@ -101,6 +103,7 @@ class Plan:
     server: Annotated[Server, "who answered"]
     already_applied: Annotated[int, "how many migrations are applied"]
     pending: Annotated[list[PendingFile], "what a deploy would run, in order"]
+    held: Annotated[list[str], HELD]
     due_passwords: Annotated[list[str], "the runtime roles to which a deploy gives LOGIN and the stack's password"]
     warnings: Annotated[list[str], WARNINGS]
     faults: Annotated[list[Fault], FAULTS]
@@ -134,6 +137,7 @@ class Status:
     edited: Annotated[list[str], "ids whose file is not the one that was applied"]
     missing: Annotated[list[str], "ids that are applied and have no file"]
     out_of_order: Annotated[list[str], "pending ids that sort before an applied one"]
+    held: Annotated[list[str], HELD]
     due_passwords: Annotated[list[str], "as in plan"]
     unfinished: Annotated[list[str], "ids of non-transactional files that were started and whose end nobody recorded"]
     roles: Annotated[
@@ -149,7 +153,9 @@ class Deployment:
 
     id: Annotated[str, ID]
     operation: Annotated[
-        str, '"apply", "rollback", "mark" for one that was recorded and not run, or "unmark" of stock yoyo'
+        str,
+        '"apply", "rollback", "mark" for one that was recorded and not run, "unmark" of stock yoyo, "held" for one that a '
+        'restore undid, or "released"',
     ]
     at: Annotated[str | None, "when, as ISO 8601 in UTC, or null"]
     actor: Annotated[str | None, "who did it, or null"]
@@ -279,7 +285,7 @@ class Error:
     error: Annotated[ErrorDetail, "instead of the document, where the verb failed before it could print one"]
 
 
-Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Rehearse | Error
+Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Rehearse | Restore | Error
 
 DOCUMENTS: dict[str, type[Document]] = {
     "deploy": Deploy,
@@ -289,5 +295,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "diff": Diff,
     "check": Check,
     "branches": Branches,
+    "restore": Restore,
     "error": Error,
 }

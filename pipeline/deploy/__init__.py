@@ -90,7 +90,7 @@ def apply(
     with opened.session:
         with stating_outcome("nothing of this run is applied."):
             admit(run.target, opened)
-            plan = make_plan(folder, opened.history.applied)
+            plan = make_plan(folder, opened.history.applied, opened.history.held)
             if run.target.local_only and (plan.missing or plan.edited):
                 opened, plan = _followed(run, opened, plan, folder)
             raise_faults(plan.faults)

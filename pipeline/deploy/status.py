@@ -92,7 +92,7 @@ def read_status(
         DatabaseFailed: no connection, or the server refused the query.
     """
     view = inspect_server(url, target=target, observer=observer, writes=writes)
-    plan = make_plan(folder, view.history.applied)
+    plan = make_plan(folder, view.history.applied, view.history.held)
     if target.local_only and (plan.missing or plan.edited):
         from pipeline.deploy.switching import with_one_sentence
 

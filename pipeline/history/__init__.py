@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, Refused
 from pipeline.history.tables import SCHEMA, YOYO_VERSION
-from pipeline.migrations.plan import Applied
+from pipeline.migrations.plan import Applied, Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,10 @@ _MILLISECONDS = re.compile(r"[0-9]{1,15}\Z")
 
 # A log row for each migration. Of one that is recorded: the newest with a checksum among those of its record and behind it
 # (a baseline adds one later), else the newest at all; never a rollback's, which says nothing of what is applied now. Of one
-# that is not recorded: the newest, which tells whether it was started.
+# that is not recorded: the newest, which tells whether it was started, or is held since a restore undid it.
 MIGRATIONS = f"""
 SELECT coalesce(m.migration_id, l.migration_id), m.migration_hash IS NOT NULL, m.applied_at_utc, l.comment, l.username,
-       l.created_at_utc
+       l.created_at_utc, l.operation
   FROM {SCHEMA}._yoyo_migration m
   FULL JOIN (SELECT DISTINCT ON (migration_hash) migration_hash, g.migration_id, operation, comment, username, created_at_utc
                FROM {SCHEMA}._yoyo_log g LEFT JOIN {SCHEMA}._yoyo_migration r USING (migration_hash)
@@ -31,7 +31,7 @@ SELECT coalesce(m.migration_id, l.migration_id), m.migration_hash IS NOT NULL, m
                        r.migration_hash IS NOT NULL AND comment LIKE 'sha256=%'
                        AND coalesce(created_at_utc >= applied_at_utc, true) DESC,
                        created_at_utc DESC NULLS LAST) l USING (migration_hash)
- WHERE m.migration_hash IS NOT NULL OR l.operation = 'started'
+ WHERE m.migration_hash IS NOT NULL OR l.operation IN ('started', 'held')
 """
 _MARKER = f"SELECT environment, branch_id FROM {SCHEMA}.environment_marker"
 _VERSION = f"SELECT max(version) FROM {SCHEMA}._yoyo_version"
@@ -84,6 +84,7 @@ class History:
     exists: bool = False
     applied: dict[str, Applied] = field(default_factory=dict)
     unfinished: dict[str, Unfinished] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
     marker: Marker | None = None
     passwords: tuple[RolePassword, ...] = ()
     other_table: str = ""  # a table that is not the history's, or empty where there is none
@@ -98,11 +99,13 @@ def parse_history(results: Sequence[Sequence[Row]]) -> History:
     """
     versions, migrations, markers, passwords = results
     _check_version(versions[0][0])
-    applied, unfinished = {}, {}
-    for id_, recorded, applied_at, comment, actor, logged_at in migrations:
+    applied, unfinished, held = {}, {}, {}
+    for id_, recorded, applied_at, comment, actor, logged_at, operation in migrations:
         notes = parse_comment(comment or "")
         if recorded == "t":
             applied[id_ or ""] = _applied(id_ or "", applied_at, notes, actor or "")
+        elif operation == "held":
+            held[id_ or ""] = Held(id_ or "", _checksum(notes), instant(logged_at), actor or "", notes.get("kept", ""))
         else:
             unfinished[id_ or ""] = Unfinished(
                 id_ or "",
@@ -114,7 +117,7 @@ def parse_history(results: Sequence[Sequence[Row]]) -> History:
             )
     marker = Marker(markers[0][0] or "", markers[0][1] or "") if markers else None
     stored = tuple(RolePassword(*(value or "" for value in row)) for row in passwords)
-    return History(True, applied, unfinished, marker, stored)
+    return History(True, applied, unfinished, held, marker, stored)
 
 
 def parse_comment(comment: str) -> dict[str, str]:

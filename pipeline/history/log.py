@@ -26,7 +26,8 @@ SELECT migration_id, operation, created_at_utc, username, hostname, comment
 class Entry:
     """What was done to one migration. What nobody recorded is None, or empty.
 
-    `operation` is "apply", "rollback", "mark" (recorded without being run), or stock yoyo's "unmark". `milliseconds` is what
+    `operation` is "apply", "rollback", "mark" (recorded without being run), stock yoyo's "unmark", "held"
+    (undone by a restore) or "released". `milliseconds` is what
     the file's transaction took, or its statement.
     """
 

@@ -122,14 +122,16 @@ FROM pg_roles AS r
 WHERE r.rolname !~ '^pg_'
 """
 
-# Of tables that hold rows, by their names in SQL: each column with its type, without its domains; what is unique; and the foreign
-# keys, column by column. `label` is the first one of an enum, `element` the type of an array's elements.
+# Of tables that hold rows, by their names in SQL: each column with its type, without its domains; what is unique, and whether
+# that holds for all rows (`whole`); and the foreign keys, column by column. `label` is the first one of an enum, `element` the
+# type of an array's elements.
 _ROWS = """
 SELECT 'column' AS kind,
        jsonb_build_object(
            'table', r.name, 'plain', r.plain, 'partitioned', c.relkind = 'p', 'name', a.attname,
            'type', format_type(a.atttypid, a.atttypmod), 'base', b.typname, 'basic', format_type(b.oid, w.modifier),
            'element', e.typname, 'not_null', a.attnotnull, 'generated', a.attgenerated <> '',
+           'identity', a.attidentity <> '',
            'label', (SELECT enumlabel FROM pg_enum WHERE enumtypid = b.oid ORDER BY enumsortorder LIMIT 1)
        ) AS detail
 FROM relation AS r
@@ -150,6 +152,7 @@ UNION ALL
 SELECT 'unique',
        jsonb_build_object(
            'table', r.name, 'primary', x.indisprimary,
+           'whole', x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL,
            'columns', (SELECT jsonb_agg(a.attname) FROM pg_attribute AS a
                        WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::int2[]))
        )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InvalidPlan, MigrationFileError
-from pipeline.migrations.names import is_hotfix
+from pipeline.migrations.names import is_hotfix, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -30,6 +30,21 @@ class Applied:
     lsn: str = ""  # the WAL position before it ran
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A migration that a restore undid: its file does not run again as it is. `kept` is the branch with the state before."""
+
+    id: str
+    checksum: str = ""  # of the file that was undone; empty where nobody knows it
+    at: datetime | None = None  # UTC
+    actor: str = ""
+    kept: str = ""
+
+    def holds(self, file: MigrationFile) -> bool:
+        """Whether this is the file that was undone: one that was edited since is another."""
+        return self.checksum in {"", file.checksum}
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a deploy would do. It may run only when there are no faults."""
@@ -39,11 +54,12 @@ class Plan:
     edited: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     out_of_order: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     faults: tuple[InvalidPlan, ...] = ()
 
 
-def make_plan(folder: Folder, applied: Mapping[str, Applied]) -> Plan:
-    """Compare the folder with the history.
+def make_plan(folder: Folder, applied: Mapping[str, Applied], held: Mapping[str, Held] | None = None) -> Plan:
+    """Compare the folder with the history; `held` are the migrations that a restore undid.
 
     Every fault that can be known without running anything is in the result; nothing is raised. A fault in the text of a
     file counts only while the file is pending: what is applied cannot be mended by editing it.
@@ -59,12 +75,15 @@ def make_plan(folder: Folder, applied: Mapping[str, Applied]) -> Plan:
         faults += _missing_dependencies(folder, pending)
     out_of_order = _out_of_order(pending, applied)
     faults += [_out_of_order_fault(file, applied) for file in out_of_order]
+    kept_back = [(file, why) for file in pending if (why := (held or {}).get(file.id)) is not None and why.holds(file)]
+    faults += [_held_fault(file, why) for file, why in kept_back]
     return Plan(
         applied=tuple(applied[id_] for id_ in sorted(applied)),
         pending=tuple(pending),
         edited=tuple(file.id for file in edited),
         missing=tuple(sorted(missing)),
         out_of_order=tuple(file.id for file in out_of_order),
+        held=tuple(file.id for file, _ in kept_back),
         faults=tuple(faults),
     )
 
@@ -162,4 +181,15 @@ def _out_of_order_fault(file: MigrationFile, applied: Mapping[str, Applied]) -> 
         where=file.path,
         remedy=f"Give it (and its rollback file) a number above {last[:4]}: `./inv renumber`, if it is not merged yet. If it is, "
         "and the database is your own: `./inv switch` undoes what stands behind it, and applies all in their order.",
+    )
+
+
+def _held_fault(file: MigrationFile, held: Held) -> MigrationFileError:
+    when = f" on {held.at:%Y-%m-%d at %H:%M} UTC" if held.at else ""
+    kept = f" What the database was before that is in the branch {held.kept}." if held.kept else ""
+    return MigrationFileError(
+        f"it is held: a restore undid it{when}",
+        where=file.path,
+        remedy="Edit it so that it does no harm (docs/a-bad-migration.md), or let it run as it is: "
+        f"`./inv restore --env … --release {number_of(file.id)}`.{kept}",
     )

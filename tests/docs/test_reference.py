@@ -23,7 +23,8 @@ from pipeline.console.documents import (
     plan_document,
     status_document,
 )
-from pipeline.deploy import apply
+from pipeline.console.restore_document import look_document, points_document
+from pipeline.deploy import View, apply
 from pipeline.deploy.checkout import Checkout
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.past import read_past
@@ -31,10 +32,19 @@ from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.environments import Environment
 from pipeline.generate.drift import Comparison, Drift
+from pipeline.history import History
 from pipeline.history.record import Author
+from pipeline.kept_points import KeptPoint
+from pipeline.leases import Lease, Purpose
 from pipeline.lint.finding import about_file
+from pipeline.migrations.plan import Applied
 from pipeline.neon.project_branches import BranchLine, ProjectBranches
-from pipeline.neon.shapes import Project
+from pipeline.neon.shapes import Branch, Project
+from pipeline.postgres import Identity
+from pipeline.restore.comparing import TableChanges
+from pipeline.restore.ground import Ground
+from pipeline.restore.looking import Look
+from pipeline.restore.points import Point, Points
 from pipeline.roles.deviations import Deviation
 from verbs import VERBS
 from verbs.reference import described, json_schema
@@ -115,9 +125,29 @@ def test_so_have_those_of_the_other_verbs() -> None:
     project = Project("an-id", "a name", "aws-eu-central-1", 16, datetime(2026, 11, 23, tzinfo=UTC))
     branch = BranchLine("main", "br-1", None, timedelta(1), None, None, "ready", default=True, protected=False)
 
+    fits(restored_document())
     fits(diff_document("local", comparison))
     fits(check_document(checked))
     fits(branches_document(ProjectBranches(project, (branch,), (project,))))
+
+
+def restored_document() -> Document:
+    """One with all that any use of the verb fills in."""
+    instant = datetime(2026, 11, 23, tzinfo=UTC)
+    branch = Branch("br-1", "an-id", "kept/prod", "ready", default=False, protected=False, created_at=instant)
+    view = View("a server", Identity("", "", "", False, False, 160014, "", "", "", ""), History())
+    migration = Applied("0001_first", lsn="0/1")
+    kept = KeptPoint("prod", "0001_first", instant, branch)
+    listed = points_document("prod", Points(view, (Point(migration, True),), (kept,), (branch,), instant))
+    project = Project("an-id", "a name", "aws-eu-central-1", 16, instant)
+    seen = Look(
+        Ground(view, project, branch, "owner"),
+        migration,
+        Lease(Purpose.LOOK, branch, None),
+        False,
+        (TableChanges("t"),),
+    )
+    return replace(listed, tables=look_document("prod", seen, show=False).tables)
 
 
 def test_the_schemas_are_what_the_code_makes() -> None:

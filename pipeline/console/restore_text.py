@@ -1,0 +1,104 @@
+"""What `restore` says to people: where an environment can go back to, and what became of its tables since."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline.console.terminal import fitting, one_line
+from pipeline.console.text import counted, say, server_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from pipeline.restore.comparing import TableChanges
+    from pipeline.restore.looking import Look
+    from pipeline.restore.points import Point, Points
+
+_UNKNOWN = "?"
+
+
+def show_points(found: Points) -> None:
+    """A line for each moment, oldest first, and what there is besides."""
+    say(server_text(found.view.server, found.view.identity))
+    for each in found.points:
+        _show_point(each)
+    for kept in found.kept:
+        ends = f", until {_instant(kept.branch.expires_at)}" if kept.branch.expires_at else ""
+        say(f"  kept point before {kept.migration}: {kept.branch.name} ({kept.branch.id}) of {_instant(kept.at)}{ends}")
+    for branch in found.old_states:
+        say(f"  old state, before it went back: {branch.name} ({branch.id}) of {_instant(branch.created_at)}")
+    for held in found.held:
+        say(f"  held: {held.id}, undone by a restore: a deploy refuses it until it is edited or released", "due")
+    if found.unasked:
+        say(f"note: nobody could tell what the project's history has: {found.unasked}")
+    elif found.history_from is not None:
+        say(
+            f"The project's history begins at {_instant(found.history_from)}, by its setting (on Free also after 1 GB of "
+            "changes)."
+        )
+    say("`./inv restore --env … --before NUMBER` looks at what was there before a migration, and changes nothing.")
+
+
+def show_look(look: Look, *, show: bool) -> None:
+    """The branch of a look, and a line for each table that is not what it was."""
+    migration, branch = look.migration, look.lease.branch
+    when = f", {_instant(migration.applied_at)}" if migration.applied_at else ""
+    say(f"before {migration.id} (WAL {migration.lsn}{when})", "head")
+    say(
+        f"{'the same branch again' if look.again else 'a branch'}: {branch.name} ({branch.id})"
+        + (f", until {_instant(branch.expires_at)}" if branch.expires_at else "")
+    )
+    if look.lease.url is not None:
+        say(look.lease.url.reveal() if show else f"{look.lease.url}  (--show: with its password)")
+    show_tables(look.tables)
+
+
+def show_tables(tables: Iterable[TableChanges]) -> None:
+    """Rows then and now, gone, new and changed; tables that are the same in one line."""
+    found = list(tables)
+    other = [each for each in found if not each.is_same]
+    if other:
+        say(f"  {'table':28} {'then':>12} {'now':>12} {'gone':>12} {'new':>12} {'changed':>12}")
+    for each in other:
+        counts = " ".join(f"{_count(value):>12}" for value in (each.then, each.now, each.gone, each.new, each.changed))
+        say(fitting(f"  {one_line(each.table):28} {counts}", _remark(each)), "due" if each.gone or each.changed else "")
+    same = [one_line(each.table) for each in found if each.is_same]
+    if same:
+        say(f"  the same in {counted(len(same), 'table')}: {', '.join(same)}")
+
+
+def _show_point(point: Point) -> None:
+    each = point.migration
+    when = _instant(each.applied_at) if each.applied_at else _UNKNOWN
+    state = {True: "within", False: "outside", None: _UNKNOWN}[point.reachable] if each.lsn else "no position"
+    row = f"  {one_line(each.id):42} {when:23}  {each.lsn or '-':12} {state:11}"
+    say(
+        fitting(row, one_line(" ".join(filter(None, (each.actor, each.commit[:12]))))),
+        "" if state == "within" else "aside",
+    )
+
+
+def _remark(each: TableChanges) -> str:
+    parts = []
+    if each.uncompared:
+        parts.append(each.uncompared)
+    if each.then is None and each.now is not None:
+        parts.append("was not there")
+    if each.now is None and each.then is not None:
+        parts.append("is not there any more")
+    if each.dropped:
+        parts.append(f"without {', '.join(map(one_line, each.dropped))}, dropped since")
+    if each.added:
+        parts.append(f"without {', '.join(map(one_line, each.added))}, added since")
+    if not each.key and None not in {each.then, each.now}:
+        parts.append("no key: a changed row is one gone and one new")
+    return "; ".join(parts)
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _instant(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
