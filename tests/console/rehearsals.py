@@ -40,7 +40,7 @@ def lock(table: str, mode: str, held: float, *, is_new: bool = False) -> LockHol
 
 
 def sizes(*tables: str) -> tuple[TableSize, ...]:
-    return tuple(TableSize(table, ROWS[table][0], table == PET, ROWS[table][1]) for table in tables)
+    return tuple(TableSize(table, ROWS[table][0], table == PET, ROWS[table][1]) for table in tables if table in ROWS)
 
 
 def statement(line: int, milliseconds: float, *locks: LockHold, wal_bytes: int = 8_192) -> StatementMeasurement:

@@ -52,7 +52,7 @@ _CONTRASTS = """
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     const text = walker.currentNode.textContent.trim();
-    if (!text || element.tagName === 'title') continue;
+    if (!text || ['title', 'desc'].includes(element.tagName)) continue;
     const style = getComputedStyle(element);
     const of_svg = element.namespaceURI.endsWith('/svg');
     const [a, b] = [luminance(of_svg ? style.fill : style.color), luminance(ground(element))];

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 def effects_of(statement: StatementMeasurement) -> list[str]:
     """All of them, the waiting first; empty for one that nobody notices."""
     together = [f"{statement.statements} statements, measured as one"] if statement.statements > 1 else []
-    return [*together, *wait_texts(statement), *rewrite_texts(statement), *change_texts(statement)]
+    return [*together, *_wait_texts(statement), *_rewrite_texts(statement), *_change_texts(statement)]
 
 
-def wait_texts(statement: StatementMeasurement) -> list[str]:
+def _wait_texts(statement: StatementMeasurement) -> list[str]:
     """Who waits for which table, for how long, by which lock, and how large the table is."""
     sizes = {each.table: each for each in statement.tables}
     return [
         f"{both(wait.blocks)} of {wait.table} wait for {span(wait.held)} "
-        f"({'; '.join(filter(None, (wait.mode, size_text(sizes.get(wait.table)))))})"
+        f"({'; '.join(filter(None, (wait.mode, _size_text(sizes.get(wait.table)))))})"
         for wait in waits_of(statement)
     ]
 
 
-def rewrite_texts(statement: StatementMeasurement) -> list[str]:
+def _rewrite_texts(statement: StatementMeasurement) -> list[str]:
     """What is written anew; what these migrations made themselves is nobody's concern."""
     return [
         f"{each.kind} {each.relation} is written anew{f' ({counted_rows(each.rows)})' if each.rows else ''}"
@@ -36,12 +36,12 @@ def rewrite_texts(statement: StatementMeasurement) -> list[str]:
     ]
 
 
-def change_texts(statement: StatementMeasurement) -> list[str]:
+def _change_texts(statement: StatementMeasurement) -> list[str]:
     """How many rows of each table it inserted, updated and deleted."""
     return [f"{each.table}: {_changed(each)}" for each in statement.changed]
 
 
-def size_text(table: TableSize | None) -> str:
+def _size_text(table: TableSize | None) -> str:
     """How large a table is; an estimate says that it is one."""
     if table is None:
         return ""
