@@ -67,14 +67,14 @@ def plan_text(environment: str | None, found: DeployStatus, findings: Sequence[F
         lines += [""]
     lines += _about_faults(found)
     if findings:
-        lines += [f"**Lint: {counted(len(findings), 'finding')}**", "", *_block(_paragraphs(findings)), ""]
+        lines += [f"**Lint: {counted(len(findings), 'finding')}**", "", *block(_paragraphs(findings)), ""]
     told = [*found.warnings]
     if found.due_passwords:
         told.append(f"a deploy gives {', '.join(found.due_passwords)} LOGIN and the stack's password")
     if told:
-        lines += [*_block("\n".join(f"note: {each}" for each in told)), ""]
+        lines += [*block("\n".join(f"note: {each}" for each in told)), ""]
     room = LIMIT - _FOR_THE_REST - _size("\n".join(lines))
-    return _cut("\n".join([*lines, *_folded(pending, locks, room)])) + "\n"
+    return cut("\n".join([*lines, *_folded(pending, locks, room)])) + "\n"
 
 
 def diff_text(environment: str | None, comparison: Comparison) -> str:
@@ -91,17 +91,15 @@ def diff_text(environment: str | None, comparison: Comparison) -> str:
         for each in drift
     ]
     if told:
-        lines += [*_block("\n".join(told)), ""]
+        lines += [*block("\n".join(told)), ""]
         lines += ["Bring the change into a migration, or take it back by hand; `./inv diff` tells when they agree.", ""]
-    return _cut("\n".join(lines)) + "\n"
+    return cut("\n".join(lines)) + "\n"
 
 
 def failure_text(verb: str, environment: str | None, error: PipelineError) -> str:
     """That a verb failed, and why."""
     name = environment or "DATABASE_URL"
-    return (
-        _cut("\n".join([mark(verb, environment), f"### {verb} of {name} failed", "", *_block(str(error)), ""])) + "\n"
-    )
+    return cut("\n".join([mark(verb, environment), f"### {verb} of {name} failed", "", *block(str(error)), ""])) + "\n"
 
 
 def _row(file: MigrationFile, locks: Sequence[tuple[Statement, str | None]], findings: Sequence[Finding]) -> str:
@@ -122,7 +120,7 @@ def _folded(
         folded = [
             f"<details><summary>SQL of <code>{html.escape(file.path)}</code></summary>",
             "",
-            *_block(text, "sql"),
+            *block(text, "sql"),
             "",
             "</details>",
             "",
@@ -144,7 +142,7 @@ def _about_faults(found: DeployStatus) -> list[str]:
     if not found.plan.faults:
         return []
     told = "\n".join(str(fault) for fault in found.plan.faults)
-    return [f"**A deploy would refuse this: {counted(len(found.plan.faults), 'fault')}**", "", *_block(told), ""]
+    return [f"**A deploy would refuse this: {counted(len(found.plan.faults), 'fault')}**", "", *block(told), ""]
 
 
 def _paragraphs(findings: Sequence[Finding]) -> str:
@@ -153,13 +151,13 @@ def _paragraphs(findings: Sequence[Finding]) -> str:
     return as_text(findings)
 
 
-def _block(text: str, language: str = "") -> list[str]:
+def block(text: str, language: str = "") -> list[str]:
     """A code block whose fence is longer than any that the text has."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return [f"{fence}{language}", printable(text), fence]
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     """The text, or as much of it as GitHub takes; what is cut off may end a code block, so one more end follows."""
     if _size(text) <= LIMIT:
         return text

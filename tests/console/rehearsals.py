@@ -154,21 +154,32 @@ def broken() -> Rehearsal:
         "0011_note_required", "migrations/0011_note_required.sql", 6, "23502", "not_null_violation", failing
     )
     pending = PendingFile("0011_note_required", "migrations/0011_note_required.sql", "0" * 64)
-    trouble = StatementTrouble(
-        Trouble.FAILS,
-        "server",
-        "server",
-        "live",
-        "findVisits",
-        "42703",
-        "undefined_column",
-        file="0008_visit_number_bigint",
-    )
-    slow = StatementTrouble(
-        Trouble.LOST_INDEX, "worker", "worker", "live", "visits_of_day", table=VISIT, rows=9_400_000
-    )
-    before = StatementTrouble(
-        Trouble.FAILED_BEFORE, "worker", "worker", "live", "old_report", "42P01", "undefined_table"
+    troubles = (
+        StatementTrouble(
+            Trouble.FAILED_BEFORE, "worker", "worker", "live", "old_report", "refused", "42P01", "undefined_table"
+        ),
+        StatementTrouble(
+            Trouble.FAILS,
+            "server",
+            "server",
+            "live",
+            "findVisits",
+            "refused",
+            "42703",
+            "undefined_column",
+            file="0008_visit_number_bigint",
+        ),
+        StatementTrouble(
+            Trouble.LOST_INDEX,
+            "worker",
+            "worker",
+            "live",
+            "pets_by_name",
+            "index",
+            table=PET,
+            name='public."Pet_name_idx"',
+            rows=48_000,
+        ),
     )
     assert found.compatibility
     assert found.measured
@@ -177,7 +188,9 @@ def broken() -> Rehearsal:
         pending=(*found.pending, pending),
         applied=replace(found.applied, failure=failure, schema=None),
         measured=replace(found.measured, failure=failure),
-        compatibility=replace(found.compatibility, troubles=(trouble, slow, before)),
+        compatibility=replace(
+            found.compatibility, troubles=troubles, notes=("the queries of worker are those of HEAD",)
+        ),
         crash=Crash(9, ("0007_pet_names, behind line 40",)),
         not_measured=("the traffic of production: it has no pg_stat_statements.",),
     )

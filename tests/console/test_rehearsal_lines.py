@@ -90,7 +90,7 @@ def test_every_statement_is_there_with_who_waits_what_is_rewritten_and_its_rows(
     assert "line 5        0.6 ms    nobody waits for it" in lines  # of a table of its own
     assert "WHERE note IS NULL AND kind = $1" in lines
     assert "migrations/0011_note_required.sql: did not come to its end; not measured" in lines
-    assert "the traffic of production: it has no pg_stat_statements." in lines
+    assert "the traffic of production: it has no pg_stat_statements" in lines
 
 
 def test_what_a_file_accepts_is_shown_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,10 +103,12 @@ def wide(label: str, content: str) -> str:
 def table(label: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """A table with a row of heads (texts), and its cells. A head stands over numbers as they stand, to the right."""
     cells = [list(row) for row in rows]
-    columns = [{cell.style for cell in column} for column in zip(*cells, strict=True)] or [set()] * len(heads)
+    numeric = [all("number" in cell.style for cell in column) for column in zip(*cells, strict=True)] or [False] * len(
+        heads
+    )
     head = "".join(
-        f'<th scope="col"{_styled("number" if styles == {"number"} else "")}>{text(each)}</th>'
-        for each, styles in zip(heads, columns, strict=True)
+        f'<th scope="col"{_styled("number" if is_number else "")}>{text(each)}</th>'
+        for each, is_number in zip(heads, numeric, strict=True)
     )
     lines = "".join(
         f"<tr>{''.join(f'<td{_styled(cell.style)}>{cell.html}</td>' for cell in row)}</tr>\n" for row in cells

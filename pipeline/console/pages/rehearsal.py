@@ -9,19 +9,19 @@ from pipeline.console.pages.lock_timeline import legend, timeline_svg
 from pipeline.console.rehearsal import (
     accepted_texts,
     breaks,
-    compatibility_text,
-    counted_rows,
     crash_text,
     failing_text,
     failures,
+    not_measured_texts,
     reason,
     size,
     span,
 )
 from pipeline.console.rehearsal.effects import effects_of
+from pipeline.console.rehearsal.troubles import KINDS, compatibility_text, why_text
 from pipeline.console.rehearsal.waiting import shut_in, shutting
 from pipeline.console.text import counted, duration_text
-from pipeline.rehearsal.result import Result, Trouble
+from pipeline.rehearsal.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pipeline.rehearsal.values import FileMeasurement, StatementMeasurement
 
 _BADGES = {Result.PASSED: "good", Result.BROKEN: "slow", Result.NOT_MEASURED: "due"}
-_TROUBLES = {Trouble.FAILS: "breaks", Trouble.LOST_INDEX: "lost its index", Trouble.FAILED_BEFORE: "failed before too"}
 
 
 def rehearsal_page(found: Rehearsal) -> str:
@@ -38,7 +37,7 @@ def rehearsal_page(found: Rehearsal) -> str:
     title = f"Rehearsal on {found.origin.environment}: {found.result.value}"
     sections = {
         "What breaks": _list(breaks(found)) + _queries(found),
-        "Not measured": _list(found.not_measured),
+        "Not measured": _list(not_measured_texts(found)),
         "Who waits": _who_waits(found),
         "Accepted": _list(accepted_texts(found)),
         "Statements": _statements(found),
@@ -146,34 +145,35 @@ def _compatibility(found: Compatibility) -> str:
         [Cell(text(service)), Cell(text(release)), Cell(str(number), "number"), *_counts(found, service, release)]
         for service, release, number in found.statements
     ]
-    heads = ("service", "release", "planned", *_TROUBLES.values())
+    heads = ("service", "release", "planned", *KINDS.values())
     lines = [f"<p>{text(_sentence(compatibility_text(found)))}.</p>\n{table('Statements planned', heads, planned)}"]
     if found.troubles:
-        heads = ("service", "release", "statement", "", "why", "since")
+        heads = ("service", "release", "statement", "", "what becomes of it", "since")
         lines.append(f"<h3>In trouble</h3>\n{table('Statements in trouble', heads, _troubles(found))}")
-    return "\n".join(lines)
+    return "\n".join([*lines, _list(found.notes)])
 
 
 def _counts(found: Compatibility, service: str, release: str) -> Iterator[Cell]:
-    for kind in _TROUBLES:
-        number = sum((each.trouble, each.service, each.release) == (kind, service, release) for each in found.troubles)
-        style = "number slow" if number and kind is Trouble.FAILS else "number"
-        yield Cell(str(number), style)
+    for kind in KINDS:
+        those = [
+            each for each in found.troubles if (each.trouble, each.service, each.release) == (kind, service, release)
+        ]
+        yield Cell(str(len(those)), "number slow" if any(each.is_break for each in those) else "number")
 
 
-def _troubles(found: Compatibility) -> Iterator[list[Cell]]:
-    order = list(_TROUBLES)
-    for each in sorted(found.troubles, key=lambda trouble: order.index(trouble.trouble)):
-        rows = "" if each.rows is None else f" ({counted_rows(each.rows)})"
-        why = f"reads all of {each.table}{rows}" if each.table else f"{each.condition} ({each.sqlstate})"
-        yield [
+def _troubles(found: Compatibility) -> list[list[Cell]]:
+    """The breaks first."""
+    return [
+        [
             Cell(text(each.service)),
             Cell(text(each.release)),
             Cell(code(each.statement)),
-            Cell(text(_TROUBLES[each.trouble]), "slow" if each.trouble is Trouble.FAILS else ""),
-            Cell(text(why)),
+            Cell("break" if each.is_break else text(KINDS[each.trouble]), "slow" if each.is_break else ""),
+            Cell(text(why_text(each)), "told"),
             Cell(code(each.file)),
         ]
+        for each in sorted(found.troubles, key=lambda trouble: not trouble.is_break)
+    ]
 
 
 def _rows(found: Rehearsal) -> str:

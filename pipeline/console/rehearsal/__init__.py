@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.console.rehearsal.troubles import trouble_text
 from pipeline.console.rehearsal.waiting import longest_wait
 from pipeline.console.text import counted, duration_text
 from pipeline.rehearsal.budgets import BLOCKED
-from pipeline.rehearsal.result import Result, Trouble
+from pipeline.rehearsal.result import Result
 from pipeline.rehearsal.values import READS, WRITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pipeline.rehearsal.budgets import Excess
-    from pipeline.rehearsal.result import Compatibility, Crash, Rehearsal, StatementTrouble
+    from pipeline.rehearsal.result import Crash, Rehearsal
     from pipeline.rehearsal.values import FailingRows, Failure
 
 # What rows do that are against a rule, as in "12 rows of public."User" …".
@@ -39,7 +40,7 @@ def reason(found: Rehearsal) -> str:
     """Why it ended so: the worst of it, and how much more there is."""
     if found.result is Result.PASSED:
         return _why_it_passed(found)
-    told = breaks(found) if found.result is Result.BROKEN else [each.rstrip(".") for each in found.not_measured]
+    told = breaks(found) if found.result is Result.BROKEN else not_measured_texts(found)
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     return f"{told[0]}{more}"
 
@@ -54,6 +55,12 @@ def breaks(found: Rehearsal) -> list[str]:
     if found.crash and found.crash.diverged:
         told.append(crash_text(found.crash))
     return told
+
+
+def not_measured_texts(found: Rehearsal) -> list[str]:
+    """What of what was asked for is not known, and why; that of the services' statements as well."""
+    told = [*found.not_measured, *(found.compatibility.not_measured if found.compatibility else ())]
+    return list(dict.fromkeys(each.rstrip(".") for each in told))
 
 
 def failures(found: Rehearsal) -> list[Failure]:
@@ -105,32 +112,6 @@ def accepted_texts(found: Rehearsal) -> list[str]:
                 waits = f"{both(share.blocks)} wait for " if excess.what == BLOCKED else ""
                 told.append(f"{share.id}: {excess.table}, {waits}{cost}: {share.accepted}")
     return told
-
-
-def trouble_text(trouble: StatementTrouble) -> str:
-    """What becomes of a statement of a service."""
-    who = f"{trouble.service}, {trouble.release}: {trouble.statement}"
-    cause = f", since {trouble.file}" if trouble.file else ""
-    if trouble.trouble is Trouble.LOST_INDEX:
-        rows = "" if trouble.rows is None else f" ({counted_rows(trouble.rows)})"
-        return f"{who} reads all of {trouble.table}{rows} now, as it has lost its index{cause}"
-    why = f"{trouble.condition or 'an error'} ({trouble.sqlstate})"
-    if trouble.trouble is Trouble.FAILED_BEFORE:
-        return f"{who} cannot be planned, before the migrations either: {why}"
-    return f"{who} cannot be planned any more: {why}{cause}"
-
-
-def compatibility_text(compatibility: Compatibility) -> str:
-    """What was compared with what, and how much of it is in trouble."""
-    planned = sum(number for _, _, number in compatibility.statements)
-    live = f"commit {compatibility.live_commit[:12]}" if compatibility.live_commit else "a commit that nobody knows"
-    told = {
-        "break": len(compatibility.breaks),
-        "lost an index": sum(each.trouble is Trouble.LOST_INDEX for each in compatibility.troubles),
-        "failed before too": sum(each.trouble is Trouble.FAILED_BEFORE for each in compatibility.troubles),
-    }
-    trouble = ", ".join(f"{number} {what}" for what, number in told.items() if number) or "none breaks"
-    return f"live is {live}; {counted(planned, 'statement')} of the services planned, {trouble}"
 
 
 def crash_text(crash: Crash) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pipeline.console.rehearsal import breaks, failures, reason
+from pipeline.console.rehearsal import breaks, failures, not_measured_texts, reason
 from pipeline.console.rehearsal.document_types import (
     Changed,
     CountedRows,
@@ -41,7 +41,7 @@ def rehearsal_document(found: Rehearsal) -> Rehearse:
         result=found.result.value,
         reason=reason(found),
         breaks=breaks(found),
-        not_measured=list(found.not_measured),
+        not_measured=not_measured_texts(found),
         project_id=origin.project_id,
         branch_id=origin.branch_id,
         branch_name=origin.branch_name,
@@ -125,13 +125,17 @@ def _excess(excess: Excess) -> OverBudget:
 
 def _compatibility(found: Compatibility | None) -> ServiceStatements:
     if found is None:
-        return ServiceStatements(checked=False, live_commit=None, planned=[], troubles=[])
-    troubles = [ServiceStatement(**{**asdict(each), "trouble": each.trouble.value}) for each in found.troubles]
+        return ServiceStatements(checked=False, live_commit=None, planned=[], troubles=[], notes=[])
+    troubles = [
+        ServiceStatement(**{**asdict(each), "trouble": each.trouble.value, "is_break": each.is_break})
+        for each in found.troubles
+    ]
     return ServiceStatements(
         checked=True,
         live_commit=found.live_commit,
         planned=[Planned(*each) for each in found.statements],
         troubles=troubles,
+        notes=list(found.notes),
     )
 
 

@@ -129,15 +129,23 @@ class OverBudget:
 class ServiceStatement:
     """A statement of a service in trouble."""
 
-    trouble: Annotated[str, '"fails" (a break), "failed before" (not counted) or "lost index" (a finding)']
+    trouble: Annotated[
+        str,
+        '"fails" and "changed" (breaks), "lost index" (a finding, or on a large table a break) or "failed before" (not counted)',
+    ]
+    is_break: Annotated[bool, "whether a deploy would break the service"]
     service: Annotated[str, "whose"]
     role: Annotated[str, "as which it was planned"]
-    release: Annotated[str, '"live" or "head"']
+    release: Annotated[str, '"live", "head" or "traffic"']
     statement: Annotated[str, "its name in the catalogue"]
+    reason: Annotated[
+        str, '"refused", "null", "unique", "value gone", "parameters", "results", "default" or "index": what it is'
+    ]
     sqlstate: Annotated[str, "of the error, or empty"]
     condition: Annotated[str, "PostgreSQL's name for it, or empty"]
-    table: Annotated[str, "that is read from end to end now, or empty"]
-    rows: Annotated[int | None, "its rows, or null"]
+    table: Annotated[str, "that it is about, or empty"]
+    name: Annotated[str, "the column, index, type or constraint that it is about, or empty"]
+    rows: Annotated[int | None, "of the table that is read from end to end now, or null"]
     file: Annotated[str, "the migration that did it, or empty where that is not known"]
 
 
@@ -146,7 +154,7 @@ class Planned:
     """How many statements of a service were planned."""
 
     service: Annotated[str, "whose"]
-    release: Annotated[str, '"live" or "head"']
+    release: Annotated[str, '"live", "head" or "traffic"']
     statements: Annotated[int, "how many"]
 
 
@@ -158,6 +166,7 @@ class ServiceStatements:
     live_commit: Annotated[str | None, "that production's history names as live, or null"]
     planned: Annotated[list[Planned], "what was planned"]
     troubles: Annotated[list[ServiceStatement], "those in trouble"]
+    notes: Annotated[list[str], "what was taken for what, as a live release without a catalogue"]
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from pipeline.console.rehearsal import (
     accepted_texts,
     breaks,
-    compatibility_text,
     counted_rows,
     crash_text,
     failing_text,
     failures,
+    not_measured_texts,
     size,
     span,
-    trouble_text,
     verdict_line,
 )
 from pipeline.console.rehearsal.effects import effects_of
+from pipeline.console.rehearsal.troubles import compatibility_text, trouble_text
 from pipeline.console.terminal import one_line
 from pipeline.console.text import duration_text, say, say_wrapped
 from pipeline.rehearsal.result import Result
@@ -47,13 +47,12 @@ def show_rehearsal(found: Rehearsal) -> None:
     _show_failing_rows(found)
     _section("accepted, with the reason of the file", accepted_texts(found))
     if found.compatibility:
-        _section(
-            f"compatibility: {compatibility_text(found.compatibility)}", map(trouble_text, found.compatibility.troubles)
-        )
+        late = [trouble_text(each) for each in found.compatibility.troubles if not each.is_break]
+        _section(f"compatibility: {compatibility_text(found.compatibility)}", [*late, *found.compatibility.notes])
     if found.crash and not found.crash.diverged:
         _section(f"crash: {crash_text(found.crash)}", ())
     _section("rows", row_texts(found))
-    _section("not measured", found.not_measured, "due")
+    _section("not measured", not_measured_texts(found), "due")
 
 
 def row_texts(found: Rehearsal) -> list[str]:
