@@ -1,42 +1,65 @@
-"""`rehearse`: what the pending migrations do to production, seen on copies of it."""
+"""`rehearse`: what the pending migrations do to an environment, seen on copies of it."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from verbs import verb
+from verbs import JSON, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pipeline.rehearsal.result import Rehearsal
 
 
 @verb(
     "read",
     "CI",
-    flags={"env": "the environment whose branch is copied: prod, or another stack"},
+    flags={
+        "env": "the environment whose branch is copied: prod, or another stack",
+        "json": JSON,
+        "crash": "also kill the deploy behind each statement, on one more copy, and run it again",
+    },
     bare="env",
 )
-def rehearse(root: Path, env: str = "") -> None:
+def rehearse(root: Path, env: str = "", json: bool = False, crash: bool = False) -> None:
     """Run the pending migrations on copies of an environment, and say what they do to it."""
     from pipeline import packages
     from pipeline.console.progress import progress
-    from pipeline.console.text import counted, say
     from pipeline.environments.place import place_of
     from pipeline.environments.variables import load_env_file
-    from pipeline.errors import NotMeasured, ProvenBreak
     from pipeline.rehearsal.result import Result
 
     load_env_file(root)
     place = place_of(env, root, "rehearse")
     packages.ensure("infra")
     from pipeline.neon import NeonClient
+    from pipeline.rehearsal.rehearsing import Asked
     from pipeline.rehearsal.rehearsing import rehearse as on_copies
 
     with progress() as shown, NeonClient.from_environment(os.environ) as client:
-        found = on_copies(root, place, client, shown)
-    say(f"{found.result.value}: {counted(len(found.pending))} on {found.origin.branch_name} at {found.origin.lsn}")
+        found = on_copies(Asked(root, place, crash=crash), client, shown)
+    if json:
+        from pipeline.console.documents import print_document
+        from pipeline.console.rehearsal.document import rehearsal_document
+
+        print_document(rehearsal_document(found))
+    else:
+        from pipeline.console.rehearsal.lines import show_rehearsal
+
+        show_rehearsal(found)
+    if found.result is not Result.PASSED:
+        _end(found)
+
+
+def _end(found: Rehearsal) -> NoReturn:
+    """Raise what ends the verb with the exit code of the result."""
+    from pipeline.console.rehearsal import reason
+    from pipeline.errors import NotMeasured, ProvenBreak
+    from pipeline.rehearsal.result import Result
+
+    name = found.origin.environment
     if found.result is Result.BROKEN:
-        raise ProvenBreak("the pending migrations break something", remedy="Production was not touched.")
-    if found.result is Result.NOT_MEASURED:
-        raise NotMeasured("; ".join(found.not_measured), remedy="Production was not touched.")
+        raise ProvenBreak(reason(found), remedy=f"{name} was not touched. docs/rehearsing.md says what to do about it.")
+    raise NotMeasured(reason(found), remedy=f"{name} was not touched. Rehearse again: what is not measured is no pass.")

@@ -296,5 +296,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "check": Check,
     "branches": Branches,
     "restore": Restore,
+    "rehearse": Rehearse,
     "error": Error,
 }

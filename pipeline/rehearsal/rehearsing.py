@@ -43,8 +43,20 @@ if TYPE_CHECKING:
 _UNTOUCHED = "production was not touched, and the branches of the rehearsal are deleted"
 
 
-def rehearse(root: Path, place: Place, client: NeonClient, observer: Observer) -> Rehearsal:
-    """Rehearse what is pending of the checkout's migrations on copies of an environment's branch.
+@dataclass(frozen=True)
+class Asked:
+    """What is to be rehearsed: the migrations of the checkout at `root`, on copies of the branch at `place`.
+
+    `crash`: also with the deploy killed behind each statement.
+    """
+
+    root: Path
+    place: Place
+    crash: bool = False
+
+
+def rehearse(asked: Asked, client: NeonClient, observer: Observer) -> Rehearsal:
+    """Rehearse what is pending.
 
     Where nothing is pending the result says so: it has no files.
 
@@ -55,10 +67,10 @@ def rehearse(root: Path, place: Place, client: NeonClient, observer: Observer) -
         NeonFailed, DatabaseFailed, TimedOut: no copy came about, or it could not be read.
         Interrupted: a signal arrived.
     """
-    folder = read_folder(root / "migrations")
+    folder = read_folder(asked.root / "migrations")
     try:
         with as_exceptions():
-            return _rehearse(folder, place, client, observer)
+            return _rehearse(asked, folder, client, observer)
     except SignalReceived as received:
         raise Interrupted(f"interrupted; {_UNTOUCHED}", signal_number=received.number) from None
 
@@ -82,8 +94,8 @@ class _Measuring:
     why_not: str = ""
 
 
-def _rehearse(folder: Folder, place: Place, client: NeonClient, observer: Observer) -> Rehearsal:
-    began = datetime.now(UTC)
+def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observer) -> Rehearsal:
+    began, place = datetime.now(UTC), asked.place
     observer.working("looking for the branch")
     branches = client.branches(place.project_id)
     production = find_parent(client, place, branches)
