@@ -41,6 +41,9 @@ class Progress(Observer):
     def notice(self, text: str) -> None:
         self.say(self.told(text).rstrip("\n"))
 
+    def beginning(self, what: str) -> None:
+        self.say(what)
+
     @staticmethod
     def told(text: str) -> str:
         """What the server says, in lines that stay apart from what we say."""
@@ -145,6 +148,10 @@ class LiveProgress(Progress):
             self._wait = self._bar.add_task("", total=None)
             self._bar.start()
         self._bar.update(self._wait, description=what)
+
+    def beginning(self, what: str) -> None:
+        super().beginning(what)
+        self.working(what)
 
     def starting(self, pending: int) -> None:
         if self._wait is not None:

@@ -15,6 +15,9 @@ class Observer:
     def working(self, what: str) -> None:
         """Something that takes seconds is done now, with no count of what is left of it."""
 
+    def beginning(self, what: str) -> None:
+        """The next part of a work of several parts begins."""
+
     def waiting(self, holder: str) -> None:
         """Another deploy has the lock; told when its holder changes."""
 

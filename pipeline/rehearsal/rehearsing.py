@@ -20,25 +20,29 @@ from pipeline.errors import Interrupted, PipelineError
 from pipeline.leases import Purpose, clear
 from pipeline.migrations import raise_faults, read_folder
 from pipeline.migrations.plan import make_plan
+from pipeline.rehearsal import compatibility
 from pipeline.rehearsal.budgets import judge
 from pipeline.rehearsal.copies import Copies
+from pipeline.rehearsal.crashing import kill_and_run_again
 from pipeline.rehearsal.deploying import deploy_on_copy, shown
 from pipeline.rehearsal.digests import history_digest, schema_digest
-from pipeline.rehearsal.measuring import measure
+from pipeline.rehearsal.measured_run import measure_on_copy
 from pipeline.rehearsal.result import Applied, Origin, PendingFile, Rehearsal
 from pipeline.rehearsal.telling import Told
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from dbclient.url import DatabaseURL
     from pipeline.deploy.observer import Observer
     from pipeline.environments.place import Parent, Place
-    from pipeline.history.record import Author
-    from pipeline.migrations import Folder
+    from pipeline.history import History
+    from pipeline.migrations import Folder, MigrationFile
     from pipeline.neon import NeonClient
     from pipeline.rehearsal.copies import Copy
     from pipeline.rehearsal.deploying import Deployed
-    from pipeline.rehearsal.values import Measured
+    from pipeline.rehearsal.measured_run import MeasuredRun
 
 _UNTOUCHED = "production was not touched, and the branches of the rehearsal are deleted"
 
@@ -47,12 +51,13 @@ _UNTOUCHED = "production was not touched, and the branches of the rehearsal are 
 class Asked:
     """What is to be rehearsed: the migrations of the checkout at `root`, on copies of the branch at `place`.
 
-    `crash`: also with the deploy killed behind each statement.
+    `crash`: also with the deploy killed behind each statement. `traffic`: also with the statements that the database there saw.
     """
 
     root: Path
     place: Place
     crash: bool = False
+    traffic: DatabaseURL | None = None
 
 
 def rehearse(asked: Asked, client: NeonClient, observer: Observer) -> Rehearsal:
@@ -75,35 +80,16 @@ def rehearse(asked: Asked, client: NeonClient, observer: Observer) -> Rehearsal:
         raise Interrupted(f"interrupted; {_UNTOUCHED}", signal_number=received.number) from None
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What all runs are made with."""
-
-    folder: Folder
-    author: Author
-    observer: Observer
-    copies: Copies
-
-
-@dataclass(frozen=True)
-class _Measuring:
-    """What came of run B: what was measured and the schema that it ended in, or why nothing was."""
-
-    measured: Measured | None = None
-    schema: str | None = None
-    why_not: str = ""
-
-
 def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observer) -> Rehearsal:
     began, place = datetime.now(UTC), asked.place
-    observer.working("looking for the branch")
+    observer.beginning(f"looking for the branch of {place.environment}")
     branches = client.branches(place.project_id)
-    production = find_parent(client, place, branches)
+    parent = find_parent(client, place, branches)
     for name in clear(client, place.project_id, Purpose.REHEARSAL, branches):
         observer.note(f"deleted the branch {name}, which a killed rehearsal left")
     # The copies end before the thread is waited for: with its branch, its work ends too.
-    with ThreadPoolExecutor(1) as executor, Copies(client, production, observer.note) as copies:
-        observer.working(f"copying {production.branch.name}")
+    with ThreadPoolExecutor(1) as executor, Copies(client, parent, observer.note) as copies:
+        observer.beginning(f"copying the branch {parent.branch.name}")
         first = copies.make("deploy")
         history = inspect_server(first.url, observer=Told(observer, "")).history
         plan = make_plan(folder, history.applied)
@@ -111,7 +97,7 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
         author = author_on_local(folder, os.environ)
         schema = schema_digest(first.url)
         found = Rehearsal(
-            origin=_origin(production, first),
+            origin=_origin(parent, first),
             began=began,
             ended=began,
             commit=author.commit,
@@ -121,56 +107,82 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
             applied=Applied((), (), schema),
         )
         if plan.pending:
+            catalogues = _catalogues(asked, history)
+            observer.beginning(f"deploying {counted} on one copy, and measuring each statement on another")
             observer.starting(2 * len(plan.pending))
-            run = _Run(folder, author, observer, copies)
-            measuring = executor.submit(_measure_on_copy, run, first.lsn)
+            second = executor.submit(
+                measure_on_copy, lambda: copies.make("measure", first.lsn).url, folder, author, catalogues, observer
+            )
             deployed = deploy_on_copy(first.url, folder, author, observer)
-            observer.working("measuring each statement on the other copy")
-            found = _with_runs(found, deployed, measuring.result())
-        observer.working("deleting the copies")
+            found = _with_runs(found, deployed, second.result())
+            if asked.crash:
+                found = _with_crashes(
+                    found, lambda: copies.make("crash", first.lsn).url, folder, plan.pending, observer
+                )
+        observer.beginning("deleting the copies")
     return replace(found, ended=datetime.now(UTC))
 
 
-def _measure_on_copy(run: _Run, lsn: str) -> _Measuring:
-    """Run B, on a branch of its own. What goes wrong here leaves the deploy's own outcome as it is."""
-    try:
-        copy = run.copies.make("measure", lsn)
-        measured = measure(copy.url, run.folder, author=run.author, listener=Told(run.observer, "measured"))
-        return _Measuring(measured, schema_digest(copy.url))
-    except PipelineError as error:
-        return _Measuring(why_not=shown(error))
+def _catalogues(asked: Asked, history: History) -> compatibility.Catalogues:
+    """What the services send, and what production saw of them where it is asked for that."""
+    known = compatibility.catalogues(
+        asked.root, compatibility.live_commit(history), anything_live=bool(history.applied)
+    )
+    return known if asked.traffic is None else compatibility.add_traffic(asked.traffic, known)
 
 
-def _with_runs(found: Rehearsal, deployed: Deployed, measuring: _Measuring) -> Rehearsal:
+def _with_runs(found: Rehearsal, deployed: Deployed, second: MeasuredRun) -> Rehearsal:
     """Both runs' outcomes, and what they do not tell."""
-    measured = measuring.measured
     not_measured = []
     if deployed.why_not:
         not_measured.append(f"what the deploy does: {deployed.why_not}")
-    if measured is None:
-        not_measured.append(f"what each statement does: {measuring.why_not}")
-    elif not deployed.why_not and not _end_alike(deployed.applied, measuring):
+    if second.why_not:
+        not_measured.append(f"what each statement does: {second.why_not}")
+    elif not deployed.why_not and not _end_alike(deployed.applied, second):
         not_measured.append(
             "what each statement does: run one by one, they end in another schema than the deploy, so what was measured is "
             "not what it does"
         )
+    if second.not_compared:
+        not_measured.append(f"compatibility with the services: {second.not_compared}")
+    elif second.compatibility is not None:
+        not_measured += second.compatibility.not_measured
     return replace(
         found,
         applied=deployed.applied,
-        measured=measured,
-        verdict=None if measured is None else judge(measured.files),
+        measured=second.measured,
+        verdict=None if second.measured is None else judge(second.measured.files),
+        compatibility=second.compatibility,
         not_measured=tuple(not_measured),
     )
 
 
-def _end_alike(applied: Applied, measuring: _Measuring) -> bool:
-    """Whether both runs came to the same schema, or stopped at the same statement's file."""
-    stopped = None if measuring.measured is None else measuring.measured.failure
+def _with_crashes(
+    found: Rehearsal,
+    make_copy: Callable[[], DatabaseURL],
+    folder: Folder,
+    pending: Sequence[MigrationFile],
+    observer: Observer,
+) -> Rehearsal:
+    """With what comes of a deploy that is killed and run again, where one that is not killed comes to its end."""
+    crash, why_not = None, "the deploy itself does not come to its end"
+    if found.applied.schema is not None:
+        try:
+            crash, why_not = kill_and_run_again(make_copy(), folder, pending, found.applied.schema, observer), ""
+        except PipelineError as error:
+            why_not = shown(error)
+    more = (f"what a killed deploy leaves: {why_not}",) if why_not else ()
+    return replace(found, crash=crash, not_measured=(*found.not_measured, *more))
+
+
+def _end_alike(applied: Applied, second: MeasuredRun) -> bool:
+    """Whether both runs came to the same schema, or stopped at the same file."""
+    stopped = None if second.measured is None else second.measured.failure
     if applied.failure is not None or stopped is not None:
         return applied.failure is not None and stopped is not None and applied.failure.id == stopped.id
-    return applied.schema == measuring.schema
+    return applied.schema == second.schema
 
 
-def _origin(production: Parent, copy: Copy) -> Origin:
-    branch = production.branch
-    return Origin(production.environment, branch.project_id, branch.id, branch.name, copy.lsn, copy.at)
+def _origin(parent: Parent, copy: Copy) -> Origin:
+    branch = parent.branch
+    return Origin(parent.environment, branch.project_id, branch.id, branch.name, copy.lsn, copy.at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -39,4 +40,16 @@ def test_what_adds_something_passes_and_leaves_no_branch(prod: Rehearsed) -> Non
     done = prod.inv()
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("passed")
+    assert prod.names() == ["main"]
+
+
+def test_a_deploy_that_is_killed_at_each_statement_ends_where_one_ends_that_nobody_kills(prod: Rehearsed) -> None:
+    prod.write(
+        'ALTER TABLE "Message" ADD COLUMN pinned boolean NOT NULL DEFAULT false; CREATE TABLE note (id int);',
+        '-- transactional: false\nCREATE INDEX CONCURRENTLY "Message_name_idx" ON "Message" (name);',
+        "DROP TABLE note;",
+    )
+    done = prod.inv("--crash", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    crash = json.loads(done.stdout)["crash"]
     assert prod.names() == ["main"]
