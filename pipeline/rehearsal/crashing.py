@@ -25,7 +25,7 @@ from pipeline.migrations.script import Kind
 from pipeline.postgres.connect import ConnectFailed, open_session
 from pipeline.postgres.lock import APPLICATION
 from pipeline.postgres.session import ConnectionLost
-from pipeline.rehearsal.digests import schema_digest
+from pipeline.rehearsal.digests import digests_of
 from pipeline.rehearsal.result import Crash
 from pipeline.rehearsal.telling import Told
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from pipeline.deploy.observer import Observer
     from pipeline.migrations import Folder, MigrationFile
+    from pipeline.receipts.digests import Digests
 
 _PROGRAM: Final = "pipeline.rehearsal.doomed"
 _KILLED: Final = -9  # the return code of a process that SIGKILL ended
@@ -49,11 +50,11 @@ _WAITING: Final = (
 
 
 def kill_and_run_again(
-    url: DatabaseURL, folder: Folder, pending: Sequence[MigrationFile], schema: str, observer: Observer
+    url: DatabaseURL, folder: Folder, pending: Sequence[MigrationFile], end: Digests, observer: Observer
 ) -> Crash:
     """Go through the pending files on a copy: each is killed at every point of it, and then deployed.
 
-    `schema` is the digest that the deploy ends in. Where one cannot be run again, the later files are not tried.
+    `end` is the state that a deploy ends in. Where one cannot be run again, the later files are not tried.
 
     Raises:
         DatabaseFailed: the copy was lost.
@@ -61,6 +62,7 @@ def kill_and_run_again(
     points = 0
     for file in pending:
         through = replace(folder, files=folder.files[: folder.files.index(file) + 1])
+        observer.beginning(f"killing the deploy at each statement of {file.id}, and running it again")
         killed_at = list(_kill_at_each_point(url, through, file, observer))
         points += len(killed_at)
         try:
@@ -69,7 +71,9 @@ def kill_and_run_again(
             if isinstance(error, ConnectFailed) or isinstance(error.__cause__, ConnectionLost):
                 raise
             return Crash(points, (killed_at[-1] if killed_at else file.path,))
-    return Crash(points, () if schema_digest(url) == schema else ("the schema in the end",))
+    found = digests_of(url)
+    diverged = {"the schema": found.schema != end.schema, "the history": found.history != end.history}
+    return Crash(points, tuple(f"{what} in the end" for what, differs in diverged.items() if differs))
 
 
 def _kill_at_each_point(url: DatabaseURL, through: Folder, file: MigrationFile, observer: Observer) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pipeline.deploy import apply
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.postgres.session import ServerError
 from pipeline.rehearsal.counting import compared, count_all
-from pipeline.rehearsal.digests import schema_digest
+from pipeline.rehearsal.digests import digests_of
 from pipeline.rehearsal.measuring import condition_of
 from pipeline.rehearsal.result import Applied
 from pipeline.rehearsal.telling import Told
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from pipeline.errors import PipelineError
     from pipeline.history.record import Author
     from pipeline.migrations import Folder
+    from pipeline.receipts.digests import Digests
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """What came of it; `why_not` says why it could not be told what a deploy does, or is empty."""
+    """What came of it.
+
+    `after` is the state that it ended in, None where it did not come to its end; `why_not` says why that does not tell what a
+    deploy does, or is empty.
+    """
 
     applied: Applied
+    after: Digests | None = None
     why_not: str = ""
 
 
@@ -44,9 +50,11 @@ def deploy_on_copy(url: DatabaseURL, folder: Folder, author: Author, observer: O
     except (DatabaseFailed, TimedOut) as error:
         failure = _failure_of(error, folder)
         why_not = "" if failure else shown(error)
-    schema = None if failure or why_not else schema_digest(url)
-    after = count_all(url) if not why_not else before
-    return Deployed(Applied(tuple(told.took), compared(before, after), schema, failure), why_not)
+    if why_not:
+        return Deployed(Applied(tuple(told.took), compared(before, before), None), why_not=why_not)
+    after = None if failure else digests_of(url)
+    rows = compared(before, count_all(url))
+    return Deployed(Applied(tuple(told.took), rows, after.schema if after else None, failure), after)
 
 
 def shown(error: PipelineError) -> str:

@@ -1,38 +1,23 @@
-"""The schema and the history of a copy, each as one digest."""
+"""The state of a copy, named as the deploy's guard names production's (`pipeline.receipts.digests`)."""
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from pipeline.errors import DatabaseFailed
-from pipeline.postgres.connect import open_psycopg, where
+from pipeline.postgres.connect import open_session
 from pipeline.postgres.lock import APPLICATION
-from pipeline.schema.fingerprint import Fingerprints
+from pipeline.receipts.digests import read_digests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from dbclient.url import DatabaseURL
-    from pipeline.migrations.plan import Applied
+    from pipeline.receipts.digests import Digests
 
 
-def schema_digest(url: DatabaseURL) -> str:
-    """The digest of everything that a migration can make, but for the history.
+def digests_of(url: DatabaseURL, *, has_history: bool = True) -> Digests:
+    """The digests of a copy's schema and of its history.
 
     Raises:
         DatabaseFailed: no connection, or it was lost.
     """
-    try:
-        with open_psycopg(url, application_name=f"{APPLICATION} rehearse") as connection:
-            return Fingerprints(connection).take()
-    except psycopg.Error as error:
-        raise DatabaseFailed(f"the schema of {where(url)} could not be read: {type(error).__name__}") from None
-
-
-def history_digest(applied: Mapping[str, Applied]) -> str:
-    """The digest of what is applied: ids and checksums."""
-    lines = (f"{each.id} {each.checksum}\n" for each in sorted(applied.values(), key=lambda each: each.id))
-    return sha256("".join(lines).encode()).hexdigest()
+    with open_session(url, application_name=f"{APPLICATION} digests") as session:
+        return read_digests(session, has_history=has_history)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import PipelineError
 from pipeline.rehearsal import compatibility
 from pipeline.rehearsal.deploying import shown
-from pipeline.rehearsal.digests import schema_digest
+from pipeline.rehearsal.digests import digests_of
 from pipeline.rehearsal.measuring import measure
 from pipeline.rehearsal.telling import Told
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.observer import Observer
     from pipeline.history.record import Author
     from pipeline.migrations import Folder
+    from pipeline.receipts.digests import Digests
     from pipeline.rehearsal.compatibility import Catalogues
     from pipeline.rehearsal.compatibility.planning import Planned
     from pipeline.rehearsal.result import Compatibility
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """What came of it. `schema` is the digest of what it ended in, and `why_not` says why nothing was measured."""
+    """What came of it. `after` is the state that it ended in, and `why_not` says why nothing was measured."""
 
     measured: Measured | None = None
-    schema: str | None = None
+    after: Digests | None = None
     compatibility: Compatibility | None = None
     why_not: str = ""
     not_compared: str = ""
@@ -45,16 +46,16 @@ def measure_on_copy(
     """Make the copy, and measure what is pending there."""
     try:
         url = make_copy()
-        before, why_not = _planned(url, catalogues)
+        planned, why_not = _planned(url, catalogues)
         measured = measure(url, folder, author=author, listener=Told(observer, "measured"))
-        schema = schema_digest(url)
+        after = digests_of(url)
     except PipelineError as error:
         return MeasuredRun(why_not=shown(error), not_compared="there is no measured copy to plan them on")
-    if before is None or measured.failure is not None:
-        return MeasuredRun(measured, schema, None, "", why_not or "the files did not come to their end")
-    after, why_not = _planned(url, catalogues)
-    compared = None if after is None else compatibility.compare(before, after)
-    return MeasuredRun(measured, schema, compared, "", why_not)
+    if planned is None or measured.failure is not None:
+        return MeasuredRun(measured, after, None, "", why_not or "the files did not come to their end")
+    again, why_not = _planned(url, catalogues)
+    compared = None if again is None else compatibility.compare(planned, again)
+    return MeasuredRun(measured, after, compared, "", why_not)
 
 
 def _planned(url: DatabaseURL, catalogues: Catalogues) -> tuple[Planned | None, str]:

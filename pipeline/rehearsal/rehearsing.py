@@ -25,7 +25,7 @@ from pipeline.rehearsal.budgets import judge
 from pipeline.rehearsal.copies import Copies
 from pipeline.rehearsal.crashing import kill_and_run_again
 from pipeline.rehearsal.deploying import deploy_on_copy, shown
-from pipeline.rehearsal.digests import history_digest, schema_digest
+from pipeline.rehearsal.digests import digests_of
 from pipeline.rehearsal.measured_run import measure_on_copy
 from pipeline.rehearsal.result import Applied, Origin, PendingFile, Rehearsal
 from pipeline.rehearsal.telling import Told
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pipeline.history import History
     from pipeline.migrations import Folder, MigrationFile
     from pipeline.neon import NeonClient
+    from pipeline.receipts.digests import Digests
     from pipeline.rehearsal.copies import Copy
     from pipeline.rehearsal.deploying import Deployed
     from pipeline.rehearsal.measured_run import MeasuredRun
@@ -95,20 +96,22 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
         plan = make_plan(folder, history.applied)
         raise_faults(plan.faults)
         author = author_on_local(folder, os.environ)
-        schema = schema_digest(first.url)
+        state = digests_of(first.url, has_history=history.exists)
         found = Rehearsal(
             origin=_origin(parent, first),
             began=began,
             ended=began,
             commit=author.commit,
             pending=tuple(PendingFile(file.id, file.path, file.checksum) for file in plan.pending),
-            history=history_digest(history.applied),
-            schema=schema,
-            applied=Applied((), (), schema),
+            history=state.history,
+            schema=state.schema,
+            applied=Applied((), (), state.schema),
         )
         if plan.pending:
             catalogues = _catalogues(asked, history)
-            observer.beginning(f"deploying {counted} on one copy, and measuring each statement on another")
+            observer.beginning(
+                f"deploying {len(plan.pending)} pending on one copy, and measuring each statement on another"
+            )
             observer.starting(2 * len(plan.pending))
             second = executor.submit(
                 measure_on_copy, lambda: copies.make("measure", first.lsn).url, folder, author, catalogues, observer
@@ -117,7 +120,7 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
             found = _with_runs(found, deployed, second.result())
             if asked.crash:
                 found = _with_crashes(
-                    found, lambda: copies.make("crash", first.lsn).url, folder, plan.pending, observer
+                    found, deployed.after, lambda: copies.make("crash", first.lsn).url, folder, plan.pending, observer
                 )
         observer.beginning("deleting the copies")
     return replace(found, ended=datetime.now(UTC))
@@ -138,7 +141,7 @@ def _with_runs(found: Rehearsal, deployed: Deployed, second: MeasuredRun) -> Reh
         not_measured.append(f"what the deploy does: {deployed.why_not}")
     if second.why_not:
         not_measured.append(f"what each statement does: {second.why_not}")
-    elif not deployed.why_not and not _end_alike(deployed.applied, second):
+    elif not deployed.why_not and not _end_alike(deployed, second):
         not_measured.append(
             "what each statement does: run one by one, they end in another schema than the deploy, so what was measured is "
             "not what it does"
@@ -159,6 +162,7 @@ def _with_runs(found: Rehearsal, deployed: Deployed, second: MeasuredRun) -> Reh
 
 def _with_crashes(
     found: Rehearsal,
+    end: Digests | None,
     make_copy: Callable[[], DatabaseURL],
     folder: Folder,
     pending: Sequence[MigrationFile],
@@ -166,21 +170,22 @@ def _with_crashes(
 ) -> Rehearsal:
     """With what comes of a deploy that is killed and run again, where one that is not killed comes to its end."""
     crash, why_not = None, "the deploy itself does not come to its end"
-    if found.applied.schema is not None:
+    if end is not None:
         try:
-            crash, why_not = kill_and_run_again(make_copy(), folder, pending, found.applied.schema, observer), ""
+            crash, why_not = kill_and_run_again(make_copy(), folder, pending, end, observer), ""
         except PipelineError as error:
             why_not = shown(error)
     more = (f"what a killed deploy leaves: {why_not}",) if why_not else ()
     return replace(found, crash=crash, not_measured=(*found.not_measured, *more))
 
 
-def _end_alike(applied: Applied, second: MeasuredRun) -> bool:
-    """Whether both runs came to the same schema, or stopped at the same file."""
+def _end_alike(deployed: Deployed, second: MeasuredRun) -> bool:
+    """Whether both runs came to the same state, or stopped at the same file."""
     stopped = None if second.measured is None else second.measured.failure
-    if applied.failure is not None or stopped is not None:
-        return applied.failure is not None and stopped is not None and applied.failure.id == stopped.id
-    return applied.schema == second.schema
+    if deployed.applied.failure is not None or stopped is not None:
+        ids = {None if each is None else each.id for each in (deployed.applied.failure, stopped)}
+        return len(ids) == 1
+    return deployed.after == second.after
 
 
 def _origin(parent: Parent, copy: Copy) -> Origin:

@@ -52,4 +52,6 @@ def test_a_deploy_that_is_killed_at_each_statement_ends_where_one_ends_that_nobo
     done = prod.inv("--crash", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     crash = json.loads(done.stdout)["crash"]
+    assert (crash["checked"], crash["diverged"]) == (True, [])
+    assert crash["points"] >= 3 + 1 + 5  # of statements, of the build at work, of messages
     assert prod.names() == ["main"]
