@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NoReturn
 
-from verbs import JSON, verb
+from verbs import JSON, SUMMARY, failure_in, verb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     flags={
         "env": "the environment whose branch is copied: prod, or another stack",
         "json": JSON,
+        "page": "write a page with a timeline of locks into this file",
+        "summary": SUMMARY,
         "crash": "also kill the deploy behind each statement, on one more copy, and run it again",
     },
     bare="env",
 )
-def rehearse(root: Path, env: str = "", json: bool = False, crash: bool = False) -> None:
+def rehearse(
+    root: Path, env: str = "", json: bool = False, page: str = "", summary: str = "", crash: bool = False
+) -> None:
     """Run the pending migrations on copies of an environment, and say what they do to it."""
     from pipeline import packages
     from pipeline.console.progress import progress
@@ -38,8 +42,13 @@ def rehearse(root: Path, env: str = "", json: bool = False, crash: bool = False)
     from pipeline.rehearsal.rehearsing import Asked
     from pipeline.rehearsal.rehearsing import rehearse as on_copies
 
-    with progress() as shown, NeonClient.from_environment(os.environ) as client:
+    with (
+        failure_in(summary, "rehearse", env),
+        progress() as shown,
+        NeonClient.from_environment(os.environ) as client,
+    ):
         found = on_copies(Asked(root, place, crash=crash), client, shown)
+    _write(found, page, summary)
     if json:
         from pipeline.console.documents import print_document
         from pipeline.console.rehearsal.document import rehearsal_document
@@ -51,6 +60,22 @@ def rehearse(root: Path, env: str = "", json: bool = False, crash: bool = False)
         show_rehearsal(found)
     if found.result is not Result.PASSED:
         _end(found)
+
+
+def _write(found: Rehearsal, page: str, summary: str) -> None:
+    """Write the page and the summary that were asked for."""
+    if page:
+        from pathlib import Path as File
+
+        from pipeline.console.pages import write
+        from pipeline.console.pages.rehearsal import rehearsal_page
+
+        write(File(page), rehearsal_page(found))
+    if summary:
+        from pipeline.console.markdown import append
+        from pipeline.console.rehearsal.summary import rehearsal_summary
+
+        append(summary, rehearsal_summary(found))
 
 
 def _end(found: Rehearsal) -> NoReturn:
