@@ -35,20 +35,16 @@ def rehearse(
     from pipeline.environments.variables import load_env_file
     from pipeline.rehearsal.result import Result
 
-    load_env_file(root)
-    place = place_of(env, root, "rehearse")
-    packages.ensure("infra")
-    from pipeline.neon import NeonClient
-    from pipeline.rehearsal.rehearsing import Asked
-    from pipeline.rehearsal.rehearsing import rehearse as on_copies
+    with failure_in(summary, "rehearse", env):
+        load_env_file(root)
+        place = place_of(env, root, "rehearse")
+        packages.ensure("infra")
+        from pipeline.neon import NeonClient
+        from pipeline.rehearsal.rehearsing import Asked
+        from pipeline.rehearsal.rehearsing import rehearse as on_copies
 
-    with (
-        failure_in(summary, "rehearse", env),
-        progress() as shown,
-        NeonClient.from_environment(os.environ) as client,
-    ):
-        found = on_copies(Asked(root, place, crash=crash), client, shown)
-    _write(found, page, summary)
+        with progress() as shown, NeonClient.from_environment(os.environ) as client:
+            found = on_copies(Asked(root, place, crash=crash), client, shown)
     if json:
         from pipeline.console.documents import print_document
         from pipeline.console.rehearsal.document import rehearsal_document
@@ -58,6 +54,7 @@ def rehearse(
         from pipeline.console.rehearsal.lines import show_rehearsal
 
         show_rehearsal(found)
+    _write(found, page, summary)
     if found.result is not Result.PASSED:
         _end(found)
 
