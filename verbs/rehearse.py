@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from verbs import JSON, SUMMARY, failure_in, verb
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.rehearsal.result import Rehearsal
 
 
@@ -19,23 +18,32 @@ if TYPE_CHECKING:
     flags={
         "env": "the environment whose branch is copied: prod, or another stack",
         "json": JSON,
-        "page": "write a page with a timeline of locks into this file",
-        "summary": SUMMARY,
         "crash": "also kill the deploy behind each statement, on one more copy, and run it again",
+        "with-traffic": "also plan the statements that the database at DATABASE_URL saw (pg_stat_statements)",
+        "page": "also write all of it as a page with a timeline of the locks into this file",
+        "summary": SUMMARY,
     },
     bare="env",
 )
 def rehearse(
-    root: Path, env: str = "", json: bool = False, page: str = "", summary: str = "", crash: bool = False
+    root: Path,
+    env: str = "",
+    json: bool = False,
+    crash: bool = False,
+    with_traffic: bool = False,
+    page: str = "",
+    summary: str = "",
 ) -> None:
     """Run the pending migrations on copies of an environment, and say what they do to it."""
     from pipeline import packages
+    from pipeline.console.flags import require_folders
     from pipeline.console.progress import progress
     from pipeline.environments.place import place_of
-    from pipeline.environments.variables import load_env_file
+    from pipeline.environments.variables import load_env_file, require_database_url
     from pipeline.rehearsal.result import Result
 
     with failure_in(summary, "rehearse", env):
+        require_folders(page=page, summary=summary)
         load_env_file(root)
         place = place_of(env, root, "rehearse")
         packages.ensure("infra")
@@ -43,9 +51,30 @@ def rehearse(
         from pipeline.rehearsal.rehearsing import Asked
         from pipeline.rehearsal.rehearsing import rehearse as on_copies
 
+        asked = Asked(root, place, crash=crash, traffic=require_database_url("with-traffic") if with_traffic else None)
         with progress() as shown, NeonClient.from_environment(os.environ) as client:
-            found = on_copies(Asked(root, place, crash=crash), client, shown)
-    if json:
+            found = on_copies(asked, client, shown)
+    _show(found, as_json=json)  # first: a file that cannot be written takes nothing of it away
+    _write(found, page, summary)
+    if found.result is not Result.PASSED:
+        _end(found)
+
+
+def _write(found: Rehearsal, page: str, summary: str) -> None:
+    if page:
+        from pipeline.console.pages import write
+        from pipeline.console.pages.rehearsal import rehearsal_page
+
+        write(Path(page), rehearsal_page(found))
+    if summary:
+        from pipeline.console.markdown import append
+        from pipeline.console.rehearsal.summary import rehearsal_summary
+
+        append(summary, rehearsal_summary(found))
+
+
+def _show(found: Rehearsal, *, as_json: bool) -> None:
+    if as_json:
         from pipeline.console.documents import print_document
         from pipeline.console.rehearsal.document import rehearsal_document
 
@@ -54,25 +83,6 @@ def rehearse(
         from pipeline.console.rehearsal.lines import show_rehearsal
 
         show_rehearsal(found)
-    _write(found, page, summary)
-    if found.result is not Result.PASSED:
-        _end(found)
-
-
-def _write(found: Rehearsal, page: str, summary: str) -> None:
-    """Write the page and the summary that were asked for."""
-    if page:
-        from pathlib import Path as File
-
-        from pipeline.console.pages import write
-        from pipeline.console.pages.rehearsal import rehearsal_page
-
-        write(File(page), rehearsal_page(found))
-    if summary:
-        from pipeline.console.markdown import append
-        from pipeline.console.rehearsal.summary import rehearsal_summary
-
-        append(summary, rehearsal_summary(found))
 
 
 def _end(found: Rehearsal) -> NoReturn:

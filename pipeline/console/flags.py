@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
@@ -69,3 +70,16 @@ def only_with(name: str, value: str, **others: bool) -> None:
     given = [other.replace("_", "-") for other, is_set in others.items() if is_set]
     if given and not value:
         raise UsageError(f"--{given[0]} goes with --{name}", remedy=f"Give --{name} too.")
+
+
+def require_folders(**files: str) -> None:
+    """Refuse a file whose folder is not there, before the work that it is to hold.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    for name, file in files.items():
+        if file and not Path(file).absolute().parent.is_dir():
+            raise UsageError(
+                f"--{name} {file}: there is no such folder", remedy="Nothing was changed. Make it, or name another."
+            )

@@ -60,6 +60,16 @@ def read_database_url() -> DatabaseURL | None:
         ) from None
 
 
+def require_database_url(flag: str) -> DatabaseURL:
+    """Give DATABASE_URL, which a flag needs. Raises ConfigurationError as `read_database_url` does, and where it is not set."""
+    url = read_database_url()
+    if url is None:
+        raise ConfigurationError(
+            f"--{flag} needs {DATABASE_URL}, which is not set", remedy=f"Set it, or leave --{flag} out."
+        )
+    return url
+
+
 def refuse_overruling() -> None:
     """Refuse variables that make libpq connect elsewhere than the URL says: a guard would look at the URL only."""
     for name in _OVERRULING:
