@@ -268,6 +268,35 @@ class Branches:
 
 
 @dataclass(frozen=True)
+class PreviewService:
+    """A service's connection to the preview."""
+
+    name: Annotated[str, "the service, as product.toml names it"]
+    role: Annotated[str, "the role that it connects as"]
+    database_url: Annotated[str | None, "pooled, in the form that its client takes; null without --show"]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What `preview --json` prints. With `--down` all that is about the branch is null or empty."""
+
+    verb: Annotated[Literal["preview"], '"preview"']
+    name: Annotated[str, "the name that was given"]
+    source: Annotated[str, "the environment that it is a copy of"]
+    state: Annotated[Literal["made", "renewed", "deleted", "absent"], "what came of the branch"]
+    branch_name: Annotated[str, "the branch's name"]
+    branch_id: Annotated[str | None, "the branch's id"]
+    project_id: Annotated[str | None, "the Neon project's id"]
+    has_rows: Annotated[bool | None, "whether it has the environment's rows"]
+    expires_at: Annotated[str | None, "when Neon deletes it, as ISO 8601"]
+    console_url: Annotated[str | None, "the branch in Neon's console"]
+    pending: Annotated[list[PendingFile], "what was pending on it, in order"]
+    warnings: Annotated[list[str], WARNINGS]
+    applied: Annotated[list[AppliedNow], "what was applied, in order"]
+    services: Annotated[list[PreviewService], "the services' connections"]
+
+
+@dataclass(frozen=True)
 class ErrorDetail:
     """Why a verb failed."""
 
@@ -285,7 +314,7 @@ class Error:
     error: Annotated[ErrorDetail, "instead of the document, where the verb failed before it could print one"]
 
 
-Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Rehearse | Restore | Error
+Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Preview | Rehearse | Restore | Error
 
 DOCUMENTS: dict[str, type[Document]] = {
     "deploy": Deploy,
@@ -297,5 +326,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "branches": Branches,
     "restore": Restore,
     "rehearse": Rehearse,
+    "preview": Preview,
     "error": Error,
 }

@@ -85,7 +85,7 @@ def plan_document(environment: str | None, found: DeployStatus) -> Plan:
         environment=environment,
         server=_server(found.server, found.identity),
         already_applied=len(found.plan.applied),
-        pending=_pending(found.plan.pending),
+        pending=pending_files(found.plan.pending),
         held=list(found.plan.held),
         due_passwords=list(found.due_passwords),
         warnings=list(found.warnings),
@@ -193,7 +193,8 @@ def _server(address: str, identity: Identity) -> Server:
     )
 
 
-def _pending(files: Sequence[MigrationFile]) -> list[PendingFile]:
+def pending_files(files: Sequence[MigrationFile]) -> list[PendingFile]:
+    """Each migration with its statements and the locks that they take."""
     from pipeline.lint.following import planned_locks
 
     locks = planned_locks(files)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,17 @@ def seconds(name: str, value: str) -> float | None:
     if not 0 <= number < float("inf"):
         raise UsageError(f"--{name} {value}: not a number of seconds", remedy=f"Write it as --{name} 60.")
     return number
+
+
+def hours(name: str, value: str) -> timedelta:
+    """A whole number of hours.
+
+    Raises:
+        UsageError: it is none, or not above zero.
+    """
+    if not (value.isascii() and value.isdecimal() and 0 < len(value) <= 6 and int(value) > 0):
+        raise UsageError(f"--{name} {value}: not a whole number of hours", remedy=f"Write it as --{name} 72.")
+    return timedelta(hours=int(value))
 
 
 def required(name: str, value: str, example: str) -> str:

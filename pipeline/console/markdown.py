@@ -53,13 +53,17 @@ def append(path: str, text: str) -> None:
 
 def plan_text(environment: str | None, found: DeployStatus, findings: Sequence[Finding]) -> str:
     """What a deploy would run: each file with its strongest lock, its SQL (folded), what lint finds, what is against it."""
-    pending = found.plan.pending
     name = environment or "DATABASE_URL"
-    verdict = "it would be refused" if found.plan.faults else f"{counted(len(pending))} to apply"
-    lines = [mark("plan", environment), f"### Plan for {name}: {verdict}", ""]
+    verdict = "it would be refused" if found.plan.faults else f"{counted(len(found.plan.pending))} to apply"
+    return with_plan([mark("plan", environment), f"### Plan for {name}: {verdict}", ""], found, findings)
+
+
+def with_plan(head: Sequence[str], found: DeployStatus, findings: Sequence[Finding]) -> str:
+    """Lines, and below them what a deploy would run."""
+    lines = [*head]
     standby = ", a standby" if found.identity.in_recovery else ""
     lines += [f"PostgreSQL {found.identity.version_text}{standby}; {len(found.plan.applied)} applied already.", ""]
-    pending = () if found.plan.faults else pending  # their files may not even be read
+    pending = () if found.plan.faults else found.plan.pending  # their files may not even be read
     locks = planned_locks(pending)
     if pending:
         lines += ["| migration | strongest lock | statements | lint |", "| --- | --- | --- | --- |"]

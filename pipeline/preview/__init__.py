@@ -86,6 +86,7 @@ def prepare(
         UsageError: the environment is the local one.
         ConfigurationError: nobody says where the environment is, or there is no NEON_API_KEY.
         Refused: a branch of that name is there that this did not make, or its rows would be production's; nothing was changed.
+        WrongTarget: what answers at the branch's address is another one.
         NeonFailed: Neon's API refused or was lost.
         Interrupted: a signal arrived.
     """
@@ -101,6 +102,8 @@ def prepare(
         clear(neon, place.project_id, Purpose.LOOK)
         observer.working(f"the branch preview/{wanted.name} is made from {parent.branch.name}")
         lease, again = make_or_renew(neon, parent, wanted.name, found, lasts=wanted.lasts, schema_only=not rows)
+        if lease.url is not None:
+            require_branch(lease.url, lease.branch)
     return Prepared(wanted, lease, _checkout(root, lease, observer), again, rows)
 
 
