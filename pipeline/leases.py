@@ -13,10 +13,12 @@ import secrets
 import signal
 import socket
 import threading
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pipeline.neon.failures import ApiError
@@ -246,7 +248,17 @@ def _no_room(refusal: ApiError, branches: Sequence[Branch]) -> ApiError:
 
 
 def _host() -> str:
-    return re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower())[:40].strip("-") or "host"
+    """The machine, by its name and by this start of it: CI's machines are made of one image, whose name they may all have."""
+    name = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower())[:31].strip("-") or "host"
+    return f"{name}-{_start_of_machine()}"
+
+
+def _start_of_machine() -> str:
+    """Eight digits that another start of this machine or another machine does not have; of where no Linux is, of its network."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+    except OSError:
+        return f"{uuid.getnode():012x}"[-8:]
 
 
 def _is_left(branch: Branch, purpose: Purpose, now: datetime) -> bool:

@@ -134,6 +134,17 @@ def test_what_a_killed_run_left_goes_with_the_next_one_and_nothing_else(
     assert names(client, source) == {"main", *others}
 
 
+def test_two_machines_of_one_name_leave_each_others_branches(
+    client: NeonClient, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CI's machines are, which one image makes: a process of that number is there, or is not, by chance."""
+    monkeypatch.setattr("pipeline.leases.os.getpid", lambda: 4_000_000_000)
+    monkeypatch.setattr("pipeline.leases._start_of_machine", lambda: "0a0b0c0d")
+    with lent(client, source, Purpose.REHEARSAL, lasts=HOURS, compute=SMALL):
+        monkeypatch.undo()
+        assert clear(client, source.project_id, Purpose.REHEARSAL) == []
+
+
 def test_a_branch_of_another_machine_goes_when_no_run_lasts_that_long(
     client: NeonClient, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
