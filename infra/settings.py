@@ -40,7 +40,7 @@ class Quota:
 class Settings:
     """What both kinds of stack have. `password_versions` are those of the services, by role.
 
-    `rehearsal` and `keep_points_days` are for the pipeline, which reads them in the stack's file by itself
+    `rehearsal`, `keep_points_days` and the `backfill_…` are for the pipeline, which reads them in the stack's file by itself
     (`pipeline/environments/stack_file.py`); here they are only checked.
     """
 
@@ -53,6 +53,8 @@ class Settings:
     suspend_timeout_seconds: int
     rehearsal: str
     keep_points_days: int
+    backfill_wal_rate: int
+    backfill_wal_total: int
     owner_password_version: int
     password_versions: Mapping[str, int]
 
@@ -262,6 +264,8 @@ _COMMON: dict[str, _Key] = {
         "off",
     ),
     "keepPointsDays": _Key(_whole(1, 30), "whole days from 1 to 30", "7", 7),
+    "backfillWalRate": _Key(_whole(0, 100_000), "megabytes of WAL a second, 0 for as many as it needs", "20", 0),
+    "backfillWalTotal": _Key(_whole(0, 10**9), "megabytes of WAL for a run, 0 for as many as it needs", "500", 0),
     # 0 takes the password as it is; every other number, when it changes, resets it.
     "ownerPasswordVersion": _Key(_whole(0, 10**9), f"{_VERSION}; 0 leaves an existing one alone", "2", 1),
     **{service.password_version: _Key(_whole(1, 10**9), _VERSION, "2", 1) for service in SERVICES},

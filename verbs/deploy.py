@@ -19,27 +19,38 @@ if TYPE_CHECKING:
         "env": ENV,
         "json": JSON,
         "wait": WAIT,
+        "backfill-seconds": "how long to work on each batched file (60); `backfill` goes on with what is left",
         "uncommitted": UNCOMMITTED,
         "dry-run": f"{DRY_RUN}; with --json, the document of `plan`",
     },
     bare="env",
 )
 def deploy(
-    root: Path, env: str = "", json: bool = False, wait: str = "", uncommitted: bool = False, dry_run: bool = False
+    root: Path,
+    env: str = "",
+    json: bool = False,
+    wait: str = "",
+    backfill_seconds: str = "",
+    uncommitted: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Apply the committed migrations to an environment."""
     from pipeline.console.flags import seconds
+    from pipeline.deploy.checkout import BACKFILL_SECONDS
     from pipeline.deploy.checkout import deploy as apply_committed
     from verbs.status import show_dry_run
 
     lock_wait = seconds("wait", wait)
+    limit = seconds("backfill-seconds", backfill_seconds)
     with on_environment(root, env, "deploy", writes=not dry_run, uncommitted=uncommitted) as checkout:
         if dry_run:
             show_dry_run(checkout, as_json=json)
             return
         has_webhook = bool(os.environ.get("DEPLOY_WEBHOOK_URL"))
         try:
-            report = apply_committed(checkout, lock_wait=lock_wait)
+            report = apply_committed(
+                checkout, lock_wait=lock_wait, backfill_seconds=BACKFILL_SECONDS if limit is None else limit
+            )
         except PipelineError as error:
             if has_webhook:
                 from pipeline.console.webhook import tell_failed

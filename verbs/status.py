@@ -82,6 +82,7 @@ def show_plan(found: DeployStatus) -> None:
 
 def show_status(found: DeployStatus) -> None:
     """A line for each migration, and one that sums up."""
+    from pipeline.console.backfills import backfill_text
     from pipeline.console.terminal import fitting
     from pipeline.console.text import say, server_text
 
@@ -101,6 +102,9 @@ def show_status(found: DeployStatus) -> None:
         say(f"  {state:9} {file.id}", "due" if state == "pending" else "wrong")
     for id_ in found.begun_elsewhere:
         say(f"  {'begun':9} {id_:42} its end is not recorded, and this checkout does not have it")
+    for backfill in found.backfills:
+        if not backfill.is_complete:
+            say(f"  {backfill.state:9} {backfill_text(backfill)}", "due")
     for deviation in found.roles:
         say(f"  {'role' if deviation.role else 'setting':9} {deviation}")
     _show_passwords(found)

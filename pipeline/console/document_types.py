@@ -59,6 +59,37 @@ class AppliedNow:
 
 
 @dataclass(frozen=True)
+class BackfillState:
+    """How far the data change of a batched file is."""
+
+    id: Annotated[str, ID]
+    state: Annotated[str, '"registered" (it waits, or is at work), "paused", "aborted" or "complete"']
+    percent: Annotated[int, "how much is done; 100 only when nothing is left"]
+    passes: Annotated[int, "how often its rows are gone through by now: more than once where rows were added behind it"]
+    visited: Annotated[int, "rows gone through in this pass"]
+    left: Annotated[int, "rows still to be gone through in this pass, estimated"]
+    changed: Annotated[int, "rows that it has changed"]
+    remaining: Annotated[int | None, "what its own query counted at the end of the last pass, or null before"]
+    rows_per_second: Annotated[int | None, "how fast it goes while it is at work, or null"]
+    seconds_left: Annotated[int | None, "what the rest takes at that speed, or null"]
+    wal_bytes: Annotated[int, "WAL that the server wrote during its batches"]
+    waits_for: Annotated[str | None, "why it waits, when it was last seen waiting, or null"]
+    updated_at: Annotated[str, "when it was last heard of"]
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What `backfill --json` prints."""
+
+    verb: Annotated[Literal["backfill"], '"backfill"']
+    environment: Annotated[str | None, ENVIRONMENT]
+    server: Annotated[Server, "who answered"]
+    complete: Annotated[bool, "whether nothing is left that is to be gone on with"]
+    worked_on: Annotated[list[str], "ids of those that this run worked on"]
+    backfills: Annotated[list[BackfillState], "every backfill that a deploy has registered, by id"]
+
+
+@dataclass(frozen=True)
 class Deploy:
     """What `deploy --json` prints."""
 
@@ -69,6 +100,7 @@ class Deploy:
     applied: Annotated[list[AppliedNow], "those that this run applied, in order"]
     activated_roles: Annotated[list[str], "the runtime roles that were given LOGIN and a password in this run"]
     corrected_roles: Annotated[list[RoleDeviation], "what of the runtime roles was put right in this run"]
+    backfills: Annotated[list[BackfillState], "the batched files among them, and how far they are"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +172,7 @@ class Status:
     held: Annotated[list[str], HELD]
     due_passwords: Annotated[list[str], "as in plan"]
     unfinished: Annotated[list[str], "ids of non-transactional files that were started and whose end nobody recorded"]
+    backfills: Annotated[list[BackfillState], "every backfill that a deploy has registered, by id"]
     roles: Annotated[
         list[RoleDeviation], "what of the runtime roles is not as it is to be; a deploy with a stack puts it right"
     ]
@@ -314,9 +347,12 @@ class Error:
     error: Annotated[ErrorDetail, "instead of the document, where the verb failed before it could print one"]
 
 
-Document = Deploy | Plan | Status | PastDeployments | Diff | Check | Branches | Preview | Rehearse | Restore | Error
+Document = (
+    Deploy | Backfill | Plan | Status | PastDeployments | Diff | Check | Branches | Preview | Rehearse | Restore | Error
+)
 
 DOCUMENTS: dict[str, type[Document]] = {
+    "backfill": Backfill,
     "deploy": Deploy,
     "plan": Plan,
     "status": Status,

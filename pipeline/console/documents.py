@@ -6,9 +6,11 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from pipeline.console.backfills import backfill_state
 from pipeline.console.document_types import (
     AppliedMigration,
     AppliedNow,
+    Backfill,
     Branch,
     Branches,
     BranchProject,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from pipeline.check.checking import Checked
     from pipeline.deploy import Report
+    from pipeline.deploy.backfilling import Backfilled
     from pipeline.deploy.past import Past
     from pipeline.deploy.status import DeployStatus
     from pipeline.errors import PipelineError
@@ -75,6 +78,7 @@ def deploy_document(environment: str | None, report: Report) -> Deploy:
         applied=[AppliedNow(each.id, each.milliseconds) for each in report.applied],
         activated_roles=list(report.activated),
         corrected_roles=_deviations(report.corrected),
+        backfills=[backfill_state(each) for each in report.backfills],
     )
 
 
@@ -108,9 +112,22 @@ def status_document(environment: str | None, found: DeployStatus) -> Status:
         held=list(found.plan.held),
         due_passwords=list(found.due_passwords),
         unfinished=sorted(found.history.unfinished),
+        backfills=[backfill_state(each) for each in found.backfills],
         roles=_deviations(found.roles),
         warnings=list(found.warnings),
         faults=_faults(found),
+    )
+
+
+def backfill_document(environment: str | None, found: Backfilled) -> Backfill:
+    """How far the registered data changes are."""
+    return Backfill(
+        verb="backfill",
+        environment=environment,
+        server=_server(found.server, found.identity),
+        complete=found.is_complete,
+        worked_on=[stand.backfill.id for stand in found.worked_on],
+        backfills=[backfill_state(each) for each in found.backfills],
     )
 
 

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from pipeline.console.backfills import stand_text
 from pipeline.console.terminal import on_github, one_line, printable, write_error
 from pipeline.deploy.observer import Observer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from pipeline.backfill.working import Stand
+
 
 _SAY_AGAIN = 60.0  # seconds between two lines about one and the same wait
+_BACKFILL_EVERY = 10.0  # seconds between two lines about a backfill
 
 
 class Progress(Observer):
     """Plain lines, one for each thing that happened. Use it as a context manager."""
 
     _running = ""  # the migration that the server is at
+    _told_of_backfill = -_BACKFILL_EVERY  # by time.monotonic(), which may begin anywhere
     _said: float | None = None  # of a wait for the lock: when its last line came, in seconds from its beginning
 
     def __enter__(self) -> Self:
@@ -68,6 +74,12 @@ class Progress(Observer):
 
     def applied(self, migration: str, milliseconds: int | None) -> None:
         self.say(f"  {migration}{_time(milliseconds)}")
+
+    def backfilling(self, stand: Stand) -> None:
+        now = time.monotonic()
+        if stand.backfill.is_complete or now - self._told_of_backfill >= _BACKFILL_EVERY:
+            self._told_of_backfill = now
+            self.say(f"  {one_line(stand_text(stand))}")
 
     def retrying(self, migration: str, why: str, seconds: float) -> None:
         self.say(f"  {migration}: {why}; trying again in {seconds:.1f} s")

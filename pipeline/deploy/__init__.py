@@ -11,6 +11,7 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import stating_outcome
 from pipeline.deploy.steps import Step
 from pipeline.deploy.target import Target, admit, marker_sql
+from pipeline.history.backfills import read_backfills
 from pipeline.history.record import Author
 from pipeline.history.tables import CREATE
 from pipeline.migrations import raise_faults
@@ -19,11 +20,12 @@ from pipeline.postgres.session import ServerError
 from services import RUNTIME_ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from dbclient.url import DatabaseURL
     from pipeline.deploy.steps import AppliedNow
     from pipeline.history import History
+    from pipeline.history.backfills import Backfill
     from pipeline.history.kept import Kept
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Plan
@@ -43,6 +45,7 @@ class Report:
     applied: tuple[AppliedNow, ...] = ()
     activated: tuple[str, ...] = ()  # roles that were given their password
     corrected: tuple[Deviation, ...] = ()  # what of the runtime roles was put right
+    backfills: tuple[Backfill, ...] = ()  # of the batched files of this run
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Run:
     deadlines: Deadlines = Deadlines()
     observer: Observer = Observer()
     verb: str = "deploy"
+    backfill_seconds: float | None = None
 
     @property
     def application(self) -> str:
@@ -71,10 +75,12 @@ def apply(
     deadlines: Deadlines | None = None,
     observer: Observer | None = None,
     verb: str = "deploy",
+    backfill_seconds: float | None = None,
 ) -> Report:
     """Apply what is pending, in order, under the lock, each file in one transaction with its record.
 
-    `author` is called only when something is pending, and before anything is written: it may refuse.
+    `author` is called only when something is pending, and before anything is written: it may refuse. `backfill_seconds` is how
+    long each batched file is worked on, None until it is done; what is left then is `./inv backfill`'s.
 
     Raises:
         Refused: the target is not the one that was meant; nothing was changed.
@@ -83,7 +89,7 @@ def apply(
         TimedOut: the deploy lock, or a lock that a file needs, did not become free in time.
         Interrupted: a signal arrived; the message says what is applied.
     """
-    run = Run(url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb)
+    run = Run(url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb, backfill_seconds)
     with stating_outcome("nothing of this run is applied."):
         ahead = (lambda history: read_large(folder, history.applied)) if has_large(folder) else None
         opened = _open(run, ahead)
@@ -106,8 +112,12 @@ def apply(
             _prepare(run, opened)
             if run.target.local_only:
                 _keep_texts(opened, folder)
-        applied = _run_pending(run, opened, plan, written_by)
-        report = Report(opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied))
+        applied = _run_pending(run, opened, plan, written_by, folder)
+        batched = tuple(file.id for file in plan.pending if file.forward.batched is not None)
+        backfills = _read_backfills(opened.session, batched) if batched else ()
+        report = Report(
+            opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied), backfills=backfills
+        )
         if not run.target.passwords or not (plan.applied or plan.pending):
             return report
         with stating_outcome("every migration is applied; the runtime roles may not have their passwords yet."):
@@ -127,6 +137,7 @@ class View:
     history: History
     facts: tuple[Fact, ...] = ()
     kept: Mapping[str, Kept] = field(default_factory=dict)
+    backfills: tuple[Backfill, ...] = ()
 
 
 def inspect_server(
@@ -154,7 +165,8 @@ def inspect_server(
     with opened.session:
         admit(target, opened, writes=writes)
         kept = _kept(opened.session) if target.local_only and opened.history.exists else {}
-    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts, kept)
+        backfills = read_backfills(opened.session) if opened.history.exists else ()
+    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts, kept, backfills)
 
 
 def _open(run: Run, before_lock: Callable[[History], None] | None = None) -> Opened:
@@ -212,7 +224,12 @@ def _keep_texts(opened: Opened, folder: Folder) -> None:
     keep_texts(opened.session, folder, opened.history.applied)
 
 
-def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[AppliedNow]:
+def _read_backfills(session: Session, ids: Sequence[str]) -> tuple[Backfill, ...]:
+    with stating_outcome("every migration is applied."):
+        return tuple(each for each in read_backfills(session) if each.id in ids)
+
+
+def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author, folder: Folder) -> list[AppliedNow]:
     """Run the plan's files, and say truly what is applied, whatever goes wrong."""
     if not plan.pending:
         return []
@@ -220,8 +237,17 @@ def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author) -> list[A
         # what only these need is not paid for by a run with nothing to do
         from pipeline.deploy.execution import carry_out
         from pipeline.deploy.heartbeat import heartbeat
+        from pipeline.migrations.plan import batched_dependencies
 
         run.observer.starting(len(plan.pending))
     steps = [Step(file, file.forward) for file in plan.pending]
     with heartbeat(opened.session, run.url, run.observer):
-        return carry_out(steps, opened, author, run.observer, reopen=lambda: _open(run))
+        return carry_out(
+            steps,
+            opened,
+            author,
+            run.observer,
+            reopen=lambda: _open(run),
+            backfill_seconds=run.backfill_seconds,
+            waits_for=batched_dependencies(folder, plan.pending),
+        )

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     Ask = Callable[[str], str | None]
 
 
+BACKFILL_SECONDS = 60.0
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A checkout at `root`, and the environment that `verb` is to work on.
@@ -112,10 +115,17 @@ def claim_of(root: Path, environment: Environment, verb: str, ask: Ask = nobody)
     return Claim(verb, is_own, cache(ask))
 
 
-def deploy(checkout: Checkout, folder: Folder | None = None, *, lock_wait: float | None = None) -> Report:
+def deploy(
+    checkout: Checkout,
+    folder: Folder | None = None,
+    *,
+    lock_wait: float | None = None,
+    backfill_seconds: float = BACKFILL_SECONDS,
+) -> Report:
     """Apply what is pending of the checkout's migrations, or of another `folder`, to its environment.
 
-    `lock_wait` is how long, in seconds, another deploy is waited for. Raises what `apply` and `Checkout.author` raise.
+    `lock_wait` is how long, in seconds, another deploy is waited for; `backfill_seconds` how long each batched file is worked on:
+    a local database is not left half done. Raises what `apply` and `Checkout.author` raise.
     """
     files = folder or checkout.folder()
     with as_exceptions():
@@ -127,6 +137,7 @@ def deploy(checkout: Checkout, folder: Folder | None = None, *, lock_wait: float
             deadlines=Deadlines() if lock_wait is None else Deadlines(lock=lock_wait),
             observer=checkout.observer,
             verb=checkout.verb,
+            backfill_seconds=None if checkout.target.local_only else backfill_seconds,
         )
 
 

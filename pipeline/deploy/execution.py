@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.concurrent.deciding import may_have_left
@@ -17,13 +18,16 @@ from pipeline.outcome import Outcome
 from pipeline.postgres.session import ConnectionLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeline.deploy.locking import Opened
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.steps import Step
     from pipeline.history.record import Author
+    from pipeline.migrations import MigrationFile
     from pipeline.postgres.session import Session
+
+_NOTHING: Mapping[str, Sequence[MigrationFile]] = MappingProxyType({})
 
 
 def carry_out(
@@ -33,12 +37,16 @@ def carry_out(
     observer: Observer,
     *,
     reopen: Callable[[], Opened] | None = None,
+    backfill_seconds: float | None = None,
+    waits_for: Mapping[str, Sequence[MigrationFile]] = _NOTHING,
 ) -> list[AppliedNow]:
     """Run steps of one direction in order; what was done.
 
-    `reopen` gives another locked connection, on which is asked what is done when the first one is lost.
+    `reopen` gives another locked connection, on which is asked what is done when the first one is lost. `backfill_seconds` is
+    how long each batched file may be worked on, None until it is done; `waits_for` are those that a step depends on.
 
     Raises:
+        InvalidPlan: a step depends on a backfill that is not complete; likewise.
         DatabaseFailed: a statement failed or the server was lost; the outcome says what is done.
         TimedOut: a step did not get a lock that it needs; likewise.
         Interrupted: a signal arrived; likewise.
@@ -49,10 +57,14 @@ def carry_out(
         done.append(AppliedNow(migration, milliseconds))
         observer.applied(migration, milliseconds)
 
-    work = Work(opened.session, author, observer, opened.notices, opened.history.unfinished, count)
+    work = Work(opened.session, author, observer, opened.notices, opened.history.unfinished, count, backfill_seconds)
     try:
-        for kind, group in groupby(steps, key=lambda step: step.kind):
-            _run(kind, work, list(group))
+        for group in _groups(steps, waits_for):
+            if awaited := waits_for.get(group[0].id):
+                from pipeline.deploy.batched import require_complete
+
+                require_complete(opened.session, group[0].file, awaited)
+            _run(group[0].kind, work, group)
     except ConnectionLost as lost:
         return _after_loss(steps, done, lost, observer, reopen)
     except SignalReceived as signal:
@@ -63,6 +75,18 @@ def carry_out(
         error.remedy = remedy_without_history(opened.history, error) or error.remedy
         raise
     return done
+
+
+def _groups(steps: Sequence[Step], waits_for: Mapping[str, Sequence[MigrationFile]]) -> Iterator[list[Step]]:
+    """Neighbours of one kind; one that waits for a backfill begins a group of its own."""
+    waiting = 0
+
+    def key(step: Step) -> tuple[Kind, int]:
+        nonlocal waiting
+        waiting += step.id in waits_for
+        return step.kind, waiting
+
+    return (list(group) for _, group in groupby(steps, key=key))
 
 
 def _run(kind: Kind, work: Work, steps: Sequence[Step]) -> None:
@@ -76,10 +100,10 @@ def _run(kind: Kind, work: Work, steps: Sequence[Step]) -> None:
             from pipeline.deploy.concurrent import run_concurrent
 
             run_concurrent(work, steps)
-        case Kind.BATCHED:  # as it stands the file is one statement of all rows
-            from pipeline.deploy.transactional import run_transactional
+        case Kind.BATCHED:
+            from pipeline.deploy.batched import run_batched
 
-            run_transactional(work, steps)
+            run_batched(work, steps)
 
 
 def _after_loss(

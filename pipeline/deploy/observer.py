@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.backfill.working import Stand
+
 
 class Observer:
     """Told of each step as it happens; this one stays silent. Subclass it and override what matters."""
@@ -35,6 +40,9 @@ class Observer:
 
     def applied(self, migration: str, milliseconds: int | None) -> None:
         """One is applied and recorded."""
+
+    def backfilling(self, stand: Stand) -> None:
+        """A batch of a backfill is committed, or it waits for something; told with each batch, which may be many a second."""
 
     def retrying(self, migration: str, why: str, seconds: float) -> None:
         """One did not get a lock that it needs, and is tried again in so many seconds."""

@@ -10,16 +10,19 @@ from pipeline.deploy.activation import due_passwords, refused_passwords
 from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.errors import Refused
 from pipeline.migrations import raise_faults
-from pipeline.migrations.plan import make_plan
+from pipeline.migrations.plan import batched_dependencies, make_plan
 from pipeline.roles.deviations import deviations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from dbclient.url import DatabaseURL
     from pipeline.deploy import View
     from pipeline.deploy.checkout import Checkout
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.target import Target
     from pipeline.history import History
+    from pipeline.history.backfills import Backfill
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Plan
     from pipeline.postgres import Identity
@@ -38,6 +41,8 @@ class DeployStatus:
     uncommitted: str = ""  # why a deploy would not take the files for those of a commit, or empty
     due_passwords: tuple[str, ...] = ()  # roles to which the next deploy gives the stack's password
     passwords_unseen: str = ""  # why nobody looked at their passwords, or empty
+    backfills: tuple[Backfill, ...] = ()
+    waiting: tuple[str, ...] = ()  # which pending files a deploy would not run, since they depend on one of these
 
     @property
     def begun_elsewhere(self) -> tuple[str, ...]:
@@ -48,7 +53,7 @@ class DeployStatus:
     def warnings(self) -> tuple[str, ...]:
         """What nobody can tell from this history, and what a deploy would not run as it is."""
         refused = f"a deploy would refuse this: {self.uncommitted}" if self.uncommitted else ""
-        return (*doubts(self.history, self.plan), *filter(None, [refused, self.passwords_unseen]))
+        return (*doubts(self.history, self.plan), *filter(None, [refused, self.passwords_unseen]), *self.waiting)
 
     def raise_faults(self) -> None:
         """Raise InvalidPlan when a deploy would refuse to run."""
@@ -106,7 +111,20 @@ def read_status(
         (*role_deviations(view), *refused),
         due_passwords=tuple(due_passwords(target, view.history)),
         passwords_unseen=passwords_unseen(target, view.history, view.identity),
+        backfills=view.backfills,
+        waiting=tuple(_waiting(folder, plan, view.backfills)),
     )
+
+
+def _waiting(folder: Folder, plan: Plan, backfills: Sequence[Backfill]) -> Iterator[str]:
+    """What a deploy would say of files that depend on a backfill which is not complete, as far as that is known."""
+    if plan.faults or not backfills:
+        return
+    known = {each.id: each for each in backfills}
+    for id_, awaited in batched_dependencies(folder, plan.pending).items():
+        for each in awaited:
+            if each.id in known and not known[each.id].is_complete:
+                yield f"a deploy would stop at {id_}: it depends on {each.id}, which is {known[each.id].percent} % done"
 
 
 def role_deviations(view: View) -> tuple[Deviation, ...]:

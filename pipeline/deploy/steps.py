@@ -48,7 +48,8 @@ class Step:
 class Work:
     """What steps need to run. `committed` is told of each that is on the disk, and of its milliseconds.
 
-    `unfinished` is what the history says of files that were begun and whose end is not recorded.
+    `unfinished` is what the history says of files that were begun and whose end is not recorded. `backfill_seconds` is how long a
+    batched file may be worked on, None until it is done.
     """
 
     session: Session
@@ -57,3 +58,4 @@ class Work:
     notices: Notices
     unfinished: Mapping[str, Unfinished]
     committed: Callable[[str, int | None], None]
+    backfill_seconds: float | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REQUIRED, OFF = "required", "off"
 _DAYS: Final = range(1, 31)  # Neon lets a branch expire within 30 days
-_READ: Final = ("owns", "projectId", "branchName", "rehearsal", "keepPointsDays")
+_READ: Final = ("owns", "projectId", "branchName", "rehearsal", "keepPointsDays", "backfillWalRate", "backfillWalTotal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class StackFile:
     """The settings of a stack that the pipeline follows.
 
     `rehearsal` is REQUIRED or OFF; `project_id` is empty where the file does not say; `keep_points_days` is for how long the
-    state before a destroying file is kept.
+    state before a destroying file is kept. The megabytes of WAL that a backfill may cause are for each second, and for a run; 0
+    for as many as it needs.
     """
 
     environment: str
@@ -34,6 +35,8 @@ class StackFile:
     project_id: str = ""
     branch_name: str = ""
     keep_points_days: int = 7
+    backfill_wal_rate: int = 0
+    backfill_wal_total: int = 0
 
     @property
     def requires_rehearsal(self) -> bool:
@@ -68,8 +71,18 @@ def read_stack_file(environment: str, root: Path) -> StackFile:
         raise _wrong(name, stack, "rehearsal", rehearsal, "required, or off", REQUIRED)
     if not (days.isascii() and days.isdecimal() and int(days) in _DAYS):
         raise _wrong(name, stack, "keepPointsDays", days, "whole days from 1 to 30", "7")
+    rate, total = (_megabytes(said, key, name, stack) for key in ("backfillWalRate", "backfillWalTotal"))
     named = "main" if said.get("owns") == "project" else stack
-    return StackFile(environment, rehearsal, said.get("projectId", ""), said.get("branchName", named), int(days))
+    return StackFile(
+        environment, rehearsal, said.get("projectId", ""), said.get("branchName", named), int(days), rate, total
+    )
+
+
+def _megabytes(said: dict[str, str], key: str, name: str, stack: str) -> int:
+    text = said.get(key, "0")
+    if not (text.isascii() and text.isdecimal()):
+        raise _wrong(name, stack, key, text, "whole megabytes, 0 for no limit", "20")
+    return int(text)
 
 
 def _settings(text: str, name: str) -> Iterator[tuple[str, str]]:

@@ -136,14 +136,14 @@ class Pieces:
             f"started timestamptz := {literal(began)}; lsn pg_catalog.pg_lsn := {literal(lsn)}; ",
             f"{self._forget}{self._log}; ",
         )
-        return f"DO {_dollar_quoted(block)};"
+        return f"DO {dollar_quoted(block)};"
 
 
 def apply_in_pieces(file: MigrationFile, author: Author) -> Pieces:
     """As apply_sql, for who wants to look at the transaction between two statements."""
     script = file.forward
     begin = (
-        f"{_begin(script, _record(file))}DO {_dollar_quoted(f'BEGIN {_KEEP_LOCK}END')};"
+        f"{_begin(script, _record(file))}DO {dollar_quoted(f'BEGIN {_KEEP_LOCK}END')};"
         "SELECT pg_catalog.clock_timestamp(), pg_catalog.pg_current_wal_insert_lsn();"
     )
     tag = _tag(script.text)
@@ -165,7 +165,7 @@ def _row_verb(chunk: Chunk) -> str:
 
 def _piece(chunks: Sequence[tuple[int, Chunk]], tag: str) -> Piece:
     block = _measured("chunk text; bodies text; ", _execution_of(chunks, tag))
-    return Piece(f"DO {_dollar_quoted(block)};", tuple(chunk for _, chunk in chunks))
+    return Piece(f"DO {dollar_quoted(block)};", tuple(chunk for _, chunk in chunks))
 
 
 def _measured(variables: str, what: str) -> str:
@@ -205,6 +205,16 @@ def mark_sql(file: MigrationFile, author: Author, *, milliseconds: int | None = 
     """
     notes = {"sha256": file.checksum, "commit": author.commit_of(file), "ms": milliseconds, "lsn": lsn}
     return f"BEGIN;{_record(file)};{_log(file, author, 'apply', _comment(notes))};COMMIT;"
+
+
+def registered_sql(file: MigrationFile, author: Author, registration: str) -> str:
+    """One transaction that records a batched file, whose batches come after it, and does what `registration` says."""
+    commit = f" commit={author.commit_of(file)}" if author.commit_of(file) else ""
+    comment = _cut(f"{literal(f'sha256={file.checksum}{commit} lsn=')} || pg_catalog.pg_current_wal_insert_lsn()")
+    return (
+        f"BEGIN;{_record(file)};DO {dollar_quoted(f'BEGIN {_KEEP_LOCK}END')};{registration}"
+        f"{_log(file, author, 'apply', comment)};COMMIT;"
+    )
 
 
 def baseline_sql(missing: Sequence[MigrationFile], unverified: Sequence[MigrationFile], author: Author) -> str:
@@ -252,7 +262,7 @@ def _transaction(announcement: str, script: Script, *, record: str, log: str) ->
         f"chunk text; bodies text; BEGIN {_KEEP_LOCK}{announcement}{_execution(script)}"
         f"{_FORGET_ALL}{log}; END"
     )
-    return f"{_begin(script, record)}DO {_dollar_quoted(block)};"
+    return f"{_begin(script, record)}DO {dollar_quoted(block)};"
 
 
 def _begin(script: Script, record: str) -> str:
@@ -351,7 +361,7 @@ def _cut(expression: str) -> str:
     return f"pg_catalog.left({expression}, {_COMMENT_LENGTH})"
 
 
-def _dollar_quoted(text: str) -> str:
+def dollar_quoted(text: str) -> str:
     """The text in dollar quotes with a tag that does not occur in it."""
     tag = _tag(text)
     return f"{tag}{text}{tag}"

@@ -136,6 +136,18 @@ def _missing_dependencies(folder: Folder, pending: Sequence[MigrationFile]) -> l
     ]
 
 
+def batched_dependencies(folder: Folder, pending: Sequence[MigrationFile]) -> dict[str, tuple[MigrationFile, ...]]:
+    """The batched files that each pending one depends on, by its id; those that depend on none are left out."""
+    found = {}
+    for file in pending:
+        depends = [folder.by_id[id_] for id_ in file.forward.depends if id_ in folder.by_id]
+        # most files depend on another one, and few on a batched one: only such are taken apart
+        batched = tuple(each for each in depends if b"batched=" in each.data and each.forward.batched is not None)
+        if batched:
+            found[file.id] = batched
+    return found
+
+
 def out_of_order(folder: Folder, applied: Mapping[str, Applied]) -> list[str]:
     """The migrations of the folder that are not applied and may not be: a later one is."""
     return [file.id for file in _out_of_order([file for file in folder.files if file.id not in applied], applied)]

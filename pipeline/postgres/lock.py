@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 # Any constant will do as long as it never changes; databases of one cluster have locks of their own.
 KEY = 0x6D6967726174696F  # "migratio"
 
+# Of the session that works on backfills: a deploy goes on meanwhile.
+BACKFILL_KEY = KEY + 1
+
 # How every session of ours begins its name, which others see in pg_stat_activity.
 APPLICATION = "db-pipeline"
 
 TRY = f"pg_catalog.pg_try_advisory_lock({KEY})"
 
-_HOLDER = f"""
+_HOLDER = """
 SELECT l.pid, a.application_name, a.usename, a.client_addr, a.state,
        pg_catalog.date_trunc('second', pg_catalog.clock_timestamp() - a.backend_start)
   FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-   AND l.classid::bigint << 32 | l.objid::bigint = {KEY}
+   AND l.classid::bigint << 32 | l.objid::bigint = {key}
 """
 
 
@@ -53,9 +56,9 @@ class Holder:
         return f"{who}{by}, backend {self.pid}{since}"
 
 
-def find_holder(session: Session) -> Holder | None:
+def find_holder(session: Session, key: int = KEY) -> Holder | None:
     """Who has the lock at this moment, if anybody."""
-    rows = session.run(_HOLDER)[0].rows
+    rows = session.run(_HOLDER.format(key=key))[0].rows
     if not rows:
         return None
     pid, application, user, address, _, connected = (value or "" for value in rows[0])

@@ -15,6 +15,7 @@ import pytest
 from pipeline.check.checking import Checked
 from pipeline.console.document_types import DOCUMENTS
 from pipeline.console.documents import (
+    backfill_document,
     branches_document,
     check_document,
     deploy_document,
@@ -25,6 +26,7 @@ from pipeline.console.documents import (
 )
 from pipeline.console.restore_document import look_document, points_document
 from pipeline.deploy import View, apply
+from pipeline.deploy.backfilling import Backfilled
 from pipeline.deploy.checkout import Checkout
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.past import read_past
@@ -33,6 +35,7 @@ from pipeline.deploy.target import Target
 from pipeline.environments import Environment
 from pipeline.generate.drift import Comparison, Drift
 from pipeline.history import History
+from pipeline.history.backfills import Backfill
 from pipeline.history.record import Author
 from pipeline.kept_points import KeptPoint
 from pipeline.leases import Lease, Purpose
@@ -107,7 +110,9 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
     folder.write("0002_second", "CREATE TABLE u (id int);")
     seen = read_status(database, folder.read(), target=Target(), observer=Observer())
     deviation = Deviation("server", "member of ai_service", None, "granted by somebody")
-    report, seen = replace(report, corrected=(deviation,)), replace(seen, roles=(deviation,))
+    backfills = (Backfill("0003_third", visited=2, estimated=5, worked_ms=1, why="autovacuum is on t"),)
+    report = replace(report, corrected=(deviation,), backfills=backfills)
+    seen = replace(seen, roles=(deviation,), backfills=backfills)
 
     fits(deploy_document("local", report))
     fits(
@@ -117,6 +122,7 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
     )
     fits(plan_document("local", seen))
     fits(status_document("local", seen))
+    fits(backfill_document("local", Backfilled(report.server, report.identity, backfills)))
 
 
 def test_so_have_those_of_the_other_verbs() -> None:
