@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pipeline.console.rehearsal.document_types import Rehearse
 from pipeline.console.restore_document import Restore
+from pipeline.receipts.document import Statement
 
 ENVIRONMENT = "the name that was given, or null for a bare DATABASE_URL"
 HELD = "pending ids that a restore undid, and that do not run again as they are"
@@ -365,3 +366,6 @@ DOCUMENTS: dict[str, type[Document]] = {
     "preview": Preview,
     "error": Error,
 }
+
+# What stands in a file, and not on standard output.
+FILES: dict[str, type] = {"receipt": Statement}

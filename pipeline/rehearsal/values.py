@@ -106,7 +106,7 @@ class FileMeasurement:
 
     `ending` is what the server does behind the last one: deferred triggers, and the record of the file; None for a file
     outside a transaction. `commit` is what COMMIT took, the way to the server included. `accepted` is the reason that the
-    file gives for its locks, or empty.
+    file gives for its locks, or empty. `schema` is the digest of the schema behind it, where that was taken.
     """
 
     id: str
@@ -116,6 +116,7 @@ class FileMeasurement:
     ending: StatementMeasurement | None = None
     commit: float = 0.0
     accepted: str = ""
+    schema: str = ""
 
     @property
     def parts(self) -> tuple[StatementMeasurement, ...]:

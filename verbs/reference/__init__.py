@@ -16,7 +16,8 @@ def described(document: type, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Each field's path, as `applied[].id`, with its meaning, outer ones before those that they hold."""
     for name, kind, meaning in _annotated(document):
         yield f"{prefix}{name}", meaning
-        inner, ending = (get_args(kind)[0], "[]") if get_origin(kind) is list else (kind, "")
+        there = get_args(kind)[0] if isinstance(kind, UnionType) else kind  # where it is not null
+        inner, ending = (get_args(there)[0], "[]") if get_origin(there) is list else (there, "")
         if is_dataclass(inner):
             yield from described(inner, f"{prefix}{name}{ending}.")  # type: ignore[arg-type] # a class, no instance
 
@@ -38,8 +39,13 @@ def _schema(kind: Any) -> dict[str, Any]:
         return {"type": "array", "items": _schema(get_args(kind)[0])}
     if get_origin(kind) is Literal:
         return {"enum": list(get_args(kind))}
+    if get_origin(kind) is dict:
+        return {"type": "object", "additionalProperties": _schema(get_args(kind)[1])}
     if isinstance(kind, UnionType):
-        return {"type": [_SCALARS[each] for each in get_args(kind)]}
+        parts = get_args(kind)
+        if all(each in _SCALARS for each in parts):
+            return {"type": [_SCALARS[each] for each in parts]}
+        return {"anyOf": [_schema(each) for each in parts]}
     return {"type": _SCALARS[kind]}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from invoke.collection import Collection
 from invoke.loader import FilesystemLoader
 
-from pipeline.console.document_types import DOCUMENTS
+from pipeline.console.document_types import DOCUMENTS, FILES
 from pipeline.errors import Interrupted, PipelineError
 from verbs import KINDS, VERBS
 from verbs.reference import described, json_schema
@@ -61,7 +61,7 @@ def schemas() -> dict[str, str]:
     """The JSON Schema of each document, by the name of its file."""
     return {
         f"{name}.schema.json": json.dumps(json_schema(document), indent=2) + "\n"
-        for name, document in DOCUMENTS.items()
+        for name, document in (DOCUMENTS | FILES).items()
     }
 
 
@@ -128,11 +128,12 @@ def _documents() -> str:
         "renamed or removed. (Not promised for `bench`, which prints its measurements.)\n"
         "`docs/schemas` has each as a JSON Schema.\n"
     )
-    return "\n".join([head, *(_document(name, document) for name, document in DOCUMENTS.items())])
+    titles = {name: "An error" if name == "error" else f"`{name} --json`" for name in DOCUMENTS}
+    titles |= {name: f"A {name}, as a file" for name in FILES}
+    return "\n".join([head, *(_document(titles[name], each) for name, each in (DOCUMENTS | FILES).items())])
 
 
-def _document(name: str, document: type) -> str:
-    title = "An error" if name == "error" else f"`{name} --json`"
+def _document(title: str, document: type) -> str:
     rows = ((f"`{field}`", meaning) for field, meaning in described(document))
     return f"### {title}\n\n" + _table(("field", "meaning"), rows)
 

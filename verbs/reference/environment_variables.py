@@ -69,6 +69,11 @@ VARIABLES = (
         "Where a deploy that applied something, or failed, is told of: JSON whose `text` Slack shows (docs/ci.md). A secret.",
     ),
     Variable(
+        "REHEARSAL_SIGNING_KEY",
+        "`rehearse`",
+        "A private key of Ed25519 in PEM: the receipt is signed with it (docs/receipts.md). A secret.",
+    ),
+    Variable(
         "GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_RUN_ID",
         "`deploy`",
         "GitHub's: the run that the webhook is told of.",
