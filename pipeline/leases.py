@@ -216,6 +216,18 @@ def clear(client: NeonClient, project_id: str, purpose: Purpose, branches: Seque
     return [branch.name for branch in left]
 
 
+def left_over(branches: Sequence[Branch], now: datetime | None = None) -> list[Branch]:
+    """What of a project's branches is ours and needed by nobody: what killed runs have left, and what has expired."""
+    moment = now or datetime.now(UTC)
+    ours = [branch for branch in branches if is_lease(branch)]
+    return [
+        branch
+        for branch in ours
+        if (branch.expires_at is not None and branch.expires_at <= moment)
+        or any(_is_left(branch, purpose, moment) for purpose in Purpose)
+    ]
+
+
 def _end(lasts: timedelta) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + lasts
 

@@ -281,6 +281,10 @@ class Branch:
     state: Annotated[str, "Neon's word for it, as ready"]
     default: Annotated[bool, "whether it is the project's default branch"]
     protected: Annotated[bool, "whether it is protected"]
+    purpose: Annotated[
+        str | None, "what the pipeline made it for: rehearsal, look, preview, kept; null where it did not"
+    ]
+    stack: Annotated[str | None, "the stack whose branch it is, or null; nobody's where purpose is null as well"]
 
 
 @dataclass(frozen=True)
@@ -299,6 +303,7 @@ class Branches:
     project: Annotated[BranchProject, "the Neon project"]
     branches: Annotated[list[Branch], "its branches, parents first"]
     namesakes: Annotated[list[Namesake], "other projects of the same name, which a failed `pulumi up` may have left"]
+    deleted: Annotated[list[str], "the names of the branches that --clean deleted"]
 
 
 @dataclass(frozen=True)

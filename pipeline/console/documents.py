@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from pipeline.deploy.backfilling import Backfilled
     from pipeline.deploy.past import Past
     from pipeline.deploy.status import DeployStatus
+    from pipeline.environments.branches import OwnedBranches
     from pipeline.errors import PipelineError
     from pipeline.generate.drift import Comparison
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.plan import Applied
-    from pipeline.neon.project_branches import ProjectBranches
     from pipeline.postgres import Identity
     from pipeline.roles.deviations import Deviation
 
@@ -176,25 +176,28 @@ def check_document(checked: Checked) -> Check:
     )
 
 
-def branches_document(found: ProjectBranches) -> Branches:
+def branches_document(found: OwnedBranches) -> Branches:
     """What a project has: durations in seconds, instants as ISO 8601."""
     return Branches(
         project=BranchProject(found.project.id, found.project.name),
         branches=[
             Branch(
-                name=line.name,
-                id=line.id,
-                parent=line.parent,
-                age=int(line.age.total_seconds()),
-                expires_in=None if line.expires_in is None else int(line.expires_in.total_seconds()),
-                size=line.size,
-                state=line.state,
-                default=line.default,
-                protected=line.protected,
+                name=each.line.name,
+                id=each.line.id,
+                parent=each.line.parent,
+                age=int(each.line.age.total_seconds()),
+                expires_in=None if each.line.expires_in is None else int(each.line.expires_in.total_seconds()),
+                size=each.line.size,
+                state=each.line.state,
+                default=each.line.default,
+                protected=each.line.protected,
+                purpose=each.purpose.value if each.purpose else None,
+                stack=each.stack or None,
             )
-            for line in found.branches
+            for each in found.branches
         ],
         namesakes=[Namesake(each.id, each.name, each.created_at.isoformat()) for each in found.namesakes],
+        deleted=list(found.deleted),
     )
 
 

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from dbclient.url import DatabaseURL, InvalidDatabaseURL
-from pipeline import packages
 from pipeline.environments.clients import render
 from pipeline.errors import ConfigurationError
 from services import SERVICES
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pipeline.neon.project_branches import ProjectBranches
     from services import Service
 
 _IDS: Final = ("project_id", "branch_id", "branch_name", "endpoint_id", "endpoint_host")
@@ -95,22 +93,6 @@ def service_lines(outputs: StackOutputs, service: Service) -> list[str]:
         f"# {service.name} on {outputs.environment}: branch {outputs.branch_name}, pooled, as its own role",
         f'DATABASE_URL="{url}"',
     ]
-
-
-def neon_branches(root: Path, name: str) -> ProjectBranches:
-    """Ask Neon about the project that the stack `name` names.
-
-    Raises:
-        ConfigurationError: there is no such stack, or no NEON_API_KEY.
-        NeonFailed: Neon's API refused or was lost.
-    """
-    outputs = read_stack(name, root)
-    packages.ensure("infra")
-    from pipeline.neon.client import NeonClient
-    from pipeline.neon.project_branches import list_branches
-
-    with NeonClient.from_environment(os.environ) as client:
-        return list_branches(client, outputs.project_id)
 
 
 def _unfinished(name: str, missing: Sequence[str]) -> ConfigurationError:

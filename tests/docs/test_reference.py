@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from dbclient.url import DatabaseURL
 from pipeline.check.checking import Checked
 from pipeline.console.document_types import DOCUMENTS
 from pipeline.console.documents import (
@@ -24,6 +25,7 @@ from pipeline.console.documents import (
     plan_document,
     status_document,
 )
+from pipeline.console.preview import down_document, preview_document
 from pipeline.console.restore_document import look_document, points_document
 from pipeline.deploy import View, apply
 from pipeline.deploy.backfilling import Backfilled
@@ -33,6 +35,7 @@ from pipeline.deploy.past import read_past
 from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.environments import Environment
+from pipeline.environments.branches import OwnedBranch, OwnedBranches
 from pipeline.generate.drift import Comparison, Drift
 from pipeline.history import History
 from pipeline.history.backfills import Backfill
@@ -41,14 +44,16 @@ from pipeline.kept_points import KeptPoint
 from pipeline.leases import Lease, Purpose
 from pipeline.lint.finding import about_file
 from pipeline.migrations.plan import Applied
-from pipeline.neon.project_branches import BranchLine, ProjectBranches
+from pipeline.neon.project_branches import BranchLine
 from pipeline.neon.shapes import Branch, Project
 from pipeline.postgres import Identity
+from pipeline.preview import Prepared, Wanted
 from pipeline.restore.comparing import TableChanges
 from pipeline.restore.ground import Ground
 from pipeline.restore.looking import Look
 from pipeline.restore.points import Point, Points
 from pipeline.roles.deviations import Deviation
+from services import RUNTIME_ROLES
 from verbs import VERBS
 from verbs.reference import described, json_schema
 from verbs.reference.__main__ import PAGE, SCHEMAS, page, schemas, verb_contexts
@@ -57,7 +62,6 @@ from verbs.reference.environment_variables import VARIABLES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dbclient.url import DatabaseURL
     from pipeline.console.document_types import Document
     from tests.support.folders import FolderBuilder
 
@@ -121,6 +125,7 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
         )
     )
     fits(plan_document("local", seen))
+    fits(preview_document(previewed(), seen, report, dict.fromkeys(RUNTIME_ROLES, database)))
     fits(status_document("local", seen))
     fits(backfill_document("local", Backfilled(report.server, report.identity, backfills)))
 
@@ -134,7 +139,20 @@ def test_so_have_those_of_the_other_verbs() -> None:
     fits(restored_document())
     fits(diff_document("local", comparison))
     fits(check_document(checked))
-    fits(branches_document(ProjectBranches(project, (branch,), (project,))))
+    owned = (OwnedBranch(branch, Purpose.LOOK), OwnedBranch(branch, stack="dev"))
+    fits(branches_document(OwnedBranches(project, owned, (project,), ("look/a",))))
+    fits(down_document(Wanted("pr-12", "dev", timedelta(1)), deleted=True))
+
+
+def previewed() -> Prepared:
+    """A preview of which nothing is known but its branch."""
+    instant = datetime(2026, 11, 23, tzinfo=UTC)
+    branch = Branch("br-1", "an-id", "preview/pr-12", "ready", default=False, protected=False, created_at=instant)
+    url = DatabaseURL.parse("postgresql://somebody@ep-a-b-1.us-east-1.aws.neon.tech/app")
+    checkout = Checkout(Path(), Environment("preview/pr-12", url, "a test"), Target(), "preview")
+    return Prepared(
+        Wanted("pr-12", "dev", timedelta(1)), Lease(Purpose.PREVIEW, branch, url), checkout, again=False, rows=True
+    )
 
 
 def restored_document() -> Document:
