@@ -25,7 +25,7 @@ from pipeline.console.documents import (
     plan_document,
     status_document,
 )
-from pipeline.console.preview import down_document, preview_document
+from pipeline.console.preview import preview_document
 from pipeline.console.restore_document import look_document, points_document
 from pipeline.deploy import View, apply
 from pipeline.deploy.backfilling import Backfilled
@@ -141,7 +141,6 @@ def test_so_have_those_of_the_other_verbs() -> None:
     fits(check_document(checked))
     owned = (OwnedBranch(branch, Purpose.LOOK), OwnedBranch(branch, stack="dev"))
     fits(branches_document(OwnedBranches(project, owned, (project,), ("look/a",))))
-    fits(down_document(Wanted("pr-12", "dev", timedelta(1)), deleted=True))
 
 
 def previewed() -> Prepared:
