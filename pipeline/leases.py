@@ -21,7 +21,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeline.neon.failures import ApiError
+from pipeline.neon.failures import ApiError, OperationFailed
 from pipeline.neon.moments import NOW
 from servers.processes import process_exists
 
@@ -36,6 +36,7 @@ _HOLDER = re.compile(r"(?P<host>[a-z0-9-]{1,40})-(?P<pid>[0-9]{1,10})-[0-9a-f]{8
 # A run on another machine cannot be looked at: it is taken for dead when its branch is older than this.
 LONGEST_RUN: Final = timedelta(hours=1)
 
+_READY: Final = "ready"
 _NAMED: Final = 5  # of the branches that could go, where the plan has no room
 
 
@@ -139,7 +140,8 @@ def is_lease(branch: Branch) -> bool:
 def taken(client: NeonClient, source: Source, purpose: Purpose, name: str) -> Lease | None:
     """The lease `purpose/name` with a compute that an earlier run took of the same branch, or None where there is none.
 
-    Its expiry is what it was. A run that was killed before it had set the owner's password is made up for. Raises ApiError (409)
+    Its expiry is what it was. A run that was killed before it had set the owner's password is made up for, and a branch that
+    Neon could not make is deleted. Raises ApiError (409)
     where another branch's copy has the name.
     """
     branch = client.find_branch(source.project_id, f"{purpose.value}/{name}")
@@ -152,7 +154,13 @@ def taken(client: NeonClient, source: Source, purpose: Purpose, name: str) -> Le
             remedy="Nothing was changed. A restore moved it below the branch that keeps the old state. When it has expired, or "
             "somebody has deleted it, another one can have its name.",
         )
-    client.settle(source.project_id, branch.id)
+    try:
+        client.settle(source.project_id, branch.id)
+    except OperationFailed:
+        if client.branch(source.project_id, branch.id).current_state == _READY:
+            raise
+        client.delete_branch(source.project_id, branch.id, hard=True)  # it never became one
+        return None
     parents, own = (
         client.reveal_password(source.project_id, id_, source.owner) for id_ in (source.branch_id, branch.id)
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from pipeline.neon import Branch
     from pipeline.restore.comparing import TableChanges
+    from pipeline.restore.in_place import WentBack
     from pipeline.restore.looking import Look
     from pipeline.restore.points import Points
 
@@ -75,6 +76,19 @@ class Restore:
     url: Annotated[str | None, "the owner's connection to it, masked unless --show; null where it has no compute"]
     tables: Annotated[list[RestoreTable], "what became of each table since"]
     files: Annotated[list[str], "what --take wrote, which nothing has run"]
+    activated_roles: Annotated[list[str], "the runtime roles that were given the stack's password after going back"]
+
+
+def document_of(environment: str | None, found: Points | Look | WentBack, *, show: bool) -> Restore:
+    """The document of what the verb did."""
+    from pipeline.restore.looking import Look
+    from pipeline.restore.points import Points
+
+    if isinstance(found, Points):
+        return points_document(environment, found)
+    if isinstance(found, Look):
+        return look_document(environment, found, show=show)
+    return back_document(environment, found)
 
 
 def points_document(environment: str | None, found: Points) -> Restore:
@@ -107,6 +121,7 @@ def points_document(environment: str | None, found: Points) -> Restore:
         url=None,
         tables=[],
         files=[],
+        activated_roles=[],
     )
 
 
@@ -132,6 +147,32 @@ def look_document(environment: str | None, look: Look, *, show: bool, files: Ite
         url=None if url is None else url.reveal() if show else str(url),
         tables=tables_document(look.tables),
         files=taken,
+        activated_roles=[],
+    )
+
+
+def back_document(environment: str | None, back: WentBack) -> Restore:
+    """An environment that went back; the tables are as they were just before."""
+    old = back.old_state
+    return Restore(
+        verb="restore",
+        environment=environment,
+        action="in-place",
+        points=[],
+        kept=[],
+        old_states=_branches([old]),
+        history_from=None,
+        unasked="",
+        held=list(back.held),
+        before=back.before,
+        wal_position=back.lsn,
+        branch=old.name,
+        branch_id=old.id,
+        expires_at=old.expires_at.isoformat() if old.expires_at else None,
+        url=None,
+        tables=tables_document(back.tables),
+        files=[],
+        activated_roles=list(back.activated),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.console.terminal import fitting, one_line
+from pipeline.console.terminal import fitting, one_line, write_error
 from pipeline.console.text import counted, say, server_text
 
 if TYPE_CHECKING:
@@ -12,10 +12,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pipeline.restore.comparing import TableChanges
+    from pipeline.restore.in_place import Loss, WentBack
     from pipeline.restore.looking import Look
     from pipeline.restore.points import Point, Points
 
 _UNKNOWN = "?"
+
+
+def show_found(found: Points | Look | WentBack, *, show: bool) -> None:
+    """What the verb did."""
+    from pipeline.restore.looking import Look
+    from pipeline.restore.points import Points
+
+    if isinstance(found, Points):
+        show_points(found)
+    elif isinstance(found, Look):
+        show_look(found, show=show)
+    else:
+        show_back(found)
 
 
 def show_points(found: Points) -> None:
@@ -66,6 +80,55 @@ def show_tables(tables: Iterable[TableChanges]) -> None:
     same = [one_line(each.table) for each in found if each.is_same]
     if same:
         say(f"  the same in {counted(len(same), 'table')}: {', '.join(same)}")
+
+
+def show_loss(loss: Loss) -> None:
+    """On standard error, since it is read before the question: the migrations that are undone, and the rows that are lost."""
+    lines = [
+        f"{loss.environment} ({loss.server}) would go back to before {loss.migration.id} (WAL {loss.migration.lsn}).",
+        f"Undone, and held afterwards: {', '.join(one_line(each.id) for each in loss.undone)}",
+        *(f"  {_lost(each)}" for each in loss.tables if not each.is_same),
+        _sum_of_losses(loss.tables),
+    ]
+    if loss.writers:
+        lines.append(f"Others are connected, and what they write until then is lost: {loss.writers}")
+    write_error("".join(f"{line}\n" for line in lines))
+
+
+def show_back(back: WentBack) -> None:
+    """What was done, and the one line that says where the old state is."""
+    say(f"{server_text(back.view.server, back.view.identity)}: before {back.before} (WAL {back.lsn})", "head")
+    say(f"held: {', '.join(back.held) or 'nothing'}; a deploy refuses them until they are edited or released")
+    if back.activated:
+        say(f"LOGIN and password set for {', '.join(back.activated)}")
+    if back.passwords_unseen:
+        say(f"note: {back.passwords_unseen}")
+    say("The connection string is as it was; sessions were cut.")
+    say(
+        f"The old state is kept as {back.old_state.name} ({back.old_state.id}), until somebody deletes that branch.",
+        "due",
+    )
+
+
+def _lost(each: TableChanges) -> str:
+    if each.uncompared:
+        return f"{one_line(each.table)}: not compared ({each.uncompared})"
+    if each.then is None:
+        return f"{one_line(each.table)}: the table goes, with {_count(each.now)} rows"
+    back = f"{_count(each.gone)} rows come back"
+    lost = f"{_count(each.new)} rows since then are lost"
+    changed = f", {_count(each.changed)} rows are again what they were" if each.changed else ""
+    return f"{one_line(each.table)}: {lost}{changed}; {back}"
+
+
+def _sum_of_losses(tables: Iterable[TableChanges]) -> str:
+    found = list(tables)
+    new, changed = (
+        sum(filter(None, values)) for values in ((each.new for each in found), (each.changed for each in found))
+    )
+    unknown = sum(bool(each.uncompared) for each in found)
+    more = f", and whatever there is in {counted(unknown, 'table')} that nobody compared" if unknown else ""
+    return f"In all {counted(new, 'new row')} and {counted(changed, 'change')} of others since then are lost{more}."
 
 
 def _show_point(point: Point) -> None:
