@@ -51,7 +51,8 @@ HARMLESS = """
     scram_iterations seq_page_cost stats_fetch_consistency synchronize_seqscans temp_buffers temp_file_limit
     temp_tablespaces vacuum_* wal_* work_mem
     # what is written to the log, counted, or shown
-    application_name backtrace_functions debug_* escape_string_warning lc_messages log_* trace_* track_* update_process_title
+    application_name backtrace_functions debug_* escape_string_warning lc_messages log_* pg_stat_statements.track* trace_*
+    track_* update_process_title
     # of the connection, which has ours
     tcp_*
     # the transaction's own, of which default_… is the session's
