@@ -24,6 +24,12 @@ if TYPE_CHECKING:
         "empty": "with --name: write a file to fill in by hand",
         "allow-destructive": "with --name: also where data is lost",
         "rename": "with --name: a rename in place of a drop and a create, as old=new; may be repeated",
+        "keep-both": "with --rename TABLE.COLUMN=NEW: both columns stand until --contract (docs/expand-contract.md)",
+        "retype": "with --name: another type for a column, as TABLE.COLUMN=TYPE; both stand until --contract",
+        "using": "with --retype: the new value, an SQL expression over the old column",
+        "back": "with --retype: the old value, an SQL expression over the new column",
+        "as": "with --retype: the new column's name; left out, the old one's with the type's",
+        "contract": "with --name: the old column of an expansion goes, as TABLE.COLUMN",
         "hotfix": "with --name: of the release that is checked out, under its last number with a letter (docs/a-hotfix.md)",
         "wait": WAIT,
         "dry-run": f"{DRY_RUN}; with --name, also what would be written",
@@ -38,6 +44,12 @@ def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
     empty: bool = False,
     allow_destructive: bool = False,
     rename: list[str] | None = None,
+    keep_both: bool = False,
+    retype: str = "",
+    using: str = "",
+    back: str = "",
+    as_: str = "",
+    contract: str = "",
     hotfix: bool = False,
     wait: str = "",
     dry_run: bool = False,
@@ -47,9 +59,14 @@ def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
     from pipeline.console.text import say, show_report
     from verbs.status import show_dry_run
 
-    given = {"draft": draft, "empty": empty, "allow_destructive": allow_destructive, "rename": bool(rename)}
-    only_with("name", name, **given, hotfix=hotfix)
+    given = {"draft": draft, "empty": empty, "allow_destructive": allow_destructive, "hotfix": hotfix}
+    only_with("name", name, **given, rename=bool(rename), retype=bool(retype), contract=bool(contract))
+    only_with("retype", retype, using=bool(using), back=bool(back), as_=bool(as_))
+    only_with("rename", "".join(rename or ()), keep_both=keep_both)
     not_with("dry-run", dry_run, empty=empty, draft=draft)
+    not_with("keep-both", keep_both, **given, retype=bool(retype), contract=bool(contract))
+    not_with("retype", bool(retype), **given, rename=bool(rename), contract=bool(contract))
+    not_with("contract", bool(contract), **given, rename=bool(rename))
     lock_wait = None if name else seconds("wait", wait)
     with on_local(root, "migrate", writes=not dry_run) as checkout:
         if dry_run and not name:
@@ -69,11 +86,22 @@ def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
             _show_files(write_empty(checkout, name, hotfix=hotfix))
             return
         else:
-            from pipeline.generate.entry import migrate_by_name
-            from pipeline.generate.proposals import Wishes
+            if contract:
+                from pipeline.generate.entry import contract_by_name
 
-            wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run, hotfix)
-            generated = migrate_by_name(checkout, name, wishes)
+                generated = contract_by_name(checkout, name, contract, dry_run=dry_run)
+            elif keep_both or retype:
+                from pipeline.generate.entry import expand_by_name
+                from pipeline.generate.expanding.requests import rename_request, retype_request
+
+                request = retype_request(retype, using, back, as_) if retype else rename_request(rename or [])
+                generated = expand_by_name(checkout, name, request, dry_run=dry_run)
+            else:
+                from pipeline.generate.entry import migrate_by_name
+                from pipeline.generate.proposals import Wishes
+
+                wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run, hotfix)
+                generated = migrate_by_name(checkout, name, wishes)
             _show_generated(generated)
             if dry_run:
                 say(NOTHING_DONE)

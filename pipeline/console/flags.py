@@ -68,7 +68,7 @@ def not_with(name: str, is_given: bool, **others: bool) -> None:
     Raises:
         UsageError: one of them was given.
     """
-    given = [other.replace("_", "-") for other, is_set in others.items() if is_set]
+    given = [other.rstrip("_").replace("_", "-") for other, is_set in others.items() if is_set]
     if is_given and given:
         raise UsageError(f"--{given[0]} does not go with --{name}", remedy=f"Give --{name} or --{given[0]}.")
 
@@ -79,7 +79,7 @@ def only_with(name: str, value: str, **others: bool) -> None:
     Raises:
         UsageError: one of them was given.
     """
-    given = [other.replace("_", "-") for other, is_set in others.items() if is_set]
+    given = [other.rstrip("_").replace("_", "-") for other, is_set in others.items() if is_set]
     if given and not value:
         raise UsageError(f"--{given[0]} goes with --{name}", remedy=f"Give --{name} too.")
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pipeline.deploy.checkout import Checkout
     from pipeline.generate.drift import Comparison
+    from pipeline.generate.expanding.requests import Request
     from pipeline.generate.generating import Generated
     from pipeline.generate.proposals import Wishes
     from pipeline.generate.pushing import Pushed
@@ -40,6 +41,34 @@ SHADOW_DATABASE_URL = "SHADOW_DATABASE_URL"
 
 def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
     """Generate a migration from the edited schema.sql and apply it locally. Raises what `generate` and `deploy` raise."""
+    workbench = _ready(checkout)
+    with as_exceptions():
+        run, recorder = partial(deploy, checkout), partial(record, checkout)
+        return generate(name, workbench, wishes, run=run, record=recorder)
+
+
+def expand_by_name(checkout: Checkout, name: str, request: Request, *, dry_run: bool = False) -> Generated:
+    """Make a column stand double, and apply that locally. Raises what `expand` and `deploy` raise."""
+    from pipeline.generate.expanding.expand import expand
+
+    workbench = _ready(checkout)
+    with as_exceptions():
+        return expand(name, workbench, request, run=partial(deploy, checkout), dry_run=dry_run)
+
+
+def contract_by_name(checkout: Checkout, name: str, column: str, *, dry_run: bool = False) -> Generated:
+    """Take the old column of an expansion away, and apply that locally. Raises what `contract` and `deploy` raise."""
+    from pipeline.generate.expanding.contract import contract
+    from pipeline.generate.expanding.requests import column_named
+
+    table, old = column_named(column, "--contract")
+    workbench = _ready(checkout)
+    with as_exceptions():
+        return contract(name, workbench, table, old, run=partial(deploy, checkout), dry_run=dry_run)
+
+
+def _ready(checkout: Checkout) -> Workbench:
+    """Where to work, once the local database is known to be of this branch, and the linter is there, which is asked first."""
     view = inspect_server(checkout.url, target=checkout.target)
     workbench = Workbench(checkout.root, checkout.url, _shadow())
     if workbench.migrations.is_dir():  # git keeps no empty folder
@@ -48,10 +77,8 @@ def migrate_by_name(checkout: Checkout, name: str, wishes: Wishes) -> Generated:
         packages.ensure("check")  # its linter is asked before anything is written
     except ConfigurationError as error:
         checkout.observer.note(f"{error.message}: `./inv check` may ask about what is written now")
-    with as_exceptions():
-        checkout.observer.working("proving the migration on copies of the database")
-        run, recorder = partial(deploy, checkout), partial(record, checkout)
-        return generate(name, workbench, wishes, run=run, record=recorder)
+    checkout.observer.working("proving the migration on copies of the database")
+    return workbench
 
 
 def write_empty(checkout: Checkout, name: str, *, hotfix: bool = False) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from pipeline.errors import InvalidPlan, MigrationFailed
 from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import Derived, DerivedTexts, read_derived, write_derived
 from pipeline.generate.gate import folder_with
-from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, put
+from pipeline.generate.new_migrations import NewMigration, check_name, is_draft, last_dependable, put
 from pipeline.generate.proposals import Proposal, Wishes, propose
 from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.proposals.renames import probable_renames
@@ -152,8 +152,7 @@ def generate_empty(name: str, workbench: Workbench, *, hotfix: bool = False) -> 
     """Write a draft with nothing in it, to be filled in by hand and proven by `verify`; for a `hotfix`, under its number."""
     with generation_lock(workbench.state):
         workbench.migrations.mkdir(exist_ok=True)
-        ids = [file.id for file in read_folder(workbench.migrations).files]
-        migration = _bare(check_name(name), ids, hotfix=hotfix)
+        migration = _bare(check_name(name), read_folder(workbench.migrations), hotfix=hotfix)
         return tuple(
             put(
                 workbench.migrations,
@@ -201,16 +200,16 @@ def _as_written(name: str, workbench: Workbench, proposal: Proposal | None, wish
         return []
     if not proposal.problems:
         return list(proposal.migrations)
-    ids = [file.id for file in read_folder(workbench.migrations).files]
-    migrations = proposal.migrations or (_bare(name, ids, hotfix=wishes.hotfix),)
+    migrations = proposal.migrations or (_bare(name, read_folder(workbench.migrations), hotfix=wishes.hotfix),)
     return [
         migration.with_note(proposal.problems if number == 0 else ()) for number, migration in enumerate(migrations)
     ]
 
 
-def _bare(name: str, ids: Sequence[str], *, hotfix: bool) -> NewMigration:
+def _bare(name: str, folder: Folder, *, hotfix: bool) -> NewMigration:
     words = name.replace("_", " ")
-    depends = f"-- depends: {max(ids)}\n" if ids else ""
+    ids = [file.id for file in folder.files]
+    depends = f"-- depends: {last}\n" if (last := last_dependable(folder.files)) else ""
     title = words[0].upper() + words[1:]
     return NewMigration(
         f"{next_number(ids, hotfix=hotfix)}_{name}", f"-- {title}\n{depends}\n", f"-- Undo: {words}\n\n"

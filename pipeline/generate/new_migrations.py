@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pipeline.migrations import MigrationFile
+
 DRAFT = "-- pipeline: draft"
 _WIDTH = 120
 _NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*\Z")
@@ -126,23 +128,25 @@ def write_parts(
     losses: Losses,
     *,
     number: str = "",
+    depends: str | None = None,
 ) -> list[NewMigration]:
     """Write the files of these parts, each with the statements that take it back. Losses are said in the first one.
 
-    `number` is that of the first one; left out, it comes behind the last of `ids`.
+    `number` is that of the first one; left out, it comes behind the last of `ids`. `depends` is what the first one depends on;
+    left out, the last of `ids`.
     """
-    number, previous = number or next_number(ids), max(ids, default="")
+    number, previous = number or next_number(ids), max(ids, default="") if depends is None else depends
     written: list[NewMigration] = []
     for part, undo in parts:
         number = number_behind(number) if written else number
         id_ = f"{number}_{name}{_suffix(part, [other for other, _ in parts])}"
         title = _title(name, part)
-        depends = [f"-- depends: {previous}"] if previous else []
+        depending = [f"-- depends: {previous}"] if previous else []
         outside = ["-- transactional: false"] if part.concurrent else []
         said = Losses() if written else losses
         forward = [
             f"-- {title}",
-            *depends,
+            *depending,
             *outside,
             *_said("Loses, and no rollback brings it back: ", said.forward),
         ]
@@ -156,6 +160,11 @@ def write_parts(
         )
         previous = id_
     return written
+
+
+def last_dependable(files: Sequence[MigrationFile]) -> str:
+    """The id that a file behind these depends on, or empty: a backfill is waited for by those alone that say so by hand."""
+    return max((file.id for file in files if file.forward.batched is None), default="")
 
 
 def _said(head: str, losses: Sequence[str]) -> list[str]:

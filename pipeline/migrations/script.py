@@ -12,6 +12,7 @@ from pipeline.errors import MigrationFileError
 from pipeline.migrations.batched import BATCHED, BatchedHead
 from pipeline.migrations.chunks import cut
 from pipeline.migrations.concurrent import Concurrent, read_concurrent
+from pipeline.migrations.expansions import CONTRACTS, EXPANDS, EXPANSION, read_expansion
 from pipeline.migrations.names import number_of
 from pipeline.migrations.out_of_place import ALLOWED, OF_ITS_OWN, SELECT_INTO, out_of_place, selects_into
 from pipeline.migrations.sql_text import Unterminated, line_of, statements, tokens
@@ -19,6 +20,7 @@ from pipeline.migrations.sql_text import Unterminated, line_of, statements, toke
 if TYPE_CHECKING:
     from pipeline.migrations.batched import Batched
     from pipeline.migrations.chunks import Chunk
+    from pipeline.migrations.expansions import Expansion
     from pipeline.migrations.sql_text import Statement
 
 _DIRECTIVE = re.compile(r"--\s*(depends|transactional|pipeline|remaining)\s*:\s*(.*)", re.IGNORECASE)
@@ -66,6 +68,8 @@ class Script:
     accepted: dict[str, str] = field(default_factory=dict)  # "exclusive-lock" -> the reason that the file gives
     concurrent: Concurrent | None = None  # the one statement of a file that runs outside a transaction
     batched: Batched | None = None  # the one statement of a file that runs batch by batch
+    expands: Expansion | None = None  # the column that stands double from this file on
+    contracts: Expansion | None = None  # the column that goes with this file
 
     @cached_property
     def chunks(self) -> list[Chunk]:
@@ -121,6 +125,8 @@ def read_script(data: bytes, path: str) -> Script:
         accepted=_accepted(directives, path),
         concurrent=None if transactional else _single(found, path),
         batched=batched,
+        expands=read_expansion(EXPANDS, directives, path),
+        contracts=read_expansion(CONTRACTS, directives, path),
     )
 
 
@@ -218,7 +224,7 @@ def _transactional(directives: dict[str, list[tuple[str, int]]], path: str) -> b
 def _settings(directives: dict[str, list[tuple[str, int]]], path: str) -> dict[str, str]:
     settings: dict[str, str] = {}
     for value, line in directives.get("pipeline", []):
-        for pair in BATCHED.sub("", _ACCEPT.sub("", value)).split():
+        for pair in EXPANSION.sub("", BATCHED.sub("", _ACCEPT.sub("", value))).split():
             key, _, duration = pair.partition("=")
             if key == "draft":
                 raise MigrationFileError(

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import DatabaseFailed, Refused
 from pipeline.generate.gate import folder_with, prove
-from pipeline.generate.new_migrations import Arrangement, Losses, NewMigration, NewStatement, Part, write_parts
+from pipeline.generate.new_migrations import (
+    Arrangement,
+    Losses,
+    NewMigration,
+    NewStatement,
+    Part,
+    last_dependable,
+    write_parts,
+)
 from pipeline.generate.proposals.arranging import arrange
 from pipeline.generate.proposals.grants import grants_for
 from pipeline.generate.proposals.lint_answers import answered
@@ -57,6 +65,7 @@ class Wishes:
     draft: bool = False
     dry_run: bool = False  # propose, and write nothing
     hotfix: bool = False  # of the release that is checked out: its number is the last one with a letter
+    behind: str | None = None  # the id that the first file depends on; None for the last one that is no backfill
 
 
 def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas, wishes: Wishes) -> Proposal:
@@ -73,7 +82,7 @@ def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas
         _refuse_losses(arrangement, wishes, base.facts, seen.desired.facts)
         try:
             undoing = Undoing(workbench, shadows, base, seen, difference)
-            proposal = _proven(name, workbench, shadows, seen, arrangement, undoing, hotfix=wishes.hotfix)
+            proposal = _proven(name, workbench, shadows, seen, arrangement, undoing, wishes)
         except DatabaseFailed as error:
             proposal = Proposal((), arrangement.losses, problems=(error.message,))
         if proposal.passed_the_gate:
@@ -110,8 +119,7 @@ def _proven(
     seen: BothSchemas,
     arrangement: Arrangement,
     undoing: Undoing,
-    *,
-    hotfix: bool,
+    wishes: Wishes,
 ) -> Proposal:
     parts = [
         replace(
@@ -124,13 +132,16 @@ def _proven(
         for part in arrangement.parts
     ]
     undo = undoing.of(parts)
-    ids = [file.id for file in read_folder(workbench.migrations).files]
+    files = read_folder(workbench.migrations).files
+    ids = [file.id for file in files]
     losses = Losses(arrangement.losses, undo.losses)
-    number = next_number(ids, hotfix=hotfix)
-    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses, number=number)
+    number, depends = next_number(ids, hotfix=wishes.hotfix), wishes.behind or last_dependable(files)
+    pairs = list(zip(parts, undo.statements, strict=True))
+    written = write_parts(name, pairs, ids, losses, number=number, depends=depends)
     with folder_with(workbench.migrations, written) as folder:
         parts = answered(parts, folder, [migration.id for migration in written], careful=arrangement.careful)
-    written = write_parts(name, list(zip(parts, undo.statements, strict=True)), ids, losses, number=number)
+    pairs = list(zip(parts, undo.statements, strict=True))
+    written = write_parts(name, pairs, ids, losses, number=number, depends=depends)
     with folder_with(workbench.migrations, written) as folder:
         verdict = prove(shadows, seen, folder, [migration.id for migration in written])
     return Proposal(

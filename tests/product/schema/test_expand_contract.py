@@ -1,8 +1,9 @@
-"""The worked example of docs/expand-contract.md, run as it stands there, with old and new services at work."""
+"""The worked example of docs/expand-contract.md: made by the verb as it stands there, and run with both releases at work."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ import pytest
 
 from pipeline.deploy import apply
 from pipeline.deploy.rolling_back import rollback
+from pipeline.generate import Workbench
+from pipeline.generate.expanding.contract import contract
+from pipeline.generate.expanding.expand import expand
+from pipeline.generate.expanding.requests import rename_request
 from pipeline.lint import lint
 from pipeline.lint.source import read_sources
 from pipeline.migrations import read_folder
@@ -32,12 +37,12 @@ NEW = 'INSERT INTO "Message" ("threadId", "role", "content", "toolName") VALUES 
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """The repository's migrations, and the page's behind them."""
-    for file in (ROOT / "migrations").glob("*.sql"):
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    folder = tmp_path / "example"
+    shutil.copytree(ROOT / "migrations", folder)
     page = (ROOT / "docs" / "expand-contract.md").read_text(encoding="utf-8")
     for found in _FILE.finditer(page):
-        (tmp_path / found["name"]).write_text(found["text"], encoding="utf-8")
-    return tmp_path
+        (folder / found["name"]).write_text(found["text"], encoding="utf-8")
+    return folder
 
 
 @pytest.fixture
@@ -51,6 +56,23 @@ def service(server: PostgresServer, database: DatabaseURL) -> Callable[..., Any]
         return row[0] if row else None
 
     return run
+
+
+def test_the_example_is_what_the_verb_writes(example: Path, migrated: DatabaseURL, tmp_path: Path) -> None:
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "migrations", root / "migrations")
+    shutil.copy(ROOT / "schema.sql", root)
+    workbench = Workbench(root, migrated)
+    expand("message_tool_name", workbench, rename_request(["Message.name=toolName"]))
+    contract("message_name_goes", workbench, "Message", "name")
+    made = {path.name: path.read_text(encoding="utf-8") for path in (root / "migrations").iterdir()}
+    assert {name: text for name, text in made.items() if name >= "0007"} == {
+        path.name: path.read_text(encoding="utf-8") for path in example.glob("000[789]*.sql")
+    }
+    text = (ROOT / "schema.sql").read_text(encoding="utf-8")
+    assert (root / "schema.sql").read_text(encoding="utf-8") == text.replace(
+        '    "name"       text,\n', '    "toolName"   text,\n'
+    )
 
 
 def _apply(database: DatabaseURL, folder: Path, through: str) -> None:
