@@ -129,7 +129,9 @@ def test_rows_that_a_backfill_leaves_out_are_found(
     request = rename_request(["Message.name=toolName"])
     proposed = expand("tool_name", checkout.workbench, request, dry_run=True).proposed
     column = read_column(migrated, "Message", "name")
-    idle = replace(proposed[1], forward=proposed[1].forward.replace("AND /*", "AND \"content\" = 'x' AND /*"))
+    # statement and `-- remaining:` agree, and leave out the same rows
+    fewer = """IS DISTINCT FROM "name" AND "content" = 'x'"""
+    idle = replace(proposed[1], forward=proposed[1].forward.replace('IS DISTINCT FROM "name"', fewer))
     clone = server.create_database(migrated)
     with folder_with(checkout.workbench.migrations, [proposed[0], idle]) as folder:
         ids = [each.id for each in proposed[:2]]

@@ -192,7 +192,7 @@ echo "${COMPREPLY[*]}"
     ("words", "completed"),
     [
         (["dep"], "deploy"),
-        (["re"], "reader renumber reset"),
+        (["re"], "reader rehearse renumber reset restore"),
         (["deploy", "--dr"], "--dry-run"),
         (["deploy", "--env", ""], "local dev prod"),
         (["status", "-e", "pr"], "prod"),
@@ -220,14 +220,14 @@ def test_bash_completes_verbs_flags_and_environments_and_starts_no_program(
     assert (done.stdout.strip(), done.stderr) == (completed, "")
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_what_another_shell_is_given_is_in_its_language(checkout: Checkout, shell: str) -> None:
+@pytest.mark.parametrize(("shell", "no_execute"), [("zsh", "-n"), ("fish", "--no-execute")])
+def test_what_another_shell_is_given_is_in_its_language(checkout: Checkout, shell: str, no_execute: str) -> None:
     script = checkout.inv("completion", shell)
     assert script.returncode == 0, script.stderr
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} on this machine to read its script")
     done = subprocess.run(
-        [shell, "--no-execute", "/dev/stdin"],
+        [shell, no_execute, "/dev/stdin"],
         input=script.stdout,
         capture_output=True,
         text=True,
