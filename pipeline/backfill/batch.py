@@ -93,7 +93,8 @@ BEGIN
         EXIT WHEN at_end;
         took := greatest(0.1, 1000 * EXTRACT(epoch FROM pg_catalog.clock_timestamp() - step_began));
         size := greatest(1, least({_MOST_ROWS}, size * least(2, {STEP} / took)))::bigint;
-        EXIT WHEN pg_catalog.clock_timestamp() >= began + {{target}};
+        EXIT WHEN pg_catalog.clock_timestamp() >= began + {{target}}
+            OR pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), lsn) >= {{wal_bytes}};
         SELECT true INTO blocks FROM pg_catalog.pg_locks l
          WHERE NOT l.granted AND l.pid <> pg_catalog.pg_backend_pid()
            AND pg_catalog.pg_backend_pid() = ANY (pg_catalog.pg_blocking_pids(l.pid)) LIMIT 1;
@@ -130,8 +131,11 @@ class Batch:
     milliseconds: int = 0
 
 
-def batch_sql(file: MigrationFile, batched: Batched, key: Key, *, target: float) -> str:
-    """The query of one batch of about `target` milliseconds: a transaction, and what it did in the results before its COMMIT."""
+def batch_sql(file: MigrationFile, batched: Batched, key: Key, *, target: float, wal_bytes: int) -> str:
+    """The query of one batch of about `target` milliseconds, and of so many bytes of WAL: a transaction.
+
+    What it did is in the results before its COMMIT, for `parse_batch`.
+    """
     filled = _BLOCK.format(
         hash=literal(file.hash),
         first_bound=dollar_quoted(_bound_sql(batched, key, first=True)),
@@ -141,6 +145,7 @@ def batch_sql(file: MigrationFile, batched: Batched, key: Key, *, target: float)
         first_statement=dollar_quoted(batched.statement(through(batched, key))),
         statement=dollar_quoted(batched.statement(between(batched, key))),
         target=f"interval '{round(target)} milliseconds'",
+        wal_bytes=str(wal_bytes),
     )
     answer = f"SELECT pg_catalog.current_setting('{_ANSWER}');{stand_sql(file)};"
     return f"BEGIN;{_LOCAL}DO {dollar_quoted(filled)};{answer}COMMIT;"

@@ -78,10 +78,10 @@ class Worker:
             ConnectionLost: the connection ended; what was committed stands.
         """
         run = _Run(self, read_key(self.session, self.file, self.batched))
-        while True:
+        stand = run.first_look()
+        while stand.backfill.state == REGISTERED and not run.is_out_of_budget():
             stand = run.one_batch()
-            if not stand.backfill.is_open or stand.backfill.state != REGISTERED or run.is_out_of_budget():
-                return stand
+        return stand
 
 
 class _Run:
@@ -101,9 +101,20 @@ class _Run:
         until = self._worker.until
         return self._pace.is_used_up or (until is not None and time.monotonic() >= until)
 
+    def first_look(self) -> Stand:
+        """What has to be waited for before the first batch."""
+        results = self._session.run(f"{stand_sql(self._file)};{look_sql(self._batched)}")
+        self._looked_at = time.monotonic()
+        rows = results[0].rows
+        stand = self._stand(parse_backfill(rows[0]) if rows else Backfill(self._file.id, state="gone"))
+        return self._wait_for(why_to_wait(results[1]), stand)
+
     def one_batch(self) -> Stand:
         """A batch, what has to be waited for behind it, and at the end of a pass the count of what is left."""
-        sql = batch_sql(self._file, self._batched, self._key, target=self._pace.target)
+        target, until = self._pace.target, self._worker.until
+        if until is not None:
+            target = min(target, 1000 * max(0.0, until - time.monotonic()))
+        sql = batch_sql(self._file, self._batched, self._key, target=target, wal_bytes=self._pace.wal_bytes)
         look = time.monotonic() - self._looked_at >= _LOOK_EVERY
         try:
             results, seen = looked(self._session.run(sql + (look_sql(self._batched) if look else "")))

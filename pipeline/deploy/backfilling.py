@@ -136,9 +136,8 @@ class _Run:
             opened = _open(self._checkout)
             with opened.session as session:
                 admit(self._checkout.target, opened)
-                folder = self._checkout.folder()
                 _take_lock(session, patient=self._losses > 0)
-                while self._go_on(session, folder):
+                while self._go_on(session):
                     pass
                 self.result = Backfilled(session.shown_as, opened.identity, read_backfills(session))
         except ConnectionLost as lost:
@@ -151,17 +150,25 @@ class _Run:
 
     def in_words(self) -> str:
         """How what was worked on stands, as far as was heard."""
+        kept = "every batch that was committed is kept with its position."
         if not self.stands:
-            return "nothing of this run is done."
+            return f"{kept} `./inv status` shows how far it is."
         stand = next(reversed(self.stands.values()))
-        return f"{stand.backfill.id} is {stand.backfill.percent} % done, and every batch is kept with its position."
+        return f"{stand.backfill.id} was {stand.backfill.percent} % done when it was last heard of; {kept}"
 
-    def _go_on(self, session: Session, folder: Folder) -> bool:
-        """Work on the first one that is registered; False where there is none, or the time is over."""
+    def _go_on(self, session: Session) -> bool:
+        """Work on the first one that is registered; False where there is none, or the time is over.
+
+        One that a deploy registers meanwhile may be of a later commit than this checkout.
+        """
         if self._until is not None and time.monotonic() >= self._until:
             return False
         chosen = [each for each in _chosen(read_backfills(session), self._only) if each.state == REGISTERED]
         if not chosen:
+            return False
+        folder = self._checkout.folder()
+        if self.stands and chosen[0].id not in self.stands and chosen[0].id not in folder.by_id:
+            self._checkout.observer.note(f"{chosen[0].id} was registered meanwhile, and this checkout does not have it")
             return False
         file = _file_of(chosen[0], folder)
         stand = Worker(

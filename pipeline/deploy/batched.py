@@ -45,7 +45,9 @@ def run_batched(work: Work, steps: Sequence[Step]) -> None:
         batched = batched_of(step.file)
         _register(work, step, batched)
         work.committed(step.id, None)
-        if _has_its_turn(work, step):
+        if work.backfill_seconds == 0:
+            work.observer.note(f"{step.id} is registered: `./inv backfill` begins with it")
+        elif _has_its_turn(work, step):
             _work(work, step, batched)
 
 
