@@ -101,6 +101,9 @@ class Deploy:
     applied: Annotated[list[AppliedNow], "those that this run applied, in order"]
     activated_roles: Annotated[list[str], "the runtime roles that were given LOGIN and a password in this run"]
     corrected_roles: Annotated[list[RoleDeviation], "what of the runtime roles was put right in this run"]
+    kept_point: Annotated[
+        str | None, "the branch that keeps the state before this run, which destroyed something; null for none"
+    ]
     backfills: Annotated[list[BackfillState], "the batched files among them, and how far they are"]
 
 

@@ -78,6 +78,7 @@ def deploy_document(environment: str | None, report: Report) -> Deploy:
         applied=[AppliedNow(each.id, each.milliseconds) for each in report.applied],
         activated_roles=list(report.activated),
         corrected_roles=_deviations(report.corrected),
+        kept_point=report.kept or None,
         backfills=[backfill_state(each) for each in report.backfills],
     )
 

@@ -33,6 +33,8 @@ def show_report(report: Report) -> None:
         say(f"{counted(len(report.applied))} applied, {report.already} already there: {server}")
     else:
         say(f"nothing to do: {counted(report.already)} applied already: {server}")
+    if report.kept:
+        say(f"the state before it is kept as {report.kept}")
     if report.activated:
         say(f"LOGIN and password set for {', '.join(report.activated)}")
     for each in report.corrected:

@@ -27,12 +27,15 @@ if TYPE_CHECKING:
     from pipeline.history import History
     from pipeline.history.backfills import Backfill
     from pipeline.history.kept import Kept
-    from pipeline.migrations import Folder
+    from pipeline.kept_points import KeptPoint
+    from pipeline.migrations import Folder, MigrationFile
     from pipeline.migrations.plan import Plan
     from pipeline.postgres import Identity
     from pipeline.postgres.session import Session
     from pipeline.roles import Fact
     from pipeline.roles.deviations import Deviation
+
+    Keep = Callable[[Opened, Folder, Sequence[MigrationFile]], KeptPoint | None]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Report:
     activated: tuple[str, ...] = ()  # roles that were given their password
     corrected: tuple[Deviation, ...] = ()  # what of the runtime roles was put right
     backfills: tuple[Backfill, ...] = ()  # of the batched files of this run
+    kept: str = ""  # the name of the branch that keeps the state before it, where it destroyed something
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Run:
     observer: Observer = Observer()
     verb: str = "deploy"
     backfill_seconds: float | None = None
+    keep: Keep | None = None
 
     @property
     def application(self) -> str:
@@ -66,7 +71,7 @@ class Run:
         return f"db-pipeline {self.verb}"
 
 
-def apply(
+def apply(  # noqa: PLR0913 - the parts of a run
     url: DatabaseURL,
     folder: Folder,
     *,
@@ -76,11 +81,13 @@ def apply(
     observer: Observer | None = None,
     verb: str = "deploy",
     backfill_seconds: float | None = None,
+    keep: Keep | None = None,
 ) -> Report:
     """Apply what is pending, in order, under the lock, each file in one transaction with its record.
 
     `author` is called only when something is pending, and before anything is written: it may refuse. `backfill_seconds` is how
-    long each batched file is worked on, None until it is done; what is left then is `./inv backfill`'s.
+    long each batched file is worked on, None until it is done; what is left then is `./inv backfill`'s. `keep` is
+    called under the lock, just before the first file of a run that has any: it may keep the state before it, or refuse.
 
     Raises:
         Refused: the target is not the one that was meant; nothing was changed.
@@ -89,7 +96,9 @@ def apply(
         TimedOut: the deploy lock, or a lock that a file needs, did not become free in time.
         Interrupted: a signal arrived; the message says what is applied.
     """
-    run = Run(url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb, backfill_seconds)
+    run = Run(
+        url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb, backfill_seconds, keep
+    )
     with stating_outcome("nothing of this run is applied."):
         ahead = (lambda history: read_large(folder, history.applied)) if has_large(folder) else None
         opened = _open(run, ahead)
@@ -112,11 +121,17 @@ def apply(
             _prepare(run, opened)
             if run.target.local_only:
                 _keep_texts(opened, folder)
+            kept = run.keep(opened, folder, plan.pending) if run.keep and plan.pending else None
         applied = _run_pending(run, opened, plan, written_by, folder)
         batched = tuple(file.id for file in plan.pending if file.forward.batched is not None)
         backfills = _read_backfills(opened.session, batched) if batched else ()
         report = Report(
-            opened.session.shown_as, opened.identity, len(plan.applied), tuple(applied), backfills=backfills
+            opened.session.shown_as,
+            opened.identity,
+            len(plan.applied),
+            tuple(applied),
+            backfills=backfills,
+            kept=kept.branch.name if kept else "",
         )
         if not run.target.passwords or not (plan.applied or plan.pending):
             return report

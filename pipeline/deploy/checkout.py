@@ -23,14 +23,16 @@ from pipeline.migrations.plan import make_plan
 from pipeline.postgres.lock import APPLICATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from dbclient.url import DatabaseURL
-    from pipeline.deploy import Report
+    from pipeline.deploy import Keep, Report
+    from pipeline.deploy.locking import Opened
     from pipeline.environments import Environment
     from pipeline.history.record import Author
-    from pipeline.migrations import Folder
+    from pipeline.kept_points import KeptPoint
+    from pipeline.migrations import Folder, MigrationFile
     from pipeline.postgres.session import Session
 
     Ask = Callable[[str], str | None]
@@ -138,6 +140,7 @@ def deploy(
             observer=checkout.observer,
             verb=checkout.verb,
             backfill_seconds=None if checkout.target.local_only else backfill_seconds,
+            keep=_keeper(checkout),
         )
 
 
@@ -162,6 +165,20 @@ def record(checkout: Checkout, folder: Folder) -> tuple[str, ...]:
 
             keep_texts(session, folder, history.applied)
     return tuple(file.id for file in plan.pending)
+
+
+def _keeper(checkout: Checkout) -> Keep | None:
+    """What keeps the state of the environment before a deploy that destroys something, where that asks for it."""
+    name = checkout.environment.name or ""
+    if name in {"", LOCAL}:
+        return None
+
+    def keep(opened: Opened, folder: Folder, pending: Sequence[MigrationFile]) -> KeptPoint | None:
+        from pipeline.deploy.keeping import Keeper  # only deploys with something to do pay for it
+
+        return Keeper(checkout.root, name, checkout.observer)(opened, folder, pending)
+
+    return keep
 
 
 def _target_of(environment: Environment, claim: Claim | None) -> Target:

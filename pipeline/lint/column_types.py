@@ -87,13 +87,13 @@ def casts_by_itself(old: str, new: str) -> bool:
 
 def new_type(clause: Phrase) -> str:
     """Read the type at the start of a clause, up to USING or COLLATE, as format_type writes it but for `public.`."""
-    text = clause.rest_text
-    cut = len(text)
-    for token in clause.rest:
+    text = clause.clause_text()
+    found = clause.clause_tokens()
+    for token in found:
         if token.upper in {"USING", "COLLATE"}:
-            cut = token.start - clause.rest[0].start
+            text = text[: token.start - found[0].start]
             break
-    return text[:cut].strip().removeprefix("public.")
+    return text.strip().removeprefix("public.")
 
 
 def _holds(base: str, old: tuple[int, ...], new: tuple[int, ...]) -> bool:

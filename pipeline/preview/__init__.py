@@ -20,6 +20,7 @@ from pipeline.deploy.signals import as_exceptions, stating_outcome
 from pipeline.deploy.target import Target
 from pipeline.environments import Environment
 from pipeline.environments.place import find_parent, place_of
+from pipeline.environments.stack_file import stack_file_name
 from pipeline.errors import UsageError
 from pipeline.leases import Purpose, clear
 from pipeline.preview.answering import require_branch
@@ -83,7 +84,7 @@ def prepare(
     """Make the branch of a preview, or take it back to what its parent is now; its passwords are new each time.
 
     Raises:
-        UsageError: the environment is the local one.
+        UsageError: the environment is the local one, or the name is an environment's.
         ConfigurationError: nobody says where the environment is, or there is no NEON_API_KEY.
         Refused: a branch of that name is there that this did not make, or its rows would be production's; nothing was changed.
         WrongTarget: what answers at the branch's address is another one.
@@ -91,6 +92,10 @@ def prepare(
         Interrupted: a signal arrived.
     """
     observer = observer or Observer()
+    if (root / stack_file_name(wanted.name)).exists():
+        raise UsageError(
+            f"{wanted.name} is an environment: a preview of that name would be taken for it", remedy="Give another."
+        )
     place = place_of(wanted.environment, root, "preview")
     rest = f"the branch preview/{wanted.name} may be half made: the same command goes on with it."
     with as_exceptions(), stating_outcome(rest), (client or _client)() as neon:

@@ -109,6 +109,7 @@ def test_a_branch_of_that_name_that_nobody_lets_expire_is_refused(
         ["--name", "pr-1", "--expires-hours", "721"],
         ["--name", "pr-1", "--expires-hours", "0"],
         ["--name", "pr-1", "--from", "local"],
+        ["--name", "prod"],
         ["--name", "pr-1", "--down", "--with-data"],
         [],
     ],

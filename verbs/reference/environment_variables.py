@@ -51,10 +51,12 @@ VARIABLES = (
         "`1`: each git branch has a local database of its own, a copy of the base branch's. Not where DATABASE_URL is set.",
     ),
     Variable("POSTGRES_PORT", "Docker Compose, local verbs", "The port of the Compose server; 5432 by default."),
-    Variable("NEON_API_KEY", "`branches`, `preview`, `rehearse`, `pulumi up`", "The key of Neon's API."),
+    Variable(
+        "NEON_API_KEY", "`branches`, `deploy`, `preview`, `rehearse`, `restore`, `pulumi up`", "The key of Neon's API."
+    ),
     Variable(
         "NEON_API_URL",
-        "`branches`, `preview`, `rehearse`, `pulumi up`",
+        "`branches`, `deploy`, `preview`, `rehearse`, `restore`, `pulumi up`",
         "Another address of Neon's API, such as the emulator's.",
     ),
     Variable("NEON_EMULATOR_DATA", "the emulator", "Where it keeps its servers and its state."),
