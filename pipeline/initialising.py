@@ -22,7 +22,7 @@ _TEMPLATES = Path(__file__).with_name("new_product")
 # Kept as the product has them by the merge driver `ours`, whatever upstream makes of its own.
 _KEPT = (
     "CHANGELOG.md", "README.md", "clients/prisma/schema.prisma", "docs/schema.md", "masking.toml", "migrations/**",
-    "product.toml", "schema.sql",
+    "product.toml", "queries/**", "schema.sql",
 )  # fmt: skip
 # What is the same for the tests of any product.
 _STAYS = "tests/product/conftest.py"

@@ -22,4 +22,5 @@ pytest_plugins = [
     "tests.support.typescript",
     "tests.support.neon_cli",
     "tests.support.browser",
+    "tests.support.catalogues",
 ]

@@ -88,6 +88,7 @@ def test_every_line_of_the_page_works_and_upstream_is_merged_without_a_conflict(
     clone.run(*beginning)
 
     assert clone.run(f"git grep -il {old.name}", code=1) == "", "names of the old product are left"
+    assert not (clone.path / "queries").exists()
     assert [service.role for service in read_product(clone.path / "product.toml").services] == [
         "api",
         "worker",

@@ -1,9 +1,9 @@
 """A catalogue: the statements that a service sends, in `queries/ROLE.sql`. Reading one, and writing one.
 
-    -- name: threads.get
-    -- from: chatdb.threads.get
-    -- null: $2, $3
-    SELECT "id" FROM "Thread" WHERE "id" = $1;
+    -- name: order by id
+    -- from: orders/reading.py
+    -- null: $2
+    SELECT "id", "note" FROM "Order" WHERE "id" = $1 OR "note" = $2;
 
 `null` names the parameters that were seen to be NULL. Nothing else is kept of a value.
 """
