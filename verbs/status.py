@@ -105,6 +105,11 @@ def show_status(found: DeployStatus) -> None:
     for backfill in found.backfills:
         if not backfill.is_complete:
             say(f"  {backfill.state:9} {backfill_text(backfill)}", "due")
+    for double in found.expanded:
+        since = f"{double.since:%Y-%m-%d}" if double.since else "?"
+        say(f"  {'expanded':9} {double.table}.{double.old} and {double.table}.{double.new} since {since}")
+        for step in double.missing:
+            say(f"  {'':9} still missing: {step}", "aside")
     for deviation in found.roles:
         say(f"  {'role' if deviation.role else 'setting':9} {deviation}")
     _show_passwords(found)

@@ -161,6 +161,18 @@ class AppliedMigration:
 
 
 @dataclass(frozen=True)
+class ExpandedColumn:
+    """A column that stands double while two releases of the services use it."""
+
+    id: Annotated[str, "the migration that made it so"]
+    table: Annotated[str, "its table, with the schema where that is not public"]
+    old: Annotated[str, "the column that goes"]
+    new: Annotated[str, "the column that takes its place"]
+    since: Annotated[str | None, "when that was deployed, as ISO 8601 in UTC, or null"]
+    missing: Annotated[list[str], "sentences: what is still to come before the old one can go"]
+
+
+@dataclass(frozen=True)
 class Status:
     """What `status --json` prints."""
 
@@ -177,6 +189,7 @@ class Status:
     due_passwords: Annotated[list[str], "as in plan"]
     unfinished: Annotated[list[str], "ids of non-transactional files that were started and whose end nobody recorded"]
     backfills: Annotated[list[BackfillState], "every backfill that a deploy has registered, by id"]
+    expanded: Annotated[list[ExpandedColumn], "columns that stand double here (docs/expand-contract.md), by id"]
     roles: Annotated[
         list[RoleDeviation], "what of the runtime roles is not as it is to be; a deploy with a stack puts it right"
     ]

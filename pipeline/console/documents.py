@@ -23,6 +23,7 @@ from pipeline.console.document_types import (
     DriftedObject,
     Error,
     ErrorDetail,
+    ExpandedColumn,
     Fault,
     Namesake,
     PastDeployments,
@@ -114,6 +115,17 @@ def status_document(environment: str | None, found: DeployStatus) -> Status:
         due_passwords=list(found.due_passwords),
         unfinished=sorted(found.history.unfinished),
         backfills=[backfill_state(each) for each in found.backfills],
+        expanded=[
+            ExpandedColumn(
+                each.id,
+                each.table,
+                each.old,
+                each.new,
+                each.since.isoformat() if each.since else None,
+                list(each.missing),
+            )
+            for each in found.expanded
+        ],
         roles=_deviations(found.roles),
         warnings=list(found.warnings),
         faults=_faults(found),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.deploy import inspect_server
 from pipeline.deploy.activation import due_passwords, refused_passwords
 from pipeline.deploy.doubts import doubts, passwords_unseen
+from pipeline.deploy.expanded import expanded
 from pipeline.errors import Refused
 from pipeline.migrations import raise_faults
 from pipeline.migrations.plan import batched_dependencies, make_plan
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from pipeline.deploy import View
     from pipeline.deploy.checkout import Checkout
+    from pipeline.deploy.expanded import Expanded
     from pipeline.deploy.observer import Observer
     from pipeline.deploy.target import Target
     from pipeline.history import History
@@ -42,6 +44,7 @@ class DeployStatus:
     due_passwords: tuple[str, ...] = ()  # roles to which the next deploy gives the stack's password
     passwords_unseen: str = ""  # why nobody looked at their passwords, or empty
     backfills: tuple[Backfill, ...] = ()
+    expanded: tuple[Expanded, ...] = ()  # what stands double there
     waiting: tuple[str, ...] = ()  # which pending files a deploy would not run, since they depend on one of these
 
     @property
@@ -112,6 +115,7 @@ def read_status(
         due_passwords=tuple(due_passwords(target, view.history)),
         passwords_unseen=passwords_unseen(target, view.history, view.identity),
         backfills=view.backfills,
+        expanded=expanded(folder.files, view.history.applied, view.backfills),
         waiting=tuple(_waiting(folder, plan, view.backfills)),
     )
 

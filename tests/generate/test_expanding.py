@@ -12,7 +12,7 @@ from pipeline.check.checking import check
 from pipeline.deploy.rolling_back import rollback
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate.expanding.columns import read_column
-from pipeline.generate.expanding.contract import contract, open_expansions
+from pipeline.generate.expanding.contract import contract
 from pipeline.generate.expanding.expand import expand
 from pipeline.generate.expanding.requests import Request, column_named, rename_request, retype_request
 from pipeline.generate.expanding.schema_editing import with_column, without_items, without_statements
@@ -20,6 +20,7 @@ from pipeline.generate.expanding.twins import twin_name
 from pipeline.generate.expanding.writers import try_writers
 from pipeline.generate.gate import folder_with
 from pipeline.generate.new_migrations import NewMigration
+from pipeline.migrations.expansions import Expansion, open_expansions
 from tests.generate.conftest import catalog
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def test_a_rename_keeps_every_row_and_every_rule_and_ends_with_the_new_name_alon
     assert not generated.findings
     assert with_rows.rows(f'SELECT count(*) FROM "{table}" WHERE "{old}" IS DISTINCT FROM "{new}"') == [(0,)]
     check(with_rows.workbench)
-    assert [open_.file.forward.expands for open_ in open_expansions(with_rows.folder)]
+    assert [each.expansion for each in open_expansions(with_rows.folder.files)] == [Expansion(table, old, new)]
 
     contract("one", with_rows.workbench, table, old, run=with_rows.run)
     assert with_rows.rows(f'SELECT "{new}"::text, count(*) FROM "{table}" GROUP BY 1 ORDER BY 1') == before
     check(with_rows.workbench)
-    assert not open_expansions(with_rows.folder)
+    assert not open_expansions(with_rows.folder.files)
     text = with_rows.workbench.schema.read_text()
     assert f'"{old}"' not in text.partition(f'CREATE TABLE "{table}"')[2].partition(";")[0]
     assert " both()" not in text

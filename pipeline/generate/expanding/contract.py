@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbclient.quoting import identifier
@@ -20,6 +19,7 @@ from pipeline.generate.new_migrations import check_name
 from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.style import quoted, spelled
 from pipeline.migrations import read_folder
+from pipeline.migrations.expansions import open_expansions
 from pipeline.migrations.names import next_number
 from pipeline.migrations.phrase import Phrase
 from pipeline.migrations.sql_text import tokens
@@ -30,17 +30,10 @@ if TYPE_CHECKING:
     from pipeline.generate import Workbench
     from pipeline.generate.expanding.columns import ColumnFacts
     from pipeline.generate.generating import Runner
-    from pipeline.migrations import Folder, MigrationFile
+    from pipeline.migrations import Folder
+    from pipeline.migrations.expansions import Open
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.replay import BuiltSchema
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """An expansion that nothing contracts yet: its file, and that of its backfill."""
-
-    file: MigrationFile
-    backfill: MigrationFile
 
 
 def contract(
@@ -61,7 +54,7 @@ def contract(
             seen = build_both(shadows, folder, workbench.schema)
             refuse_other_changes(seen)
             column = read_column(seen.current.database, table, old)
-            change = _change_of(found.file, seen.current)
+            change = _change_of(found, seen.current)
             schema = _without_old(workbench.schema.read_text(encoding="utf-8"), change, column)
             ids = [file.id for file in folder.files]
             depends = " ".join(dict.fromkeys([found.backfill.id, ids[-1]]))
@@ -87,45 +80,25 @@ def contract(
     return Generated(tuple(files), losses=losses, findings=findings, derived=derived, report=report)
 
 
-def open_expansions(folder: Folder) -> list[Open]:
-    """The expansions of a folder that no file of it contracts, in order."""
-    done = {(each.table, each.old) for file in folder.files if (each := file.forward.contracts)}
-    return [
-        Open(file, _backfill_of(folder, file))
-        for file in folder.files
-        if (each := file.forward.expands) and (each.table, each.old) not in done
-    ]
-
-
 def _open_expansion(folder: Folder, table: str, old: str) -> Open:
-    found = open_expansions(folder)
+    found = open_expansions(folder.files)
     for each in found:
-        expansion = each.file.forward.expands
-        if expansion is not None and (expansion.table, expansion.old) == (table, old):
+        if (each.expansion.table, each.expansion.old) == (table, old):
             return each
-    names = [f"{open_.table}.{open_.old}" for each in found if (open_ := each.file.forward.expands)]
+    names = ", ".join(f"{each.expansion.table}.{each.expansion.old}" for each in found)
     raise UsageError(
         f"--contract {table}.{old}: no open expansion is of that column",
-        remedy=f"Open are: {', '.join(names)}." if names else "None is open: `--rename … --keep-both` begins one.",
+        remedy=f"Open are: {names}." if names else "None is open: `--rename … --keep-both` begins one.",
     )
 
 
-def _backfill_of(folder: Folder, expansion: MigrationFile) -> MigrationFile:
-    """The file that brings the rows from before up to date: the batched one that depends on the expansion, or itself."""
-    return next(
-        (file for file in folder.files if file.forward.batched and expansion.id in file.forward.depends), expansion
-    )
-
-
-def _change_of(file: MigrationFile, built: BuiltSchema) -> Change:
+def _change_of(found: Open, built: BuiltSchema) -> Change:
     """Read the expansion back from its file: the two expressions stand in the trigger's function.
 
     Raises:
         InvalidPlan: the function was written anew by hand, so that they cannot be told.
     """
-    expansion = file.forward.expands
-    if expansion is None:  # pragma: no cover - only expansions are asked
-        raise AssertionError(file.id)
+    file, expansion = found.file, found.expansion
     function = next((each for each in file.forward.statements if each.words[:2] == ("CREATE", "FUNCTION")), None)
     name = file.id.partition("_")[2]
     forward = _assigned(function, expansion.new, expansion.old) if function else ""
