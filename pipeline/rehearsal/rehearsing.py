@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pipeline.rehearsal.deploying import Deployed
     from pipeline.rehearsal.measured_run import MeasuredRun
 
-_UNTOUCHED = "production was not touched, and the branches of the rehearsal are deleted"
+_DELETED = "Its copies are deleted; where that could not be, a line above says so, and they expire within two hours."
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,16 @@ def rehearse(asked: Asked, client: NeonClient, observer: Observer) -> Rehearsal:
         Interrupted: a signal arrived.
     """
     folder = read_folder(asked.root / "migrations")
-    try:
-        with as_exceptions():
+    with as_exceptions():
+        try:
             return _rehearse(asked, folder, client, observer)
-    except SignalReceived as received:
-        raise Interrupted(f"interrupted; {_UNTOUCHED}", signal_number=received.number) from None
+        except SignalReceived as received:
+            number = received.number
+        except Interrupted as interrupted:  # what the deploy says of it is about a copy
+            number = interrupted.signal_number
+        raise Interrupted(
+            f"interrupted; {asked.place.environment} was not touched", signal_number=number, remedy=_DELETED
+        )
 
 
 def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observer) -> Rehearsal:

@@ -1,4 +1,4 @@
-"""`./inv rehearse`, by its documented line, on a project of the emulator."""
+"""`./inv rehearse`, by its documented line, on a project of the emulator: what it says, and that it touches nothing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.rehearsal.production import ROWS
+from tests.rehearsal.production import CANARY, ROWS
 from tests.rehearsal.rehearsed import Rehearsed, rehearsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.emulator import Emulator
+
+ADDS = 'ALTER TABLE "Message" ADD COLUMN pinned boolean NOT NULL DEFAULT false;'
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +34,80 @@ def filled(tmp_path_factory: pytest.TempPathFactory, emulator: Emulator) -> Iter
 @pytest.fixture
 def prod(filled: Rehearsed) -> Iterator[Rehearsed]:
     yield filled
-    filled.emulator.admin.delete("/faults")
     filled.forget()
 
 
-def test_what_adds_something_passes_and_leaves_no_branch(prod: Rehearsed) -> None:
-    prod.write('ALTER TABLE "Message" ADD COLUMN pinned boolean NOT NULL DEFAULT false;', "CREATE TABLE note (id int);")
-    done = prod.inv()
+def test_what_adds_something_passes_and_nobody_connects_to_production(prod: Rehearsed) -> None:
+    prod.write(ADDS, "CREATE TABLE note (id int);")
+    with psycopg.connect(prod.url.reveal(), autocommit=True) as connection:
+        before = connection.execute(STATE).fetchone()
+        done = prod.inv()
+        assert connection.execute(STATE).fetchone() == before
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("passed")
+    assert done.stdout.startswith("passed: 2 migrations apply")
+    assert [line for line in done.stderr.splitlines() if not line.startswith("  ")] == [
+        "looking for the branch of prod",
+        "copying the branch main",
+        "deploying 2 pending on one copy, and measuring each statement on another",
+        "deleting the copies",
+    ]
     assert prod.names() == ["main"]
+
+
+# Who has connected to the database, and which transactions have written anything.
+STATE = (
+    "SELECT pg_stat_clear_snapshot()::text, sessions, pg_current_snapshot()::text "
+    "FROM pg_stat_database WHERE datname = current_database()"
+)
+
+
+def test_a_break_is_told_with_its_rows_and_without_a_value_and_is_written_before_the_exit_code(prod: Rehearsed) -> None:
+    prod.write(
+        ADDS,
+        f"INSERT INTO \"User\" (id, name) VALUES ('{CANARY}', '{CANARY}');\n"
+        'CREATE UNIQUE INDEX message_name ON "Message" (name);',
+    )
+    done = prod.inv("--json", "--page", "page.html", "--summary", "summary.md")
+    page, summary = ((prod.path / name).read_text() for name in ("page.html", "summary.md"))
+    assert done.returncode == 4, done.stderr
+    found = json.loads(done.stdout)
+    assert found["result"] == "break"
+    [stop] = found["stops"]
+    assert (stop["id"], stop["line"], stop["sqlstate"]) == ("0901_pending", 2, "23505")
+    assert found["files"][0]["deploy_milliseconds"] is not None
+    assert "0901_pending.sql:2 stops the deploy with unique_violation (23505): 1,000 rows" in done.stderr
+    assert "break" in page
+    assert "break" in summary
+    assert CANARY not in done.stdout + done.stderr + page + summary
+    assert prod.names() == ["main"]
+
+
+def test_where_nothing_is_pending_it_says_so(prod: Rehearsed) -> None:
+    done = prod.inv()
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "passed: nothing is pending")
+    assert prod.names() == ["main"]
+
+
+def test_a_file_that_was_edited_since_stops_it_as_it_stops_a_deploy(prod: Rehearsed) -> None:
+    file = next((prod.path / "migrations").glob("0003_*s.sql"))
+    text = file.read_text()
+    file.write_text(f"{text}\n-- edited\n")
+    done = prod.inv("--summary", "edited.md")
+    file.write_text(text)
+    assert done.returncode == 4
+    assert "0003_scope_consents.sql" in done.stderr
+    assert "0003_scope_consents.sql" in (prod.path / "edited.md").read_text()
+    assert prod.names() == ["main"]
+
+
+def test_two_runs_that_end_in_different_schemas_are_not_measured(prod: Rehearsed) -> None:
+    prod.write(
+        "DO $$ BEGIN EXECUTE 'CREATE TABLE of_' || pg_postmaster_start_time()::date - 'epoch'::date || '_'"
+        " || (extract(epoch FROM pg_postmaster_start_time()) * 1000)::bigint || ' ()'; END $$;"
+    )
+    done = prod.inv()
+    assert done.returncode == 7, done.stderr
+    assert done.stdout.startswith("not measured: what each statement does: run one by one, they end in another schema")
 
 
 def test_a_deploy_that_is_killed_at_each_statement_ends_where_one_ends_that_nobody_kills(prod: Rehearsed) -> None:
@@ -55,3 +122,26 @@ def test_a_deploy_that_is_killed_at_each_statement_ends_where_one_ends_that_nobo
     assert (crash["checked"], crash["diverged"]) == (True, [])
     assert crash["points"] >= 3 + 1 + 5  # of statements, of the build at work, of messages
     assert prod.names() == ["main"]
+
+
+def test_an_empty_production_can_be_rehearsed(tmp_path: Path, emulator: Emulator) -> None:
+    prod = rehearsed(tmp_path, emulator)
+    done = prod.inv("--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["result"], len(found["files"])) == (
+        "passed",
+        len(list((tmp_path / "migrations").glob("*[a-z].sql"))) // 2,
+    )
+    assert prod.names() == ["main"]
+    emulator.delete_project(prod.project_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"NEON_API_KEY": ""}, "NEON_API_KEY is not set"), ({"NEON_API_KEY": "another"}, "401")],
+)
+def test_without_neons_key_nothing_is_begun(prod: Rehearsed, change: dict[str, str], told: str) -> None:
+    done = prod.inv(**change)
+    assert done.returncode in {2, 5}
+    assert told in done.stderr
