@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeline.console.restore_text import Found
     from pipeline.neon import Branch
     from pipeline.restore.comparing import TableChanges
     from pipeline.restore.in_place import WentBack
@@ -79,15 +80,18 @@ class Restore:
     activated_roles: Annotated[list[str], "the runtime roles that were given the stack's password after going back"]
 
 
-def document_of(environment: str | None, found: Points | Look | WentBack, *, show: bool) -> Restore:
+def document_of(environment: str | None, found: Found, *, show: bool) -> Restore:
     """The document of what the verb did."""
     from pipeline.restore.looking import Look
     from pipeline.restore.points import Points
+    from pipeline.restore.taking import Taken
 
     if isinstance(found, Points):
         return points_document(environment, found)
     if isinstance(found, Look):
         return look_document(environment, found, show=show)
+    if isinstance(found, Taken):
+        return look_document(environment, found.look, show=show, files=map(str, found.files))
     return back_document(environment, found)
 
 

@@ -15,19 +15,25 @@ if TYPE_CHECKING:
     from pipeline.restore.in_place import Loss, WentBack
     from pipeline.restore.looking import Look
     from pipeline.restore.points import Point, Points
+    from pipeline.restore.taking import Taken
+
+    Found = Points | Look | Taken | WentBack
 
 _UNKNOWN = "?"
 
 
-def show_found(found: Points | Look | WentBack, *, show: bool) -> None:
+def show_found(found: Found, *, show: bool) -> None:
     """What the verb did."""
     from pipeline.restore.looking import Look
     from pipeline.restore.points import Points
+    from pipeline.restore.taking import Taken
 
     if isinstance(found, Points):
         show_points(found)
     elif isinstance(found, Look):
         show_look(found, show=show)
+    elif isinstance(found, Taken):
+        show_taken(found)
     else:
         show_back(found)
 
@@ -66,6 +72,29 @@ def show_look(look: Look, *, show: bool) -> None:
     if look.lease.url is not None:
         say(look.lease.url.reveal() if show else f"{look.lease.url}  (--show: with its password)")
     show_tables(look.tables)
+
+
+def show_taken(taken: Taken) -> None:
+    """Where the rows are, and what is left to do with them."""
+    (table,) = taken.look.tables
+    if not taken.files:
+        say(f"no row of {one_line(table.table)} is missing")
+    else:
+        rows, load, draft, *_ = taken.files
+        say(f"{taken.rows:,} rows of {one_line(table.table)} are in {rows}", "due")
+        say(
+            "They are personal data, in a file that only you can read and git ignores: delete its folder when you are done."
+        )
+        say(f'1. psql "$(./inv url --env … --show)" -f {load}')
+        say("   (loads them into the schema restored, which no service sees)")
+        say(f"2. mv {draft.parent}/*bring_back*.sql migrations/, read it, commit, and deploy it as any other migration")
+        say('3. psql "$(./inv url --env … --show)" -c "DROP SCHEMA restored CASCADE"')
+    if table.changed:
+        say(
+            f"{table.changed:,} rows that changed are not taken: which of their columns were overwritten, you know better."
+        )
+    for finding in taken.findings:
+        say(f"`check` will say of the draft, line {finding.line}: {finding.rule}: {finding.message}", "wrong")
 
 
 def show_tables(tables: Iterable[TableChanges]) -> None:

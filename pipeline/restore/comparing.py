@@ -69,11 +69,11 @@ def compare(sides: Sides, observer: Observer, *, large: bool = False) -> Iterato
     """Compare every table, one after the other. `large`: also those above LARGE."""
     for pair in sides.pairs():
         observer.working(f"comparing {pair.either.plain}")
-        yield compare_table(sides, pair, large=large)
+        yield compare_table(sides, pair, large=large)[0]
 
 
-def compare_table(sides: Sides, pair: Pair, *, large: bool = False) -> TableChanges:
-    """Compare one table; afterwards the session on then knows the hashes of now, for `missing`."""
+def compare_table(sides: Sides, pair: Pair, *, large: bool = False) -> tuple[TableChanges, str]:
+    """Compare one table; and the condition, on the table of then as t, that its rows which are gone fulfil in that session."""
     base = TableChanges(pair.either.plain, pair.key, dropped=pair.dropped, added=pair.added)
     bytes_ = max(
         size_of(session, table)
@@ -81,12 +81,12 @@ def compare_table(sides: Sides, pair: Pair, *, large: bool = False) -> TableChan
         if table is not None
     )
     if bytes_ > LARGE and not large:
-        return replace(base, uncompared=f"{bytes_ >> 30} GiB: compared with --large")
+        return replace(base, uncompared=f"{bytes_ >> 30} GiB: compared with --large"), "false"
     if pair.then is None or pair.now is None:
         there = _one(sides.then if pair.now is None else sides.now, f"SELECT count(*) FROM {pair.either.source}")
         if pair.now is None:
-            return replace(base, dropped=(), then=there, gone=there, new=0, changed=0)
-        return replace(base, added=(), now=there, gone=0, new=there, changed=0)
+            return replace(base, dropped=(), then=there, gone=there, new=0, changed=0), "true"
+        return replace(base, added=(), now=there, gone=0, new=there, changed=0), "false"
     # both sides of what is compared: a table that is written to meanwhile has to be one state
     sides.now.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
@@ -98,7 +98,7 @@ def compare_table(sides: Sides, pair: Pair, *, large: bool = False) -> TableChan
     finally:
         sides.now.execute("ROLLBACK")
     gone, new, changed = _count(sides.then, pair, differing) if differing else (0, 0, 0)
-    return replace(
+    counted = replace(
         base,
         then=sum(count for count, _ in before.values()),
         now=sum(count for count, _ in after.values()),
@@ -106,11 +106,8 @@ def compare_table(sides: Sides, pair: Pair, *, large: bool = False) -> TableChan
         new=new,
         changed=changed if pair.key else None,
     )
-
-
-def missing(pair: Pair) -> str:
-    """The condition, on the table of then as t, of rows that are not there now; behind `compare_table` of a table with a key."""
-    return f"NOT EXISTS (SELECT FROM {_NOW} AS n WHERE n.k = {_hash(pair.key, 't')})"
+    key = _hash(pair.key or pair.columns, "t")
+    return counted, f"{_in_groups(key, differing)} AND NOT EXISTS (SELECT FROM {_NOW} AS n WHERE n.k = {key})"
 
 
 def _hash(columns: Sequence[str], table: str) -> str:

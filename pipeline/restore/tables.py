@@ -28,6 +28,7 @@ class Column:
     """A column; what is `generated` is not written, and what has an `identity` is numbered by the server."""
 
     name: str
+    type: str  # as in SQL
     not_null: bool
     generated: bool
     identity: bool
@@ -107,7 +108,7 @@ def read_tables(connection: psycopg.Connection[Any]) -> dict[str, Table]:
             plain[table] = detail["plain"]
             if detail["partitioned"]:
                 partitioned.add(table)
-            names = ("name", "not_null", "generated", "identity")
+            names = ("name", "type", "not_null", "generated", "identity")
             columns[table][detail["name"]] = Column(*(detail[name] for name in names))
         elif kind == "unique" and detail["whole"]:
             unique[table].append((detail["primary"], frozenset(detail["columns"] or ())))
