@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         "json": JSON,
         "crash": "also kill the deploy behind each statement, on one more copy, and run it again",
         "with-traffic": "also plan the statements that the database at DATABASE_URL saw (pg_stat_statements)",
+        "receipt": "where the receipt goes (.local/rehearsals/NAME.json, where `deploy` looks for it)",
         "page": "also write all of it as a page with a timeline of the locks into this file",
         "summary": SUMMARY,
     },
@@ -31,6 +32,7 @@ def rehearse(
     json: bool = False,
     crash: bool = False,
     with_traffic: bool = False,
+    receipt: str = "",
     page: str = "",
     summary: str = "",
 ) -> None:
@@ -43,7 +45,7 @@ def rehearse(
     from pipeline.rehearsal.result import Result
 
     with failure_in(summary, "rehearse", env):
-        require_folders(page=page, summary=summary)
+        require_folders(receipt=receipt, page=page, summary=summary)
         load_env_file(root)
         place = place_of(env, root, "rehearse")
         packages.ensure("infra")
@@ -55,12 +57,16 @@ def rehearse(
         with progress() as shown, NeonClient.from_environment(os.environ) as client:
             found = on_copies(asked, client, shown)
     _show(found, as_json=json)  # first: a file that cannot be written takes nothing of it away
-    _write(found, page, summary)
+    _write(root, found, receipt, page, summary)
     if found.result is not Result.PASSED:
         _end(found)
 
 
-def _write(found: Rehearsal, page: str, summary: str) -> None:
+def _write(root: Path, found: Rehearsal, receipt: str, page: str, summary: str) -> None:
+    """Write what was asked for, and the receipt, whatever came of it: a deploy then says why it refuses."""
+    from pipeline.console.webhook import run_url
+    from pipeline.rehearsal.receipt import keep_receipt
+
     if page:
         from pipeline.console.pages import write
         from pipeline.console.pages.rehearsal import rehearsal_page
@@ -71,6 +77,8 @@ def _write(found: Rehearsal, page: str, summary: str) -> None:
         from pipeline.console.rehearsal.summary import rehearsal_summary
 
         append(summary, rehearsal_summary(found))
+    path = Path(receipt) if receipt else None
+    keep_receipt(found, root, postgres=found.postgres, url=run_url(), path=path)
 
 
 def _show(found: Rehearsal, *, as_json: bool) -> None:

@@ -78,7 +78,7 @@ def _post(text: str, document: dict[str, Any], observer: Observer) -> None:
     about = {
         "commit": os.environ.get("GITHUB_SHA") or None,
         "actor": os.environ.get("GITHUB_ACTOR") or None,
-        "run": _run(),
+        "run": run_url(),
     }
     # `text` is what Slack shows, and what its work-alikes take; it takes &, < and > for marks of its own
     body = {
@@ -116,7 +116,7 @@ def _listed(ids: list[str]) -> str:
     return f"{shown} and {len(ids) - 5} more" if len(ids) > 5 else shown
 
 
-def _run() -> str | None:
+def run_url() -> str | None:
     """The address of the job's run on GitHub, if it is one."""
     parts = [os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")]
     return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}" if all(parts) else None

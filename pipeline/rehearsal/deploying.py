@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.deploy import apply
+from pipeline.deploy.checkout import BACKFILL_SECONDS
 from pipeline.errors import DatabaseFailed, TimedOut
 from pipeline.postgres.session import ServerError
 from pipeline.rehearsal.counting import compared, count_all
@@ -46,7 +47,14 @@ def deploy_on_copy(url: DatabaseURL, folder: Folder, author: Author, observer: O
     before = count_all(url)
     failure, why_not = None, ""
     try:
-        apply(url, folder, author=lambda: author, observer=told, verb="rehearse")
+        apply(
+            url,
+            folder,
+            author=lambda: author,
+            observer=told,
+            verb="rehearse",
+            backfill_seconds=BACKFILL_SECONDS,
+        )
     except (DatabaseFailed, TimedOut) as error:
         failure = _failure_of(error, folder)
         why_not = "" if failure else shown(error)

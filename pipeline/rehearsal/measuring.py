@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from psycopg import errors as conditions
 
+from pipeline.deploy.batched import run_batched
+from pipeline.deploy.checkout import BACKFILL_SECONDS
 from pipeline.deploy.concurrent import run_concurrent
 from pipeline.deploy.failure import RETRY_FOR, TRY_AGAIN, Retries, explain_file, gave_up, lock_given_away
 from pipeline.deploy.locking import Deadlines, open_locked
@@ -22,6 +24,7 @@ from pipeline.deploy.observer import Observer
 from pipeline.deploy.steps import Step, Work
 from pipeline.deploy.target import Target, check_target
 from pipeline.errors import DatabaseFailed
+from pipeline.history.backfills import read_backfills
 from pipeline.history.record import CLEAN, LOCK_LOST, Author, apply_in_pieces
 from pipeline.history.tables import CREATE
 from pipeline.migrations import raise_faults
@@ -29,6 +32,7 @@ from pipeline.migrations.plan import make_plan
 from pipeline.migrations.script import Kind
 from pipeline.postgres.lock import APPLICATION
 from pipeline.postgres.session import ServerError
+from pipeline.receipts.digests import read_digests
 from pipeline.rehearsal.failing_rows import find_failing_rows
 from pipeline.rehearsal.looking import (
     NOTHING,
@@ -95,7 +99,7 @@ def measure(
     with opened.session as session:
         session.on_notice = None  # what a file has to say may have values in it
         check_target(Target(), opened.identity, opened.history, session.shown_as)
-        plan = make_plan(folder, opened.history.applied)
+        plan = make_plan(folder, opened.history.applied, opened.history.held)
         raise_faults(plan.faults)
         if not opened.history.exists:
             session.run(CREATE)
@@ -107,7 +111,7 @@ def measure(
                 found = _measure_file(run, file)
             except _Stopped as stopped:
                 return Measured(tuple(files), stopped.failure)
-            files.append(found)
+            files.append(replace(found, schema=read_digests(session).schema))
             listener.applied(file.id, round(found.milliseconds))
     return Measured(tuple(files))
 
@@ -140,8 +144,8 @@ def _measure_file(run: _Run, file: MigrationFile) -> FileMeasurement:
         "SELECT pg_catalog.pg_stat_force_next_flush()"
     )  # else the next file's rows are those of the last too
     before = read_relations(run.session)
-    if file.forward.kind is Kind.CONCURRENT:
-        return _measure_concurrent(run, file, before)
+    if file.forward.kind is not Kind.TRANSACTIONAL:
+        return _measure_outside(run, file, before)
     retries = Retries(RETRY_FOR)
     while True:
         try:
@@ -287,7 +291,7 @@ class _Transaction:
         return first + sum(chunk.statements[0].line <= int(line) for chunk in piece.chunks[1:])
 
 
-def _measure_concurrent(run: _Run, file: MigrationFile, before: Mapping[str, Relation]) -> FileMeasurement:
+def _measure_outside(run: _Run, file: MigrationFile, before: Mapping[str, Relation]) -> FileMeasurement:
     """Run a file outside a transaction with the deploy's own steps, while another session looks at its locks."""
     took: list[int | None] = []
     listener = Observer()
@@ -298,29 +302,40 @@ def _measure_concurrent(run: _Run, file: MigrationFile, before: Mapping[str, Rel
         Notices(listener),
         run.opened.history.unfinished,
         lambda _id, milliseconds: took.append(milliseconds),
+        BACKFILL_SECONDS,
     )
-    line = file.forward.statements[0].line
+    script = file.forward
+    line = script.statements[0].line
+    carry_out = run_batched if script.kind is Kind.BATCHED else run_concurrent
+    began = time.perf_counter()
     try:
         with observed(run.url, run.session.backend_pid, before, run.known) as seen:
-            run_concurrent(work, [Step(file, file.forward)])
+            carry_out(work, [Step(file, script)])
     except DatabaseFailed as error:
         if not isinstance(error.__cause__, ServerError):
             raise
         _start_afresh(run.session)
-        failing = find_failing_rows(
-            run.session,
-            lambda: _begin(run.session),
-            file.forward.statements[0],
-            error.__cause__,
-            file.forward.concurrent,
-        )
-        _start_afresh(run.session)
+        failing = None
+        if script.kind is Kind.CONCURRENT:
+            failing = find_failing_rows(
+                run.session, lambda: _begin(run.session), script.statements[0], error.__cause__, script.concurrent
+            )
+            _start_afresh(run.session)
         raise _Stopped(_failure(file, line, error.__cause__, failing)) from error
-    found = replace(seen.measurement(), line=line, milliseconds=float(took[0] or 0))
+    milliseconds = took[0] if took and took[0] is not None else round((time.perf_counter() - began) * 1000)
+    found = replace(seen.measurement(), line=line, milliseconds=float(milliseconds), changed=_batches(run, file))
     run.listener.measured(file.id, found, run.session.backend_pid)
     return FileMeasurement(
-        file.id, file.path, file.checksum, (found,), accepted=file.forward.accepted.get("exclusive-lock", "")
+        file.id, file.path, file.checksum, (found,), accepted=script.accepted.get("exclusive-lock", "")
     )
+
+
+def _batches(run: _Run, file: MigrationFile) -> tuple[RowChanges, ...]:
+    """How many rows all batches of a file changed; of another file's statement nothing is known."""
+    if file.forward.batched is None:
+        return ()
+    changed = [each.changed for each in read_backfills(run.session) if each.id == file.id]
+    return tuple(RowChanges(file.forward.batched.table, 0, each, 0) for each in changed if each)
 
 
 def _with_holds(parts: Sequence[StatementMeasurement], commit: float) -> list[StatementMeasurement]:

@@ -97,8 +97,9 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
     with ThreadPoolExecutor(1) as executor, Copies(client, parent, observer.note) as copies:
         observer.beginning(f"copying the branch {parent.branch.name}")
         first = copies.make("deploy")
-        history = inspect_server(first.url, observer=Told(observer, "")).history
-        plan = make_plan(folder, history.applied)
+        view = inspect_server(first.url, observer=Told(observer, ""))
+        history = view.history
+        plan = make_plan(folder, history.applied, history.held)
         raise_faults(plan.faults)
         author = author_on_local(folder, os.environ)
         state = digests_of(first.url, has_history=history.exists)
@@ -111,6 +112,7 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
             history=state.history,
             schema=state.schema,
             applied=Applied((), (), state.schema),
+            postgres=view.identity.version_text,
         )
         if plan.pending:
             catalogues = _catalogues(asked, history)

@@ -146,9 +146,9 @@ class Crash:
 class Rehearsal:
     """Everything that a rehearsal found.
 
-    `history` is the digest of the applied migrations, `schema` of the schema before them. `measured`, `verdict`,
-    `compatibility` and `crash` are None where they were not asked for or could not be had; `not_measured` says in sentences
-    what of what was asked for, and why.
+    `history` is the digest of the applied migrations, `schema` of the schema before them, `postgres` the copies' version.
+    `measured`, `verdict`, `compatibility` and `crash` are None where they were not asked for or could not be had;
+    `not_measured` says in sentences what of what was asked for, and why.
     """
 
     origin: Origin
@@ -164,6 +164,7 @@ class Rehearsal:
     compatibility: Compatibility | None = None
     crash: Crash | None = None
     not_measured: tuple[str, ...] = ()
+    postgres: str = ""
 
     @property
     def is_broken(self) -> bool:
