@@ -50,6 +50,8 @@ WRITES = {
     ("infrastructure.yml", "preview"): {"contents": "read", "pull-requests": "write"},
     ("plan.yml", "comment"): {"pull-requests": "write"},
     ("comment.yml", "comment"): {"pull-requests": "write"},
+    ("preview.yml", "fork"): {},
+    ("preview.yml", "comment"): {"pull-requests": "write"},
     ("drift.yml", "diff"): {"contents": "read", "issues": "write"},
 }
 
@@ -142,6 +144,19 @@ def test_what_comments_on_a_pull_request_runs_none_of_its_code_and_has_no_secret
     commenting = read("comment.yml")
     assert [step.get("uses") for step in commenting["jobs"]["comment"]["steps"]] == [None]
     assert "secrets" not in str(workflow["jobs"]["comment"]) + str(commenting)
+
+
+def test_a_preview_runs_the_code_that_is_merged_and_comments_in_the_plans_place() -> None:
+    workflow = read("preview.yml")
+    assert workflow["on"]["pull_request_target"]["types"] == ["opened", "synchronize", "reopened", "closed"]
+    assert workflow["concurrency"]["group"] == "preview-${{ github.event.pull_request.number }}"
+    steps = workflow["jobs"]["preview"]["steps"]
+    code, change = (step["with"] for step in steps if "checkout" in step.get("uses", ""))
+    assert code["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert (change["path"], change["sparse-checkout"]) == ("change", "migrations")
+    assert workflow["jobs"]["comment"]["uses"] == "./.github/workflows/comment.yml"
+    assert "vars.PREVIEWS == 'true'" in workflow["jobs"]["preview"]["if"]
+    assert "vars.PREVIEWS != 'true'" in read("plan.yml")["jobs"]["comment"]["if"]
 
 
 def test_drift_of_the_databases_is_looked_for_every_night() -> None:
