@@ -20,26 +20,35 @@ if TYPE_CHECKING:
         "json": JSON,
         "wait": WAIT,
         "backfill-seconds": "how long to work on each batched file (60); `backfill` goes on with what is left",
+        "receipt": "the receipt of the rehearsal, where it is another file than the one that `rehearse` wrote",
+        "without-rehearsal": "the reason to do without a receipt, in an emergency: the history keeps it",
         "uncommitted": UNCOMMITTED,
         "dry-run": f"{DRY_RUN}; with --json, the document of `plan`",
     },
     bare="env",
 )
-def deploy(
+def deploy(  # noqa: PLR0913, PLR0917 - each is a flag
     root: Path,
     env: str = "",
     json: bool = False,
     wait: str = "",
     backfill_seconds: str = "",
+    receipt: str = "",
+    without_rehearsal: str = "",
     uncommitted: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Apply the committed migrations to an environment."""
-    from pipeline.console.flags import seconds
+    from pathlib import Path as File
+
+    from pipeline.console.flags import not_with, seconds
     from pipeline.deploy.checkout import BACKFILL_SECONDS
     from pipeline.deploy.checkout import deploy as apply_committed
+    from pipeline.deploy.rehearsed import checked_reason
     from verbs.status import show_dry_run
 
+    not_with("without-rehearsal", bool(without_rehearsal), receipt=bool(receipt))
+    reason = checked_reason(without_rehearsal) if without_rehearsal else ""
     lock_wait = seconds("wait", wait)
     limit = seconds("backfill-seconds", backfill_seconds)
     with on_environment(root, env, "deploy", writes=not dry_run, uncommitted=uncommitted) as checkout:
@@ -49,7 +58,11 @@ def deploy(
         has_webhook = bool(os.environ.get("DEPLOY_WEBHOOK_URL"))
         try:
             report = apply_committed(
-                checkout, lock_wait=lock_wait, backfill_seconds=BACKFILL_SECONDS if limit is None else limit
+                checkout,
+                lock_wait=lock_wait,
+                backfill_seconds=BACKFILL_SECONDS if limit is None else limit,
+                receipt=File(receipt) if receipt else None,
+                without_rehearsal=reason,
             )
         except PipelineError as error:
             if has_webhook:

@@ -9,7 +9,7 @@ from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.deploy.locking import Deadlines, Opened, open_locked, open_reading
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.signals import stating_outcome
-from pipeline.deploy.steps import Step
+from pipeline.deploy.steps import Permit, Step
 from pipeline.deploy.target import Target, admit, marker_sql
 from pipeline.history.backfills import read_backfills
 from pipeline.history.record import Author
@@ -86,19 +86,19 @@ def apply(  # noqa: PLR0913 - the parts of a run
     """Apply what is pending, in order, under the lock, each file in one transaction with its record.
 
     `author` is called only when something is pending, and before anything is written: it may refuse. `backfill_seconds` is how
-    long each batched file is worked on, None until it is done; what is left then is `./inv backfill`'s. `keep` is
+    long each batched file is worked on, None until it is done; what is left then is `./inv backfill`'s. The
+    target's permit is asked behind the author, and may refuse, too. `keep` is
     called under the lock, just before the first file of a run that has any: it may keep the state before it, or refuse.
 
     Raises:
-        Refused: the target is not the one that was meant; nothing was changed.
+        Refused: the target is not the one that was meant, or the permit says no; nothing was changed.
         InvalidPlan: a file is at fault, edited, missing or out of order; nothing was run.
         DatabaseFailed: a statement failed or the server was lost; the message says what is applied.
         TimedOut: the deploy lock, or a lock that a file needs, did not become free in time.
         Interrupted: a signal arrived; the message says what is applied.
     """
-    run = Run(
-        url, target or Target(), author, deadlines or Deadlines(), observer or Observer(), verb, backfill_seconds, keep
-    )
+    target, deadlines, observer = target or Target(), deadlines or Deadlines(), observer or Observer()
+    run = Run(url, target, author, deadlines, observer, verb, backfill_seconds, keep)
     with stating_outcome("nothing of this run is applied."):
         ahead = (lambda history: read_large(folder, history.applied)) if has_large(folder) else None
         opened = _open(run, ahead)
@@ -117,12 +117,12 @@ def apply(  # noqa: PLR0913 - the parts of a run
             unseen = passwords_unseen(run.target, opened.history, opened.identity)
             for doubt in filter(None, (*doubts(opened.history, plan), unseen)):
                 run.observer.note(doubt)
-            written_by = run.author() if plan.pending else Author()
+            permitted = _permitted(run, opened, plan)
             _prepare(run, opened)
             if run.target.local_only:
                 _keep_texts(opened, folder)
             kept = run.keep(opened, folder, plan.pending) if run.keep and plan.pending else None
-        applied = _run_pending(run, opened, plan, written_by, folder)
+        applied = _run_pending(run, opened, plan, permitted, folder)
         batched = tuple(file.id for file in plan.pending if file.forward.batched is not None)
         backfills = _read_backfills(opened.session, batched) if batched else ()
         report = Report(
@@ -244,7 +244,15 @@ def _read_backfills(session: Session, ids: Sequence[str]) -> tuple[Backfill, ...
         return tuple(each for each in read_backfills(session) if each.id in ids)
 
 
-def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author, folder: Folder) -> list[AppliedNow]:
+def _permitted(run: Run, opened: Opened, plan: Plan) -> Permit:
+    """Who the pending files are recorded by, and the guard before them: asked only where there are some."""
+    if not plan.pending:
+        return Permit(Author())
+    author = run.author()
+    return Permit(author) if run.target.permit is None else run.target.permit(run.target, opened, plan, author)
+
+
+def _run_pending(run: Run, opened: Opened, plan: Plan, permitted: Permit, folder: Folder) -> list[AppliedNow]:
     """Run the plan's files, and say truly what is applied, whatever goes wrong."""
     if not plan.pending:
         return []
@@ -260,8 +268,9 @@ def _run_pending(run: Run, opened: Opened, plan: Plan, author: Author, folder: F
         return carry_out(
             steps,
             opened,
-            author,
+            permitted.author,
             run.observer,
+            guard=permitted.guard,
             reopen=lambda: _open(run),
             backfill_seconds=run.backfill_seconds,
             waits_for=batched_dependencies(folder, plan.pending),

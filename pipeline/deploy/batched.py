@@ -35,6 +35,7 @@ def run_batched(work: Work, steps: Sequence[Step]) -> None:
     """Register each step's backfill, and go on with it for as long as the run may.
 
     Raises:
+        Refused: the guard before the first step said no.
         MigrationFileError: its key is none; nothing of it is recorded.
         MigrationFailed: a batch failed; the file is recorded, and the batches before stand.
         InvalidPlan: it does not come to an end; likewise.
@@ -93,12 +94,15 @@ def _how(known: Backfill) -> str:
 def _register(work: Work, step: Step, batched: Batched) -> None:
     session = work.session
     read_key(session, step.file, batched)
+    registered = registered_sql(step.file, work.author, registration_sql(step.file, estimate(session, batched)))
     try:
-        session.run(registered_sql(step.file, work.author, registration_sql(step.file, estimate(session, batched))))
+        session.run(work.guarded(step, registered))
     except ServerError as error:
         session.run("ROLLBACK")
         if error.sqlstate == LOCK_LOST:
             raise lock_given_away(session, step.file.path) from error
+        if refusal := work.refusal(error):
+            raise refusal from error
         raise MigrationFailed(f"its backfill could not be registered: {error.message}", where=step.file.path) from error
 
 

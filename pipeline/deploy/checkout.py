@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from pipeline.deploy.authorship import author_of_committed, author_on_local
 from pipeline.deploy.claim import Claim, nobody
 from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.observer import Observer
+from pipeline.deploy.rehearsed import Evidence
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import Target, admit, marker_sql
 from pipeline.environments import LOCAL, resolve
@@ -123,24 +124,28 @@ def deploy(
     *,
     lock_wait: float | None = None,
     backfill_seconds: float = BACKFILL_SECONDS,
+    receipt: Path | None = None,
+    without_rehearsal: str = "",
 ) -> Report:
     """Apply what is pending of the checkout's migrations, or of another `folder`, to its environment.
 
     `lock_wait` is how long, in seconds, another deploy is waited for; `backfill_seconds` how long each batched file is worked on:
-    a local database is not left half done. Raises what `apply` and `Checkout.author` raise.
+    a local database is not left half done. `receipt` is the file of a rehearsal's, None for the one that `rehearse` wrote, and
+    `without_rehearsal` why pending files go without one. Raises what `apply` and `Checkout.author` raise.
     """
     files = folder or checkout.folder()
+    evidence = Evidence(checkout.root, receipt, without_rehearsal)
     with as_exceptions():
         return apply(
             checkout.url,
             files,
-            target=checkout.target,
+            target=replace(checkout.target, permit=evidence.permit),
             author=lambda: checkout.author(files),
             deadlines=Deadlines() if lock_wait is None else Deadlines(lock=lock_wait),
             observer=checkout.observer,
             verb=checkout.verb,
             backfill_seconds=None if checkout.target.local_only else backfill_seconds,
-            keep=_keeper(checkout),
+            keep=_keeper(checkout, evidence),
         )
 
 
@@ -167,7 +172,7 @@ def record(checkout: Checkout, folder: Folder) -> tuple[str, ...]:
     return tuple(file.id for file in plan.pending)
 
 
-def _keeper(checkout: Checkout) -> Keep | None:
+def _keeper(checkout: Checkout, evidence: Evidence) -> Keep | None:
     """What keeps the state of the environment before a deploy that destroys something, where that asks for it."""
     name = checkout.environment.name or ""
     if name in {"", LOCAL}:
@@ -176,7 +181,7 @@ def _keeper(checkout: Checkout) -> Keep | None:
     def keep(opened: Opened, folder: Folder, pending: Sequence[MigrationFile]) -> KeptPoint | None:
         from pipeline.deploy.keeping import Keeper  # only deploys with something to do pay for it
 
-        return Keeper(checkout.root, name, checkout.observer)(opened, folder, pending)
+        return Keeper(checkout.root, name, checkout.observer, evidence.destroyed)(opened, folder, pending)
 
     return keep
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.history.record import Author
     from pipeline.migrations import MigrationFile
     from pipeline.postgres.session import Session
+    from pipeline.receipts.guard import Guard
 
 _NOTHING: Mapping[str, Sequence[MigrationFile]] = MappingProxyType({})
 
@@ -39,13 +40,16 @@ def carry_out(
     reopen: Callable[[], Opened] | None = None,
     backfill_seconds: float | None = None,
     waits_for: Mapping[str, Sequence[MigrationFile]] = _NOTHING,
+    guard: Guard | None = None,
 ) -> list[AppliedNow]:
     """Run steps of one direction in order; what was done.
 
     `reopen` gives another locked connection, on which is asked what is done when the first one is lost. `backfill_seconds` is
-    how long each batched file may be worked on, None until it is done; `waits_for` are those that a step depends on.
+    how long each batched file may be worked on, None until it is done; `waits_for` are those that a step depends on. `guard` goes
+    out before the first step, and may refuse it.
 
     Raises:
+        Refused: the guard said no.
         InvalidPlan: a step depends on a backfill that is not complete; likewise.
         DatabaseFailed: a statement failed or the server was lost; the outcome says what is done.
         TimedOut: a step did not get a lock that it needs; likewise.
@@ -57,7 +61,10 @@ def carry_out(
         done.append(AppliedNow(migration, milliseconds))
         observer.applied(migration, milliseconds)
 
-    work = Work(opened.session, author, observer, opened.notices, opened.history.unfinished, count, backfill_seconds)
+    unfinished = opened.history.unfinished
+    work = Work(
+        opened.session, author, observer, opened.notices, unfinished, count, backfill_seconds, guard, steps[0].id
+    )
     try:
         for group in _groups(steps, waits_for):
             if awaited := waits_for.get(group[0].id):

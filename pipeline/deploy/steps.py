@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.history.record import NOT_AS_REHEARSED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pipeline.deploy.notices import Notices
     from pipeline.deploy.observer import Observer
+    from pipeline.errors import Refused
     from pipeline.history import Unfinished
     from pipeline.history.record import Author
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.script import Kind, Script
-    from pipeline.postgres.session import Session
+    from pipeline.postgres.session import ServerError, Session
+    from pipeline.receipts.guard import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Permit:
+    """What lets pending files in: who they are recorded by, and what goes out before the first of them, if anything."""
+
+    author: Author
+    guard: Guard | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What steps need to run. `committed` is told of each that is on the disk, and of its milliseconds.
 
     `unfinished` is what the history says of files that were begun and whose end is not recorded. `backfill_seconds` is how long a
-    batched file may be worked on, None until it is done.
+    batched file may be worked on, None until it is done. `guard` is what goes out before the `first` step, in its
+    transaction.
     """
 
     session: Session
@@ -59,3 +72,13 @@ class Work:
     unfinished: Mapping[str, Unfinished]
     committed: Callable[[str, int | None], None]
     backfill_seconds: float | None = None
+    guard: Guard | None = None
+    first: str = ""
+
+    def guarded(self, step: Step, sql: str) -> str:
+        """What is sent first of a step: its SQL, and of the first step the guard before it."""
+        return sql if self.guard is None or step.id != self.first else self.guard.sql + sql
+
+    def refusal(self, error: ServerError) -> Refused | None:
+        """What the guard's refusal means; None for any other error."""
+        return self.guard.refusal(error) if self.guard is not None and error.sqlstate == NOT_AS_REHEARSED else None

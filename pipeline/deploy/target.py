@@ -11,10 +11,13 @@ from pipeline.errors import ConfigurationError, DatabaseFailed, NotLocal, Refuse
 from pipeline.history import Marker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pipeline.deploy.locking import Opened
+    from pipeline.deploy.steps import Permit
     from pipeline.history import History
+    from pipeline.history.record import Author
+    from pipeline.migrations.plan import Plan
     from pipeline.postgres import Identity
 
 
@@ -25,7 +28,7 @@ class Target:
     `environment` is the name that the person gave, if any. `branch_id` and `project_id` come from the stack's outputs and
     are empty for a bare DATABASE_URL. `local_only` is set by verbs that may run on a local server alone, and `claim` by
     those of them that write: without it no database is marked as local. `passwords` are those of the runtime roles, from
-    the stack.
+    the stack. `permit` lets pending files in, or refuses them; None lets in all.
     """
 
     environment: str = ""
@@ -34,6 +37,7 @@ class Target:
     local_only: bool = False
     claim: Claim | None = field(default=None, compare=False, repr=False)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    permit: Callable[[Target, Opened, Plan, Author], Permit] | None = field(default=None, compare=False, repr=False)
 
 
 def check_target(target: Target, identity: Identity, history: History, shown: str, *, writes: bool = True) -> None:

@@ -7,7 +7,7 @@ wait is enough: the others do not wait, and are called applied when it is over.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -47,12 +47,14 @@ def run_transactional(work: Work, steps: Sequence[Step], *, retry_for: float = R
     """Run the steps in order.
 
     Raises:
+        Refused: the guard before the first step said no.
         MigrationFailed: a statement failed; the steps before it are committed, nothing of it is.
         TimedOut: a step did not get a lock that it needs, however often it was tried.
         ConnectionLost: the connection ended; what was committed last is not known.
     """
     session, notices = work.session, work.notices
     queries = _queries(steps, work.author)
+    queries[0] = replace(queries[0], sql=work.guarded(steps[0], queries[0].sql))
     done = 0
     retries, refused = Retries(retry_for), -1
     while done < len(queries):
@@ -71,7 +73,7 @@ def run_transactional(work: Work, steps: Sequence[Step], *, retry_for: float = R
             if error.sqlstate == LOCK_LOST:
                 raise lock_given_away(session, step.script.path) from error
             if error.sqlstate not in TRY_AGAIN:
-                raise _failed(error, step) from error
+                raise work.refusal(error) or _failed(error, step) from error
             if refused != done:
                 retries, refused = Retries(retry_for), done
             seconds = retries.next_pause()

@@ -57,6 +57,7 @@ class Unfinished:
     actor: str
     existed: str  # what was there already when it started: an index, or leftovers of a REINDEX
     lsn: str  # the WAL position before it
+    rehearsal: str = ""  # as Applied has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def parse_history(results: Sequence[Sequence[Row]]) -> History:
                 actor or "",
                 notes.get("existed", ""),
                 notes.get("lsn", ""),
+                notes.get("rehearsal", ""),
             )
     marker = Marker(markers[0][0] or "", markers[0][1] or "") if markers else None
     stored = tuple(RolePassword(*(value or "" for value in row)) for row in passwords)
@@ -134,6 +136,7 @@ def _applied(id_: str, applied_at: str | None, notes: dict[str, str], actor: str
         actor=actor,
         duration_ms=milliseconds(notes),
         lsn=notes.get("lsn", ""),
+        rehearsal=notes.get("rehearsal", ""),
     )
 
 

@@ -39,6 +39,7 @@ class Entry:
     commit: str
     milliseconds: int | None
     lsn: str  # the WAL position before it
+    rehearsal: str = ""  # the digest of what let it in
 
     def is_slow(self, limit: float) -> bool:
         """Whether it took `limit` seconds or more."""
@@ -63,4 +64,5 @@ def _entry(
         notes.get("commit", ""),
         milliseconds(notes),
         notes.get("lsn", ""),
+        notes.get("rehearsal", ""),
     )

@@ -36,12 +36,16 @@ _LONG = 1000  # characters of a statement
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who deploys, from where, and which commit; each is kept with what is applied."""
+    """Who deploys, from where, which commit, and what lets it in; each is kept with what is applied.
+
+    `rehearsal` is the digest of a row of migration_history.rehearsals.
+    """
 
     actor: str = ""
     host: str = ""
     commit: str = ""
     uncommitted: frozenset[str] = frozenset()  # ids of migrations that the commit does not hold as they run
+    rehearsal: str = ""
 
     def at(self, commit: str, uncommitted: Iterable[str] = ()) -> Author:
         """The same author at a commit."""
@@ -80,6 +84,8 @@ FLUSH = f"SELECT 1 FROM {SCHEMA}._yoyo_version FOR UPDATE;"
 
 # The SQLSTATE of a file that was not begun, because a rival has the deploy's lock.
 LOCK_LOST = "MG002"
+# The SQLSTATE of a first file that was not begun, because the database is another than the one that was rehearsed.
+NOT_AS_REHEARSED = "MG004"
 _KEEP_LOCK = (
     f"IF NOT pg_catalog.pg_try_advisory_xact_lock({KEY}) THEN "
     f"RAISE EXCEPTION 'somebody else has the lock of the deploy' USING ERRCODE = '{LOCK_LOST}'; END IF; "
@@ -194,7 +200,10 @@ def started_sql(file: MigrationFile, author: Author, existed: str) -> str:
 
     `existed` is an SQL expression for what is there already: an index's definition, or the leftovers of a REINDEX.
     """
-    comment = f"{literal(f'sha256={file.checksum} lsn=')} || pg_catalog.pg_current_wal_insert_lsn() || ' existed=' || ({existed})"
+    # what existed comes last: where the comment is cut, that it did is enough
+    let_in = f" rehearsal={author.rehearsal}" if author.rehearsal else ""
+    known = literal(f"sha256={file.checksum}{let_in} lsn=")
+    comment = f"{known} || pg_catalog.pg_current_wal_insert_lsn() || ' existed=' || ({existed})"
     return f"{_log(file, author, 'started', _cut(comment))} RETURNING comment"
 
 
@@ -203,14 +212,19 @@ def mark_sql(file: MigrationFile, author: Author, *, milliseconds: int | None = 
 
     `milliseconds` and `lsn` are how long that took and the WAL position before it, where they are known.
     """
-    notes = {"sha256": file.checksum, "commit": author.commit_of(file), "ms": milliseconds, "lsn": lsn}
+    notes = {
+        "sha256": file.checksum,
+        "commit": author.commit_of(file),
+        "rehearsal": author.rehearsal,
+        "ms": milliseconds,
+        "lsn": lsn,
+    }
     return f"BEGIN;{_record(file)};{_log(file, author, 'apply', _comment(notes))};COMMIT;"
 
 
 def registered_sql(file: MigrationFile, author: Author, registration: str) -> str:
     """One transaction that records a batched file, whose batches come after it, and does what `registration` says."""
-    commit = f" commit={author.commit_of(file)}" if author.commit_of(file) else ""
-    comment = _cut(f"{literal(f'sha256={file.checksum}{commit} lsn=')} || pg_catalog.pg_current_wal_insert_lsn()")
+    comment = _cut(f"{literal(f'{_known(file, author)} lsn=')} || pg_catalog.pg_current_wal_insert_lsn()")
     return (
         f"BEGIN;{_record(file)};DO {dollar_quoted(f'BEGIN {_KEEP_LOCK}END')};{registration}"
         f"{_log(file, author, 'apply', comment)};COMMIT;"
@@ -349,8 +363,13 @@ def _log(file: MigrationFile, author: Author, operation: str, comment: str) -> s
 
 def _measured_comment(file: MigrationFile, author: Author) -> str:
     """The log row's comment as an SQL expression over the block's variables `started` and `lsn`."""
-    commit = f" commit={author.commit_of(file)}" if author.commit_of(file) else ""
-    return _cut(f"{literal(f'sha256={file.checksum}{commit} ms=')} || {_milliseconds('started')} || ' lsn=' || lsn")
+    return _cut(f"{literal(f'{_known(file, author)} ms=')} || {_milliseconds('started')} || ' lsn=' || lsn")
+
+
+def _known(file: MigrationFile, author: Author) -> str:
+    """The notes of a log row that are known before the file runs: with all of them, 200 characters."""
+    notes = {"sha256": file.checksum, "commit": author.commit_of(file), "rehearsal": author.rehearsal}
+    return " ".join(f"{key}={value}" for key, value in notes.items() if value)
 
 
 def _milliseconds(since: str) -> str:

@@ -65,10 +65,23 @@ CREATE TABLE {SCHEMA}.role_password (
 );
 """
 
+# Why pending files were let in: one row for each receipt of a rehearsal, whole, and for each deploy that went without one.
+REHEARSALS = f"""
+CREATE TABLE {SCHEMA}.rehearsals (
+    digest varchar(64) PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('receipt', 'first', 'skipped')),
+    environment text NOT NULL,
+    actor text NOT NULL,
+    reason text NOT NULL,
+    document text NOT NULL,
+    admitted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+"""
+
 CREATE_SCHEMA = f"""
 CREATE SCHEMA {SCHEMA};
 REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC;
 """
 
 # All or nothing: several statements in one query are one transaction.
-CREATE = CREATE_SCHEMA + YOYO + OURS
+CREATE = CREATE_SCHEMA + YOYO + OURS + REHEARSALS

@@ -28,6 +28,7 @@ class Applied:
     actor: str = ""
     duration_ms: int | None = None
     lsn: str = ""  # the WAL position before it ran
+    rehearsal: str = ""  # the digest of what let it in, in migration_history.rehearsals
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,20 @@ def read_digests(session: Session, *, has_history: bool = True) -> Digests:
     return Digests(schema or "", history or "")
 
 
+class SchemaDigests:
+    """Takes the digest of the schema again and again, over a session of its own: planned once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        settings = ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in _SETTINGS.items())
+        session.run(f"SELECT {settings}")
+        session.run(f"PREPARE schema_digest AS SELECT {_hashed('all_of_it')} FROM ({_schema()}) AS s (all_of_it)")
+
+    def take(self) -> str:
+        """The digest of the schema as it is now. Raises what `read_digests` raises."""
+        return self._session.run("EXECUTE schema_digest")[0].rows[0][0] or ""
+
+
 @cache
 def take(*, has_history: bool = True) -> str:
     """The SQL that leaves both digests in their settings, and nothing else: its own settings and locks are undone.
@@ -84,24 +98,30 @@ def take(*, has_history: bool = True) -> str:
     A view, a rule and an expression are printed under a lock of their relation, which the first file of a deploy must not
     find held by its own transaction.
     """
-    everything = union(
-        IN_ROLLBACKS, ignored_schemas=HISTORY_SCHEMAS, ignored_tables=HISTORY_TABLES, for_rollback=True
-    ).as_string()
-    schema = (
-        f"{everything} SELECT pg_catalog.string_agg(ROW(kind, name, definition)::text, E'\\n' "
-        'ORDER BY kind COLLATE "C", name COLLATE "C", definition COLLATE "C") FROM everything'
-    )
     settings = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items())
     history = f"EXECUTE $digest_of${_HISTORY}$digest_of$ INTO history; " if has_history else ""
     return (
         "DO $digests$ DECLARE schema text; history text; BEGIN BEGIN "
         f"PERFORM {settings}; "
-        f"EXECUTE $digest_of${schema}$digest_of$ INTO schema; {history}"
+        f"EXECUTE $digest_of${_schema()}$digest_of$ INTO schema; {history}"
         f"RAISE SQLSTATE '{_UNDO}'; EXCEPTION WHEN SQLSTATE '{_UNDO}' THEN NULL; END; "
         f"PERFORM {_keep(SCHEMA_DIGEST, 'schema')}, {_keep(HISTORY_DIGEST, 'history')}; END $digests$;"
     )
 
 
+def _schema() -> str:
+    everything = union(
+        IN_ROLLBACKS, ignored_schemas=HISTORY_SCHEMAS, ignored_tables=HISTORY_TABLES, for_rollback=True
+    ).as_string()
+    return (
+        f"{everything} SELECT pg_catalog.string_agg(ROW(kind, name, definition)::text, E'\\n' "
+        'ORDER BY kind COLLATE "C", name COLLATE "C", definition COLLATE "C") FROM everything'
+    )
+
+
 def _keep(setting: str, variable: str) -> str:
-    digest = f"pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce({variable}, ''), 'UTF8')), 'hex')"
-    return f"pg_catalog.set_config('{setting}', {digest}, true)"
+    return f"pg_catalog.set_config('{setting}', {_hashed(variable)}, true)"
+
+
+def _hashed(text: str) -> str:
+    return f"pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce({text}, ''), 'UTF8')), 'hex')"

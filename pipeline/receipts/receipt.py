@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pipeline.receipts.document import PREDICATE_TYPE, STATEMENT_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 LIFETIME: Final = timedelta(hours=24)
@@ -20,8 +20,8 @@ class Receipt:
     """The receipt of a rehearsal.
 
     `digest` is its name. `checksums` are those of the pending files by id, in the order of the deploy. `history` and `schema`
-    are digests of what was there before; `schemas` are those behind the files that were measured, by id. `deleted` and
-    `updated` count the rows of each table that all files delete and update. `text` is the file.
+    are digests of what was there before; `schemas` are those behind the files that were measured, by id. `destroyed`
+    counts the rows that each of them updates or deletes. `text` is the file.
     """
 
     digest: str
@@ -39,8 +39,7 @@ class Receipt:
     created: datetime
     expires: datetime
     schemas: Mapping[str, str] = field(default_factory=dict)
-    updated: Mapping[str, int] = field(default_factory=dict)
-    deleted: Mapping[str, int] = field(default_factory=dict)
+    destroyed: Mapping[str, int] = field(default_factory=dict)
     text: str = field(default="", repr=False, compare=False)
 
 
@@ -62,7 +61,6 @@ def parse_statement(content: Any) -> Receipt:
     created, expires = _instant(said["timeCreated"]), _instant(said["expires"])
     if not created < expires <= created + LIFETIME:
         raise ValueError("it expires later than a receipt may")
-    changed = [row for file in said["files"] for each in file["statements"] for row in each["changed"]]
     return Receipt(
         digest=_text(said["digest"]["sha256"]),
         result=_text(said["result"]),
@@ -79,17 +77,13 @@ def parse_statement(content: Any) -> Receipt:
         created=created,
         expires=expires,
         schemas={_text(each["id"]): each["schema"] for each in said["files"] if each["schema"]},
-        updated=_summed(changed, "updated"),
-        deleted=_summed(changed, "deleted"),
+        destroyed={_text(each["id"]): _destroyed(each) for each in said["files"]},
     )
 
 
-def _summed(changed: Iterable[Mapping[str, Any]], what: str) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for row in changed:
-        if row[what]:
-            found[row["table"]] = found.get(row["table"], 0) + int(row[what])
-    return found
+def _destroyed(file: Mapping[str, Any]) -> int:
+    rows = (row for each in file["statements"] for row in each["changed"])
+    return sum(int(row["updated"]) + int(row["deleted"]) for row in rows)
 
 
 def _text(value: Any) -> str:

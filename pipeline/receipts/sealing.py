@@ -64,19 +64,19 @@ def read_receipt(path: Path, root: Path, *, rehearse: str) -> Receipt:
         Refused: there is none, it is none, it was changed since, or the signature that the repository asks for is not there
             or not right.
     """
-    shown = _shown(path, root)
+    where = shown(path, root)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise Refused("there is no receipt", where=shown, remedy=AGAIN + rehearse) from None
+        raise Refused("there is no receipt", where=where, remedy=AGAIN + rehearse) from None
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(
-            f"the receipt cannot be read: {type(error).__name__}", where=shown, remedy=AGAIN + rehearse
+            f"the receipt cannot be read: {type(error).__name__}", where=where, remedy=AGAIN + rehearse
         ) from None
     try:
         return _open(text, root / PUBLIC_KEY)
     except _NotAReceipt as why:
-        raise Refused(str(why), where=shown, remedy=AGAIN + rehearse) from None
+        raise Refused(str(why), where=where, remedy=AGAIN + rehearse) from None
 
 
 class _NotAReceipt(ValueError):
@@ -147,5 +147,6 @@ def _told(error: Exception) -> str:
     return f"it lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
-def _shown(path: Path, root: Path) -> str:
+def shown(path: Path, root: Path) -> str:
+    """The file as people find it: from the checkout, where it is in there."""
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

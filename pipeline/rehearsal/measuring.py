@@ -30,9 +30,10 @@ from pipeline.history.tables import CREATE
 from pipeline.migrations import raise_faults
 from pipeline.migrations.plan import make_plan
 from pipeline.migrations.script import Kind
+from pipeline.postgres.connect import open_session
 from pipeline.postgres.lock import APPLICATION
 from pipeline.postgres.session import ServerError
-from pipeline.receipts.digests import read_digests
+from pipeline.receipts.digests import SchemaDigests
 from pipeline.rehearsal.failing_rows import find_failing_rows
 from pipeline.rehearsal.looking import (
     NOTHING,
@@ -104,15 +105,23 @@ def measure(
         if not opened.history.exists:
             session.run(CREATE)
         run = _Run(url, opened, author or Author(), listener, read_relations(session).keys())
-        files: list[FileMeasurement] = []
-        for file in plan.pending:
-            listener.running(file.id)
-            try:
-                found = _measure_file(run, file)
-            except _Stopped as stopped:
-                return Measured(tuple(files), stopped.failure)
-            files.append(replace(found, schema=read_digests(session).schema))
-            listener.applied(file.id, round(found.milliseconds))
+        if not plan.pending:
+            return Measured(())
+        with open_session(url.direct(), application_name=_SHOWN_WORK) as aside:
+            return _measure_files(run, plan.pending, SchemaDigests(aside))
+
+
+def _measure_files(run: _Run, pending: Sequence[MigrationFile], schemas: SchemaDigests) -> Measured:
+    """Measure each file, and name the schema behind it: a deploy that was ended there goes on from that one."""
+    files: list[FileMeasurement] = []
+    for file in pending:
+        run.listener.running(file.id)
+        try:
+            found = replace(_measure_file(run, file), schema=schemas.take())
+        except _Stopped as stopped:
+            return Measured(tuple(files), stopped.failure)
+        files.append(found)
+        run.listener.applied(file.id, round(found.milliseconds))
     return Measured(tuple(files))
 
 

@@ -9,9 +9,12 @@ import pytest
 from pipeline.deploy import apply
 from pipeline.deploy.steps import Step
 from pipeline.deploy.transactional import BATCH_BYTES, _batches, _Query
+from tests.receipts.production import BASE, PENDING, Production
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.folders import FolderBuilder
     from tests.support.sample import Database
 
@@ -66,3 +69,37 @@ def test_files_that_are_more_than_one_batch_cost_a_query_for_each(db: Database, 
 def test_one_file_on_top_costs_one_query_more(migrated_sample: Database, sample: FolderBuilder) -> None:
     sample.write("0006_more", "CREATE TABLE more ();")
     assert counted(migrated_sample, sample) == (NOTHING_PENDING + 1, 1)
+
+
+def counted_on_prod(production: Production) -> int:
+    with CountingProxy(production.db.url.host, production.db.url.port or 5432) as proxy:
+        production.deploy(url=production.db.url.copy_with(host="127.0.0.1", port=proxy.port))
+    return proxy.waits
+
+
+def test_a_receipt_costs_no_wait(db: Database, folder: FolderBuilder, tmp_path: Path) -> None:
+    production = Production(tmp_path, folder, db)
+    production.settings("required")
+    production.write(BASE)
+    assert counted_on_prod(production) == NOTHING_PENDING + 2, "the first deploy, which needs none"
+    assert counted_on_prod(production) == NOTHING_PENDING
+    production.write({id_: sql for id_, sql in PENDING.items() if "CONCURRENTLY" not in sql})
+    production.rehearse()
+    assert counted_on_prod(production) == NOTHING_PENDING + 1, "as without a receipt"
+    db.run("DROP TABLE migration_history.rehearsals")
+    folder.write("0008_more", "SELECT 1;")
+    production.rehearse()
+    assert counted_on_prod(production) == NOTHING_PENDING + 1, "with the table that an older history lacks"
+    assert counted_on_prod(production) == NOTHING_PENDING
+    # an index outside a transaction has its own queries; the guard goes out with the first of them
+    folder.write("0009_index", "-- transactional: false\nCREATE INDEX CONCURRENTLY pet_colour ON pet (colour);")
+    production.settings("off")
+    folder.write("0010_index", "-- transactional: false\nCREATE INDEX CONCURRENTLY pet_owner ON pet (owner);")
+    without = counted_on_prod(production)
+    db.run(
+        "DROP INDEX pet_colour, pet_owner; DELETE FROM migration_history._yoyo_migration WHERE migration_id > '0009'"
+    )
+    production.settings("required")
+    production.rehearse()
+    assert counted_on_prod(production) == without
+    assert [row[0] for row in production.kept()] == ["receipt", "receipt"]

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.deploy import apply, inspect_server
 from pipeline.postgres.connect import open_session
-from pipeline.receipts.digests import Digests, history_digest, read_digests, take
+from pipeline.receipts.digests import Digests, SchemaDigests, history_digest, read_digests, take
 from tests.schema.test_catalog_changes import BASE, CHANGES, Change
 
 if TYPE_CHECKING:
@@ -155,6 +155,17 @@ def test_the_server_and_we_agree_on_the_digest_of_a_history(migrated_sample: Dat
             assert found[-1] == ours()
     assert len(set(found)) == len(found)
     assert found[-1] == history_digest([])
+
+
+def test_taken_again_and_again_it_is_the_same(base: DatabaseURL) -> None:
+    with _session(base) as session, _session(base) as aside:
+        digests = SchemaDigests(aside)
+        found = []
+        for sql in ("SELECT 1", "CREATE TABLE more (at timestamptz DEFAULT '2026-01-01 00:00+00')", "DROP TABLE more"):
+            session.run(sql)
+            found.append(digests.take())
+            assert found[-1] == _schema(session)
+    assert found[0] == found[2] != found[1]
 
 
 def test_without_a_history_it_is_that_of_an_empty_one(db: Database) -> None:

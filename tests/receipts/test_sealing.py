@@ -67,8 +67,7 @@ def test_what_a_rehearsal_found_is_read_back_from_its_file(tmp_path: Path) -> No
     assert found.checksums == {"0002_more": "b" * 64, "0003_last": "c" * 64}
     assert (found.history, found.schema, found.schemas) == ("1" * 64, "2" * 64, {"0002_more": "e" * 64})
     assert (found.created, found.expires) == (NOW, NOW + LIFETIME)
-    assert found.updated == {'public."User"': 4}
-    assert found.deleted == {'public."User"': 6, "public.log": 8}
+    assert found.destroyed == {"0002_more": 18}
     assert len(found.digest) == 64
 
 

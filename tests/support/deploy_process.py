@@ -6,19 +6,21 @@ import multiprocessing
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dbclient.url import DatabaseURL
 from pipeline.deploy import apply
 from pipeline.deploy.locking import Deadlines
+from pipeline.deploy.rehearsed import Evidence
 from pipeline.deploy.signals import as_exceptions
+from pipeline.deploy.target import Target
 from pipeline.errors import PipelineError
 from pipeline.migrations import read_folder
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
-    from pathlib import Path
 
 _WAIT = 120.0  # seconds
 
@@ -36,12 +38,14 @@ class Outcome:
     exit_code: int = 0
 
 
-def _deploy(url: str, folder: str, lock_wait: float, results: Connection, start: Any) -> None:
+def _deploy(url: str, folder: str, root: str, lock_wait: float, results: Connection, start: Any) -> None:
     if start is not None:
         start.wait(_WAIT)
     try:
         with as_exceptions():
-            report = apply(DatabaseURL.parse(url), read_folder(folder), deadlines=Deadlines(connect=90, lock=lock_wait))
+            target = Target("prod", permit=Evidence(Path(root)).permit) if root else None
+            deadlines = Deadlines(connect=90, lock=lock_wait)
+            report = apply(DatabaseURL.parse(url), read_folder(folder), target=target, deadlines=deadlines)
         results.send(Outcome(tuple(each.id for each in report.applied)))
     except PipelineError as error:
         results.send(Outcome(error=str(error), exit_code=getattr(error, "exit_status", error.exit_code)))
@@ -50,10 +54,10 @@ def _deploy(url: str, folder: str, lock_wait: float, results: Connection, start:
 class DeployProcess:
     """One deploy that runs by itself."""
 
-    def __init__(self, url: DatabaseURL, folder: Path, *, lock_wait: float, start: Any) -> None:
+    def __init__(self, url: DatabaseURL, folder: Path, *, root: str, lock_wait: float, start: Any) -> None:
         self._results, theirs = _context.Pipe(duplex=False)
         self._process: BaseProcess = _context.Process(
-            target=_deploy, args=(url.reveal(), str(folder), lock_wait, theirs, start), daemon=True
+            target=_deploy, args=(url.reveal(), str(folder), root, lock_wait, theirs, start), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -81,9 +85,14 @@ class Processes:
     def __init__(self) -> None:
         self._started: list[DeployProcess] = []
 
-    def start(self, url: DatabaseURL, folder: Path, *, lock_wait: float = 60.0, barrier: Any = None) -> DeployProcess:
-        """Start a deploy of a folder; with a barrier it waits there for the others."""
-        process = DeployProcess(url, folder, lock_wait=lock_wait, start=barrier)
+    def start(
+        self, url: DatabaseURL, folder: Path, *, prod: Path | None = None, lock_wait: float = 60.0, barrier: Any = None
+    ) -> DeployProcess:
+        """Start a deploy of a folder; with a barrier it waits there for the others.
+
+        `prod` is the checkout whose settings say what its environment prod asks for.
+        """
+        process = DeployProcess(url, folder, root=str(prod or ""), lock_wait=lock_wait, start=barrier)
         self._started.append(process)
         return process
 

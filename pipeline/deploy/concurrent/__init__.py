@@ -54,6 +54,7 @@ def run_concurrent(work: Work, steps: Sequence[Step]) -> None:
     """Run each step's statement and record it, or take its record away.
 
     Raises:
+        Refused: the guard before the first step said no.
         MigrationFailed: the statement failed; the message says what it left.
         TimedOut: it did not get a lock within the file's own lock-timeout, or for two minutes where readers would wait behind it.
         DatabaseFailed: something is there that this pipeline cannot prove to be its own.
@@ -74,7 +75,7 @@ def _apply(work: Work, step: Step) -> int:
     """Run a file's statement and record it; the statement's time in milliseconds."""
     session, file, script = work.session, step.file, step.script
     concurrent = concurrent_of(script)
-    _hold_the_lock(session, file)
+    _hold_the_lock(work, step)
     lsn = ""
     if (unfinished := work.unfinished.get(file.id)) is not None:
         lsn = unfinished.lsn
@@ -175,13 +176,27 @@ def tidy(session: Session, concurrent: Concurrent, *, ours: bool, seconds: float
         return may_have_left(concurrent)
 
 
-def _hold_the_lock(session: Session, file: MigrationFile) -> None:
+def _hold_the_lock(work: Work, step: Step) -> None:
     """Make sure of the lock once more: a statement outside a transaction may have given it away, in an index's function.
 
-    A rival could take the index that we build for one that a killed run left, and drop it.
+    A rival could take the index that we build for one that a killed run left, and drop it. The guard of a first step is asked
+    in the same query.
     """
-    if session.run(f"SELECT {TRY}")[0].rows[0][0] != "t":
-        raise lock_given_away(session, file.path)
+    retries = Retries(RETRY_FOR)
+    while True:
+        try:
+            locked = work.session.run(work.guarded(step, f"SELECT {TRY}"))[-1].rows[0][0]
+            break
+        except ServerError as error:
+            if refusal := work.refusal(error):
+                raise refusal from error
+            seconds = retries.next_pause()
+            if error.sqlstate not in TRY_AGAIN or seconds is None:
+                raise explain_file(error, step.script) from error
+            work.observer.retrying(step.id, error.fields.get("message", ""), seconds)
+        time.sleep(seconds)
+    if locked != "t":
+        raise lock_given_away(work.session, step.file.path)
 
 
 def _resume(work: Work, script: Script, begun: Begun, limits: str, *, ours: bool) -> bool:
