@@ -113,6 +113,29 @@ BEGIN
 END
 """
 
+_SAMPLE = f"""
+DECLARE
+    position text[] := {{begin}};
+    bound text[];
+    visited bigint := {{rows}};
+    changed bigint := 0;
+    began timestamptz := pg_catalog.clock_timestamp();
+    lsn pg_catalog.pg_lsn := pg_catalog.pg_current_wal_insert_lsn();
+BEGIN
+    EXECUTE {{bound}} INTO bound USING position, visited;
+    IF bound IS NULL THEN
+        EXECUTE {{end}} INTO bound, visited USING position, visited;
+    END IF;
+    IF bound IS NOT NULL THEN
+        EXECUTE {{statement}} USING position, bound;
+        GET DIAGNOSTICS changed = ROW_COUNT;
+    END IF;
+    PERFORM pg_catalog.set_config('{_ANSWER}', pg_catalog.concat_ws(' ', coalesce(visited, 0), changed,
+        pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), lsn)::bigint,
+        1000 * EXTRACT(epoch FROM pg_catalog.clock_timestamp() - began)), true);
+END
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -149,6 +172,22 @@ def batch_sql(file: MigrationFile, batched: Batched, key: Key, *, target: float,
     )
     answer = f"SELECT pg_catalog.current_setting('{_ANSWER}');{stand_sql(file)};"
     return f"BEGIN;{_LOCAL}DO {dollar_quoted(filled)};{answer}COMMIT;"
+
+
+def sample_sql(batched: Batched, key: Key, *, begin: str | None, rows: int) -> str:
+    """The query of a batch of so many rows behind a key (an SQL literal; None: from the first one), to be rolled back.
+
+    The last result but one, in front of the ROLLBACK's, has rows gone through, rows changed, bytes of WAL, and milliseconds.
+    """
+    first = begin is None
+    filled = _SAMPLE.format(
+        begin="NULL" if begin is None else begin,
+        rows=rows,
+        bound=dollar_quoted(_bound_sql(batched, key, first=first)),
+        end=dollar_quoted(_end_sql(batched, key, first=first)),
+        statement=dollar_quoted(batched.statement(through(batched, key) if first else between(batched, key))),
+    )
+    return f"BEGIN;{_LOCAL}DO {dollar_quoted(filled)};SELECT pg_catalog.current_setting('{_ANSWER}');ROLLBACK;"
 
 
 def parse_batch(results: Sequence[Result]) -> Batch:

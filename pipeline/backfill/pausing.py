@@ -19,7 +19,7 @@ TARGET = 500.0  # milliseconds of a batch that nobody waits for
 CONTENDED = 1.0  # milliseconds: one step, where somebody did
 _CALM = 2.0  # seconds without anybody who waits before a batch may take twice as long
 _MEGABYTE = 1_000_000
-_NO_LIMIT = 1 << 40  # bytes
+_MOST = 4 * _MEGABYTE  # of WAL in one batch: whoever commits meanwhile waits until the disk has it
 _LAG = 10.0  # seconds that a replica may be behind
 
 # An autovacuum worker belongs to no role, which everybody may see, while what it does is hidden from most. Its lock is not.
@@ -90,8 +90,8 @@ class Pace:
     @property
     def wal_bytes(self) -> int:
         """How much the next batch may write: what is left, and no more than a second's."""
-        left = self.limits.wal_total * _MEGABYTE - self.used if self.limits.wal_total else _NO_LIMIT
-        return round(min(left, self.limits.wal_rate * _MEGABYTE if self.limits.wal_rate else _NO_LIMIT))
+        left = self.limits.wal_total * _MEGABYTE - self.used if self.limits.wal_total else _MOST
+        return round(min(left, self.limits.wal_rate * _MEGABYTE if self.limits.wal_rate else _MOST, _MOST))
 
     def slow_down(self) -> None:
         """Somebody is in the way: batches of one step, until nobody was for a while."""

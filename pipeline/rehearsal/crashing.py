@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from pipeline import packages
 from pipeline.deploy import apply
+from pipeline.deploy.checkout import BACKFILL_SECONDS
 from pipeline.deploy.locking import Deadlines
 from pipeline.errors import PipelineError
 from pipeline.history.record import Author, apply_in_pieces
@@ -66,7 +67,14 @@ def kill_and_run_again(
         killed_at = list(_kill_at_each_point(url, through, file, observer))
         points += len(killed_at)
         try:
-            apply(url, through, deadlines=_PATIENT, observer=Told(observer, "deployed again"), verb="rehearse")
+            apply(
+                url,
+                through,
+                deadlines=_PATIENT,
+                observer=Told(observer, "deployed again"),
+                verb="rehearse",
+                backfill_seconds=BACKFILL_SECONDS,
+            )
         except PipelineError as error:
             if isinstance(error, ConnectFailed) or isinstance(error.__cause__, ConnectionLost):
                 raise

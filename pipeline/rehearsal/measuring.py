@@ -47,6 +47,7 @@ from pipeline.rehearsal.looking import (
     sizes,
 )
 from pipeline.rehearsal.observing import observed
+from pipeline.rehearsal.sampling import sample
 from pipeline.rehearsal.values import Failure, FileMeasurement, Measured, RowChanges, StatementMeasurement
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from pipeline.migrations import Folder, MigrationFile
     from pipeline.postgres.session import Result, Session
     from pipeline.rehearsal.looking import Look, Relation
+    from pipeline.rehearsal.sampling import Sample
     from pipeline.rehearsal.values import FailingRows, LockHold
 
 _LOOK_AGAIN = (
@@ -316,6 +318,7 @@ def _measure_outside(run: _Run, file: MigrationFile, before: Mapping[str, Relati
     script = file.forward
     line = script.statements[0].line
     carry_out = run_batched if script.kind is Kind.BATCHED else run_concurrent
+    sampled = _sampled(run, file)
     began = time.perf_counter()
     try:
         with observed(run.url, run.session.backend_pid, before, run.known) as seen:
@@ -334,9 +337,18 @@ def _measure_outside(run: _Run, file: MigrationFile, before: Mapping[str, Relati
     milliseconds = took[0] if took and took[0] is not None else round((time.perf_counter() - began) * 1000)
     found = replace(seen.measurement(), line=line, milliseconds=float(milliseconds), changed=_batches(run, file))
     run.listener.measured(file.id, found, run.session.backend_pid)
-    return FileMeasurement(
-        file.id, file.path, file.checksum, (found,), accepted=script.accepted.get("exclusive-lock", "")
-    )
+    accepted = script.accepted.get("exclusive-lock", "")
+    return FileMeasurement(file.id, file.path, file.checksum, (found,), accepted=accepted, backfill=sampled)
+
+
+def _sampled(run: _Run, file: MigrationFile) -> Sample | None:
+    """What batches all over the table's rows do, before a deploy's own begin with the first ones."""
+    if file.forward.batched is None:
+        return None
+    try:
+        return sample(run.session, file, file.forward.batched)
+    except ServerError as error:
+        raise _Stopped(_failure(file, file.forward.batched.line, error, None)) from error
 
 
 def _batches(run: _Run, file: MigrationFile) -> tuple[RowChanges, ...]:

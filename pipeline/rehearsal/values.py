@@ -6,6 +6,10 @@ Relations are named with their schema and quoted where SQL needs it, as in publi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.rehearsal.sampling import Sample
 
 READS, WRITES = "reads", "writes"
 
@@ -106,7 +110,8 @@ class FileMeasurement:
 
     `ending` is what the server does behind the last one: deferred triggers, and the record of the file; None for a file
     outside a transaction. `commit` is what COMMIT took, the way to the server included. `accepted` is the reason that the
-    file gives for its locks, or empty. `schema` is the digest of the schema behind it, where that was taken.
+    file gives for its locks, or empty. `schema` is the digest of the schema behind it, where that was taken; `backfill` what a
+    sample of a batched file's batches did.
     """
 
     id: str
@@ -117,6 +122,7 @@ class FileMeasurement:
     commit: float = 0.0
     accepted: str = ""
     schema: str = ""
+    backfill: Sample | None = None
 
     @property
     def parts(self) -> tuple[StatementMeasurement, ...]:
