@@ -23,6 +23,8 @@ from pipeline.deploy import apply
 from pipeline.deploy.checkout import open_checkout
 from pipeline.deploy.reader import READER, make_reader
 from pipeline.migrations import read_folder
+from tests.support.backfills import items, registered
+from tests.support.folders import FolderBuilder
 from tests.support.repository import Repository
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
 from tests.verbs.test_webhook import hook
@@ -347,3 +349,28 @@ def test_the_role_that_only_reads_is_enough_for_what_only_looks(job: Job, reader
     refused = job.run({"run": "./inv deploy --env prod", "env": {"DATABASE_URL": reader}})
     assert refused.returncode == 5
     assert "::error " in refused.stderr
+
+
+def test_a_backfill_goes_on_and_starts_the_next_job_while_something_is_left(job: Job, database: DatabaseURL) -> None:
+    job.values |= {"secrets.DATABASE_URL": database.reveal(), "matrix.environment": "prod", "github.ref_name": "main"}
+    folder = items(FolderBuilder(job.root / "migrations"), 10)
+    for id_ in SAMPLE_IDS:
+        (folder.path / f"{id_}.sql").unlink()
+        (folder.path / f"{id_}.rollback.sql").unlink()
+    registered(database, folder)
+    install, backfill, again = job.steps("backfill.yml", "backfill")
+    assert job.run(install).returncode == 0
+    ended = job.run({**backfill, "env": {**backfill["env"], "LONGEST": "0"}})  # its time is over before it begins
+    assert (ended.returncode, job.values["steps.backfill.outputs.again"]) == (0, "yes"), ended.stderr
+    job.there()
+    assert job.run(again).returncode == 0
+    assert job.asked[0]["words"][-3:] == [
+        "repos/team/database/actions/workflows/backfill.yml/dispatches",
+        "--raw-field",
+        "ref=main",
+    ]
+    assert "DATABASE_URL" not in job.asked[0]["variables"]
+    ended = job.run(backfill)
+    assert (ended.returncode, job.values["steps.backfill.outputs.again"]) == (0, "no"), ended.stderr
+    assert Database(database).rows("SELECT done, count(*) FROM item GROUP BY 1") == [(1, 10)]
+    assert job.run(backfill).returncode == 0  # nothing is left to do

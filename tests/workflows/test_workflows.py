@@ -53,6 +53,7 @@ WRITES = {
     ("preview.yml", "fork"): {},
     ("preview.yml", "comment"): {"pull-requests": "write"},
     ("drift.yml", "diff"): {"contents": "read", "issues": "write"},
+    ("backfill.yml", "backfill"): {"contents": "read", "actions": "write"},
 }
 
 
@@ -80,7 +81,14 @@ def test_the_plan_is_shown_before_the_deploy(environment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workflow", "job"), [("deploy.yml", "dev"), ("deploy.yml", "plan"), ("deploy.yml", "prod"), ("plan.yml", "plan")]
+    ("workflow", "job"),
+    [
+        ("backfill.yml", "backfill"),
+        ("deploy.yml", "dev"),
+        ("deploy.yml", "plan"),
+        ("deploy.yml", "prod"),
+        ("plan.yml", "plan"),
+    ],
 )
 def test_a_step_that_has_the_url_installs_nothing(workflow: str, job: str) -> None:
     """The step before it does, without the URL; from then on pip would find no index.
@@ -157,6 +165,16 @@ def test_a_preview_runs_the_code_that_is_merged_and_comments_in_the_plans_place(
     assert workflow["jobs"]["comment"]["uses"] == "./.github/workflows/comment.yml"
     assert "vars.PREVIEWS == 'true'" in workflow["jobs"]["preview"]["if"]
     assert "vars.PREVIEWS != 'true'" in read("plan.yml")["jobs"]["comment"]["if"]
+
+
+def test_backfills_go_on_in_jobs_of_50_minutes_one_at_a_time() -> None:
+    workflow = read("backfill.yml")
+    job = workflow["jobs"]["backfill"]
+    assert workflow["on"]["schedule"]
+    assert job["concurrency"] == {"group": "backfill-${{ matrix.environment }}", "cancel-in-progress": False}
+    (step,) = [step for step in job["steps"] if step.get("id") == "backfill"]
+    assert int(step["env"]["LONGEST"]) == 50 * 60 < 60 * int(job["timeout-minutes"])
+    assert job["environment"] == "${{ matrix.environment }}-backfill"
 
 
 def test_drift_of_the_databases_is_looked_for_every_night() -> None:
