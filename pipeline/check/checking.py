@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pipeline.check.base import against_base, new_ids, read_base
+from pipeline.check.catalogues import refused_statements
 from pipeline.check.deploys import deploys
 from pipeline.check.hotfixes import unproven_hotfixes
 from pipeline.check.rollbacks import unproven_rollbacks
@@ -114,7 +115,16 @@ def _proofs(workbench: Workbench, folder: Folder, base: Base | None) -> list[Fin
             found = [_from_fault(fault)]
         if base is not None:
             found += unproven_hotfixes(workbench, folder, base, shadows)
-        return [*found, *unproven, *proven.result()]
+        unproven += proven.result()
+        if not found and not unproven:  # a schema that is not the one that is meant says nothing of a statement
+            found += _about_catalogues(workbench, folder, seen.current.database, base)
+        return [*found, *unproven]
+
+
+def _about_catalogues(workbench: Workbench, folder: Folder, current: DatabaseURL, base: Base | None) -> list[Finding]:
+    new = new_ids(folder, base) if base is not None else set()
+    files = [file for file in folder.files if file.id in new]
+    return refused_statements(workbench.root, current, base=None if base is None else base.name, new=files)
 
 
 def _about_study(workbench: Workbench, seen: BothSchemas) -> list[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from pipeline.check.checking import check
 from pipeline.deploy import apply
 from pipeline.deploy.rolling_back import rollback
 from pipeline.generate import Workbench
@@ -20,6 +21,7 @@ from pipeline.lint import lint
 from pipeline.lint.source import read_sources
 from pipeline.migrations import read_folder
 from pipeline.schema.catalog import read_catalog
+from tests.support.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,3 +133,33 @@ def test_every_step_can_be_undone_on_a_laptop(database: DatabaseURL, example: Pa
 
 def test_the_example_passes_the_linter(example: Path) -> None:
     assert lint(read_sources(read_folder(example).files)) == []
+
+
+def test_a_column_does_not_go_while_a_committed_catalogue_names_it(migrated: DatabaseURL, tmp_path: Path) -> None:
+    root = tmp_path / "checkout"
+    for folder in ("migrations", "queries"):
+        shutil.copytree(ROOT / folder, root / folder)
+    shutil.copy(ROOT / "schema.sql", root)
+    workbench = Workbench(root, migrated)
+    expand("message_tool_name", workbench, rename_request(["Message.name=toolName"]))
+    assert check(workbench).findings == ()
+    repository = Repository(root)
+    repository.git("init", "-q", "-b", "main")
+    repository.commit()
+
+    contract("message_name_goes", workbench, "Message", "name")
+    findings = check(workbench, base="main").findings
+    assert {(each.rule, each.path) for each in findings} == {
+        ("catalogue", "queries/ai_service.sql"),
+        ("catalogue", "queries/server.sql"),
+    }
+    assert all("42703 undefined_column" in each.message for each in findings)
+
+    for file in (root / "queries").iterdir():  # services of this commit that do not name it; those of the base do
+        lines = file.read_text(encoding="utf-8").splitlines()
+        moved = [line if '"User"' in line else line.replace('"name"', '"toolName"') for line in lines]
+        file.write_text("\n".join(moved), encoding="utf-8")
+    (finding,) = check(workbench, base="main").findings
+    assert finding.rule == "contraction"
+    assert finding.path.endswith("migrations/0009_message_name_goes.sql")
+    assert "services of main still name what goes: ai_service: " in finding.message
