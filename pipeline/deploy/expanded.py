@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.migrations.expansions import open_expansions
+from pipeline.migrations.open_expansions import open_expansions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pipeline.history.backfills import Backfill
     from pipeline.migrations import MigrationFile
-    from pipeline.migrations.expansions import Open
+    from pipeline.migrations.open_expansions import Open
     from pipeline.migrations.plan import Applied
 
 

@@ -15,8 +15,6 @@ from pipeline.migrations.sql_text import tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeline.migrations import MigrationFile
-
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 EXPANSION = re.compile(
     rf"(?:^|(?<=\s))(?P<what>expands|contracts)=(?P<column>{_NAME}(?:\.{_NAME}){{1,2}})\s+into=(?P<new>{_NAME})(?=\s|$)"
@@ -54,28 +52,3 @@ def read_expansion(what: str, directives: Mapping[str, Sequence[tuple[str, int]]
     match, _ = found[0]
     *table, old = [token.identifier for token in tokens(match["column"]) if token.text != "."]
     return Expansion(".".join(table).removeprefix("public."), old, next(tokens(match["new"])).identifier)
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """An expansion that nothing among some files ends: its file, and that of its backfill, or its own where it has none."""
-
-    expansion: Expansion
-    file: MigrationFile
-    backfill: MigrationFile
-
-
-def open_expansions(files: Sequence[MigrationFile]) -> list[Open]:
-    """Those of these files, which are in order."""
-    done = {(each.table, each.old) for file in files if (each := file.forward.contracts)}
-    return [
-        Open(each, file, _backfill_of(file, files))
-        for file in files
-        if (each := file.forward.expands) and (each.table, each.old) not in done
-    ]
-
-
-def _backfill_of(expansion: MigrationFile, files: Sequence[MigrationFile]) -> MigrationFile:
-    """The batched file that depends on the expansion brings the rows from before up to date."""
-    found = (file for file in files if file.forward.batched and expansion.id in file.forward.depends)
-    return next(found, expansion)

@@ -30,6 +30,7 @@ from pipeline.console.restore_document import look_document, points_document
 from pipeline.deploy import View, apply
 from pipeline.deploy.backfilling import Backfilled
 from pipeline.deploy.checkout import Checkout
+from pipeline.deploy.expanded import Expanded
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.past import read_past
 from pipeline.deploy.status import read_status
@@ -116,7 +117,8 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
     deviation = Deviation("server", "member of ai_service", None, "granted by somebody")
     backfills = (Backfill("0003_third", visited=2, estimated=5, worked_ms=1, why="autovacuum is on t"),)
     report = replace(report, corrected=(deviation,), backfills=backfills)
-    seen = replace(seen, roles=(deviation,), backfills=backfills)
+    double = (Expanded("0002_second", "Message", "name", "toolName", None, ("0003_third is 40 % done",)),)
+    seen = replace(seen, roles=(deviation,), backfills=backfills, expanded=double)
 
     fits(deploy_document("local", report))
     fits(

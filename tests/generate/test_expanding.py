@@ -20,7 +20,8 @@ from pipeline.generate.expanding.twins import twin_name
 from pipeline.generate.expanding.writers import try_writers
 from pipeline.generate.gate import folder_with
 from pipeline.generate.new_migrations import NewMigration
-from pipeline.migrations.expansions import Expansion, open_expansions
+from pipeline.migrations.expansions import Expansion
+from pipeline.migrations.open_expansions import open_expansions
 from tests.generate.conftest import catalog
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from pipeline.generate.new_migrations import check_name
 from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.style import quoted, spelled
 from pipeline.migrations import read_folder
-from pipeline.migrations.expansions import open_expansions
 from pipeline.migrations.names import next_number
+from pipeline.migrations.open_expansions import open_expansions
 from pipeline.migrations.phrase import Phrase
 from pipeline.migrations.sql_text import tokens
 from pipeline.schema.replay import BothSchemas, build_beside, build_both
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pipeline.generate.expanding.columns import ColumnFacts
     from pipeline.generate.generating import Runner
     from pipeline.migrations import Folder
-    from pipeline.migrations.expansions import Open
+    from pipeline.migrations.open_expansions import Open
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.replay import BuiltSchema
 
