@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pipeline.postgres.session import Session
     from pipeline.rehearsal.compatibility.plans import Relation
 
+NOT_NULL, UNIQUE, CHECK, ENUM = "23502", "23505", "23514", "22P02"  # the SQLSTATEs of what they refuse
+
 _OURS = f"n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast', '{SCHEMA}']) AND n.nspname !~ '^pg_t'"
 _RULES = f"""
 SELECT json_build_array(n.nspname, c.relname, format('%I.%I', n.nspname, c.relname),
@@ -65,7 +67,7 @@ class Unique:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class OneColumn:
     """A CHECK of one column as a list of values, or as `IS NOT NULL` (then `values` is None)."""
 
     name: str
@@ -80,13 +82,14 @@ class Table:
     shown: str
     columns: tuple[Column, ...]
     uniques: tuple[Unique, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[OneColumn, ...]
     has_trigger: bool
 
-    def never_null(self, column: str) -> bool:
-        """Whether the column takes no NULL."""
-        rules = [check for check in self.checks if check.column == column and check.values is None]
-        return bool(rules) or any(each.not_null for each in self.columns if each.name == column)
+    def refusal_of_null(self, column: str) -> str:
+        """The SQLSTATE with which the column refuses NULL; empty where it takes it."""
+        if any(each.not_null for each in self.columns if each.name == column):
+            return NOT_NULL
+        return CHECK if any(check.column == column and check.values is None for check in self.checks) else ""
 
 
 @dataclass(frozen=True)
@@ -120,16 +123,16 @@ def _unique(name: str, predicate: str | None, with_nulls: bool, keys: Iterable[t
     return Unique(name, frozenset(column or text for column, text in keys), columns, predicate or "", with_nulls)
 
 
-def _check(name: str, expression: str, columns: list[str] | None) -> Check | None:
+def _check(name: str, expression: str, columns: list[str] | None) -> OneColumn | None:
     """The two forms that say for certain what is refused; None for any other."""
     if not columns or len(columns) != 1:
         return None
     found = list(tokens(expression))
     words = [token.upper for token in found if token.text not in {"(", ")"}]
     if words[1:] == ["IS", "NOT", "NULL"]:
-        return Check(name, columns[0], None)
+        return OneColumn(name, columns[0], None)
     # as the server writes a list: ("role" = ANY (ARRAY['a'::text, 'b'::text])), or of a single value ("role" = 'a'::text)
     if words[1:2] != ["="] or {"AND", "OR", "NOT", "<", ">"} & set(words):
         return None
     values = frozenset(token.text for token in found if token.kind in {"string", "number"})
-    return Check(name, columns[0], values) if values else None
+    return OneColumn(name, columns[0], values) if values else None

@@ -14,6 +14,7 @@ from pipeline.migrations.phrase import names_in
 from pipeline.migrations.sql_text import statements
 from pipeline.rehearsal.compatibility.assigning import assignments
 from pipeline.rehearsal.compatibility.plans import is_null, parameter
+from pipeline.rehearsal.compatibility.rules import CHECK, ENUM, UNIQUE
 from pipeline.rehearsal.result import Trouble
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pipeline.rehearsal.compatibility.catalogue import Sent
     from pipeline.rehearsal.compatibility.plans import Insert, Relation, Work
     from pipeline.rehearsal.compatibility.rules import Rules, Table, Unique
-
-_NOT_NULL, _UNIQUE, _CHECK, _ENUM = "23502", "23505", "23514", "22P02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def refused_reads(sent: Sent, before: Rules, after: Rules, parameters: Sequence[
         left = after.enums.get(type_)
         used = {type_, f"{type_}[]"} & set(parameters) or type_.rpartition(".")[2].strip('"') in names
         if left is not None and labels - left and used:
-            yield Finding(Trouble.FAILS, "value gone", _ENUM, name=type_)
+            yield Finding(Trouble.FAILS, "value gone", ENUM, name=type_)
 
 
 def _written(sent: Sent, before: Rules, after: Rules, was: Work | None, now: Work) -> Iterator[_Written]:
@@ -125,18 +124,19 @@ def _nulls(written: _Written, *, is_running: bool) -> Iterator[Finding]:
     if written.new.has_trigger:
         return
     for column, value in written.values.items():
-        if not written.new.never_null(column) or not written.may_be_null(value):
+        sqlstate = written.new.refusal_of_null(column)
+        if not sqlstate or not written.may_be_null(value):
             continue
         same = written.may_be_null(value if written.is_update else written.was.get(column, ""))
-        failed_before = is_running and written.old is not None and written.old.never_null(column) and same
+        failed_before = is_running and written.old is not None and bool(written.old.refusal_of_null(column)) and same
         trouble = Trouble.FAILED_BEFORE if failed_before else Trouble.FAILS
-        yield Finding(trouble, "null", _NOT_NULL, written.new.shown, column)
+        yield Finding(trouble, "null", sqlstate, written.new.shown, column)
 
 
 def _lost_defaults(written: _Written) -> Iterator[Finding]:
     """Columns that had a value, and get NULL because their default is gone."""
     for column, value in written.was.items():
-        if not is_null(value) and is_null(written.values.get(column, "")) and not written.new.never_null(column):
+        if not is_null(value) and is_null(written.values.get(column, "")) and not written.new.refusal_of_null(column):
             yield Finding(Trouble.CHANGED, "default", table=written.new.shown, name=column)
 
 
@@ -144,7 +144,7 @@ def _new_uniques(written: _Written, old: Table) -> Iterator[Finding]:
     """Uniquenesses that are not there already, if with fewer columns, and that what is written may break."""
     for unique in written.new.uniques:
         if not any(_implies(each, unique) for each in old.uniques) and _may_repeat(written, unique):
-            yield Finding(Trouble.FAILS, "unique", _UNIQUE, written.new.shown, unique.name)
+            yield Finding(Trouble.FAILS, "unique", UNIQUE, written.new.shown, unique.name)
 
 
 def _implies(old: Unique, new: Unique) -> bool:
@@ -169,12 +169,12 @@ def _gone_values(written: _Written, old: Table, before: Rules, after: Rules) -> 
         if check.values is None or not lists or not written.gives(check.column):
             continue
         if frozenset.intersection(*lists) - check.values:
-            yield Finding(Trouble.FAILS, "value gone", _CHECK, written.new.shown, check.name)
+            yield Finding(Trouble.FAILS, "value gone", CHECK, written.new.shown, check.name)
     types = {column.name: column.type.removesuffix("[]") for column in old.columns}
     for column in written.new.columns:
         was, now = (before.enums.get(types.get(column.name, "")), after.enums.get(column.type.removesuffix("[]")))
         if was is not None and now is not None and was - now and written.gives(column.name):
-            yield Finding(Trouble.FAILS, "value gone", _ENUM, written.new.shown, column.name)
+            yield Finding(Trouble.FAILS, "value gone", ENUM, written.new.shown, column.name)
 
 
 def _names(sql: str) -> frozenset[str]:
