@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ import httpx
 import psycopg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 ROW_BYTES = 1000
 
@@ -53,17 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measure(folder: Path, rows: int, rounds: int) -> list[Round]:
     """Fill a project's main with so many rows of a kilobyte, and measure its branches."""
     data = folder / "emulator"
-    emulator = [sys.executable, "-m", "emulator"]
-    subprocess.run([*emulator, "up", "--data", str(data)], check=True, capture_output=True)
-    try:
-        environment = _environment(Path(f"{data}.env"))
-        with httpx.Client(
+    with (
+        running_emulator(data) as environment,
+        httpx.Client(
             base_url=environment["NEON_API_URL"],
             headers={"Authorization": f"Bearer {environment['NEON_API_KEY']}"},
             timeout=600,
             trust_env=False,
-        ) as api:
-            return _measure(_Api(api), data, rows, rounds)
+        ) as api,
+    ):
+        return _measure(_Api(api), data, rows, rounds)
+
+
+@contextmanager
+def running_emulator(data: Path) -> Iterator[dict[str, str]]:
+    """An emulator in a folder of its own, and what it exports."""
+    emulator = [sys.executable, "-m", "emulator"]
+    subprocess.run([*emulator, "up", "--data", str(data)], check=True, capture_output=True)
+    try:
+        yield _environment(Path(f"{data}.env"))
     finally:
         subprocess.run([*emulator, "down", "--data", str(data)], check=True, capture_output=True)
 

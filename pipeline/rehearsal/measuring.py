@@ -355,8 +355,10 @@ def _batches(run: _Run, file: MigrationFile) -> tuple[RowChanges, ...]:
     """How many rows all batches of a file changed; of another file's statement nothing is known."""
     if file.forward.batched is None:
         return ()
+    table = file.forward.batched.table
+    name = table if "." in table else f"public.{table}"
     changed = [each.changed for each in read_backfills(run.session) if each.id == file.id]
-    return tuple(RowChanges(file.forward.batched.table, 0, each, 0) for each in changed if each)
+    return tuple(RowChanges(name, 0, each, 0) for each in changed if each)
 
 
 def _with_holds(parts: Sequence[StatementMeasurement], commit: float) -> list[StatementMeasurement]:

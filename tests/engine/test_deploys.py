@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -136,3 +137,21 @@ def test_a_deploy_without_the_stack_says_what_to_do(deployed: Workspace) -> None
     assert refused.returncode == 2
     assert "the checkout has no environment nowhere" in said
     assert "there is no Pulumi stack nowhere" in said
+
+
+def test_a_rehearsal_finds_the_project_by_the_stack_and_by_its_file_and_pulumi_stays_calm(prod: Workspace) -> None:
+    """Not a connection string is read of the stack; with the project's id in the file, there is no need of pulumi."""
+    by_stack = prod.inv("rehearse", "--env", "prod", "--json")
+    assert by_stack.returncode == 0, by_stack.stderr
+    outputs = prod.outputs("prod")
+    prod.set("prod", projectId=outputs["project_id"])
+    by_file = prod.inv("rehearse", "--env", "prod", "--json", PATH="/usr/bin:/bin")
+    assert by_file.returncode == 0, by_file.stderr
+    found = [json.loads(each.stdout) for each in (by_stack, by_file)]
+    assert [(each["project_id"], each["branch_id"]) for each in found] == 2 * [
+        (outputs["project_id"], outputs["branch_id"])
+    ]
+    assert set(prod.summary("prod")) == {"same"}
+    assert set(prod.summary("prod", "--refresh")) == {"same"}
+    assert "unchanged" in prod.up("prod", "--expect-no-changes")
+    assert prod.branches(outputs["project_id"]) == ["main"]

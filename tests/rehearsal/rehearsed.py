@@ -39,6 +39,7 @@ class Rehearsed:
         shutil.copytree(MIGRATIONS, self.path / "migrations")
         (self.path / "Pulumi.prod.yaml").write_text(
             f"config:\n  {PROJECT}:owns: project\n  {PROJECT}:projectId: {self.project_id}\n"
+            f"  {PROJECT}:rehearsal: required\n"
         )
         self.git("init", "-q", "-b", "main")
         self.commit()
@@ -72,8 +73,12 @@ class Rehearsed:
 
     def start(self, *flags: str, **variables: str) -> subprocess.Popen[str]:
         """Run the verb in the background."""
+        return self.start_verb("rehearse", "--env", "prod", *flags, **variables)
+
+    def start_verb(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Run a verb in the background."""
         return subprocess.Popen(
-            [sys.executable, "-m", "verbs", "rehearse", "--env", "prod", *flags],
+            [sys.executable, "-m", "verbs", *arguments],
             cwd=self.path,
             env=self.environment() | variables,
             stdin=subprocess.DEVNULL,
@@ -84,7 +89,11 @@ class Rehearsed:
 
     def inv(self, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the verb to its end."""
-        process = self.start(*flags, **variables)
+        return self.run("rehearse", "--env", "prod", *flags, **variables)
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb to its end."""
+        process = self.start_verb(*arguments, **variables)
         try:
             out, err = process.communicate(timeout=120)
         finally:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from tests.rehearsal.production import CANARY, ROWS
-from tests.rehearsal.rehearsed import Rehearsed, rehearsed
+from tests.rehearsal.rehearsed import ROOT, Rehearsed, rehearsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,6 +135,27 @@ def test_an_empty_production_can_be_rehearsed(tmp_path: Path, emulator: Emulator
         "passed",
         len(list((tmp_path / "migrations").glob("*[a-z].sql"))) // 2,
     )
+    assert prod.names() == ["main"]
+    emulator.delete_project(prod.project_id)
+
+
+def test_the_commands_of_the_page_run_as_they_stand_there(tmp_path: Path, emulator: Emulator) -> None:
+    page = (ROOT / "docs" / "rehearsing.md").read_text()
+    commands = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert [command.split()[1] for command in commands] == ["rehearse", "rehearse", "rehearse", "deploy"]
+    prod = rehearsed(tmp_path, emulator)
+    prod.deploy()
+    prod.write(ADDS)
+    early = prod.run("deploy", "--env", "prod", DATABASE_URL=prod.url.reveal())
+    assert early.returncode == 3, early.stderr
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "./inv"
+        only_a_deploy_has_it = {"DATABASE_URL": prod.url.reveal()} if arguments[0] == "deploy" else {}
+        done = prod.run(*arguments, **only_a_deploy_has_it)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert "1 migration applied" in done.stdout
+    assert {"rehearsal.html", "rehearsal.md"} <= {file.name for file in tmp_path.iterdir()}
     assert prod.names() == ["main"]
     emulator.delete_project(prod.project_id)
 

@@ -69,7 +69,8 @@ def _show_files(found: Rehearsal) -> None:
     measured = {file.id: file for file in found.measured.files} if found.measured else {}
     for file in found.pending:
         took = deployed.get(file.id)
-        run = "did not come to its end" if took is None else f"{duration_text(took)} in the deploy itself"
+        run = "did not come to its end" if file.id not in deployed else "batch by batch in the deploy itself"
+        run = run if took is None else f"{duration_text(took)} in the deploy itself"
         say()
         if each := measured.get(file.id):
             _show_file(each, run)
