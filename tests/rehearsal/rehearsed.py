@@ -89,9 +89,9 @@ class Rehearsed:
 
     def inv(self, *flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the verb to its end."""
-        return self.run("rehearse", "--env", "prod", *flags, **variables)
+        return self.run_verb("rehearse", "--env", "prod", *flags, **variables)
 
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run_verb(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
         process = self.start_verb(*arguments, **variables)
         try:

@@ -146,13 +146,13 @@ def test_the_commands_of_the_page_run_as_they_stand_there(tmp_path: Path, emulat
     prod = rehearsed(tmp_path, emulator)
     prod.deploy()
     prod.write(ADDS)
-    early = prod.run("deploy", "--env", "prod", DATABASE_URL=prod.url.reveal())
+    early = prod.run_verb("deploy", "--env", "prod", DATABASE_URL=prod.url.reveal())
     assert early.returncode == 3, early.stderr
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "./inv"
         only_a_deploy_has_it = {"DATABASE_URL": prod.url.reveal()} if arguments[0] == "deploy" else {}
-        done = prod.run(*arguments, **only_a_deploy_has_it)
+        done = prod.run_verb(*arguments, **only_a_deploy_has_it)
         assert done.returncode == 0, f"{command}: {done.stderr}"
     assert "1 migration applied" in done.stdout
     assert {"rehearsal.html", "rehearsal.md"} <= {file.name for file in tmp_path.iterdir()}
