@@ -25,7 +25,7 @@ from pipeline.migrations import Folder, read_folder
 from pipeline.migrations.names import is_hotfix, is_hotfix_of, name_of, number_behind, number_of
 from pipeline.migrations.renumbering import rename_files
 from pipeline.migrations.sql_text import statements
-from pipeline.schema.dump import deviations, listed, read_objects
+from pipeline.schema.dump import deviations, listed
 from pipeline.schema.replay import BothSchemas, read_built, replay
 from pipeline.schema.shadows import open_shadows
 
@@ -157,7 +157,7 @@ def _written_anew(workbench: Workbench, shadows: Shadows, file: MigrationFile) -
         verdict = prove(shadows, seen, finished, new_ids)
     if verdict.proof is None:
         return "the careful way could not be proven: " + "; ".join(verdict.problems)
-    if wrong := deviations(desired.objects, read_objects(verdict.proof), grants=True):
+    if wrong := deviations(desired.objects, verdict.proof.objects, grants=True):
         return f"grants would not be the same:\n{listed(wrong)}"
     return written
 

@@ -24,16 +24,25 @@ if TYPE_CHECKING:
 
     from dbclient.url import DatabaseURL
     from pipeline.generate.new_migrations import NewMigration
+    from pipeline.schema.dump import Objects
     from pipeline.schema.replay import BothSchemas
     from pipeline.schema.shadows import Shadows
 
 
 @dataclass(frozen=True)
+class Proof:
+    """A database that proven files have built, and its objects."""
+
+    database: DatabaseURL
+    objects: Objects
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What the gate found; nothing when the files are proven. `proof` then is a database that they have built."""
+    """What the gate found; no problems when the files are proven. `proof` then is what they have built, and where."""
 
     problems: tuple[str, ...] = ()
-    proof: DatabaseURL | None = None
+    proof: Proof | None = None
 
     @property
     def is_proven(self) -> bool:
@@ -61,18 +70,21 @@ def prove(shadows: Shadows, seen: BothSchemas, folder: Folder, ids: Sequence[str
     Forward: the objects equal the desired ones, and what was granted still is. Back, file by file: the objects and
     their grants equal those before the file. Forward again: as the first time.
     """
-    proof = shadows.clone(seen.current.database, "proof")
+    database = shadows.clone(seen.current.database, "proof")
     problems: list[str] = []  # what was found before an error stays in it
+    states = [seen.current.objects]
     try:
-        problems.extend(_problems(proof, folder, ids, seen))
+        problems.extend(_problems(database, folder, ids, seen, states))
     except PipelineError as error:
         problems.append(_without_temporary_path(str(error), folder))
-    return Verdict(tuple(problems), None if problems else proof)
+    return Verdict(tuple(problems), None if problems else Proof(database, states[-1]))
 
 
-def _problems(proof: DatabaseURL, folder: Folder, ids: Sequence[str], seen: BothSchemas) -> Iterator[str]:
-    before = seen.current.objects
-    states = [before]
+def _problems(
+    proof: DatabaseURL, folder: Folder, ids: Sequence[str], seen: BothSchemas, states: list[Objects]
+) -> Iterator[str]:
+    """What is wrong; `states` has what there is before the first file, and gets what there is behind each."""
+    before = states[0]
     for id_ in ids:
         _forward(proof, folder, through=id_)
         states.append(read_objects(proof))

@@ -91,7 +91,8 @@ def generate(
     with generation_lock(workbench.state):
         workbench.migrations.mkdir(exist_ok=True)  # git keeps no empty folder
         refuse_drafts(workbench.migrations)
-        proposal, texts, is_built = _proposal(name, workbench, wishes)
+        may_record = record is not None and not wishes.draft and not wishes.dry_run
+        proposal, texts, is_built = _proposal(name, workbench, wishes, may_record=may_record)
         if wishes.dry_run:
             return _dry_run(name, workbench, proposal, wishes)
         files = put(workbench.migrations, _as_written(name, workbench, proposal, wishes))
@@ -176,23 +177,25 @@ def refuse_drafts(folder: Path) -> None:
             )
 
 
-def _proposal(name: str, workbench: Workbench, wishes: Wishes) -> tuple[Proposal | None, DerivedTexts, bool]:
+def _proposal(
+    name: str, workbench: Workbench, wishes: Wishes, *, may_record: bool
+) -> tuple[Proposal | None, DerivedTexts, bool]:
     """The proposal, or None when there is nothing to do; the new texts of what follows the migrations.
 
-    And whether the local database is what it builds already.
+    And, where that `may_record` it, whether the local database is what it builds already.
     """
     with open_shadows(workbench.local, workbench.shadow) as shadows:
         seen = build_both(shadows, read_folder(workbench.migrations), workbench.schema)
         if not seen.deviations:
             return None, read_derived(workbench, seen.current.database), False
         proposal = propose(name, workbench, shadows, seen, wishes)
-        if proposal.problems:
+        if proposal.problems or proposal.proof is None:
             hints = probable_renames(seen.current.facts, seen.desired.facts)
             problems = [f"perhaps a rename was meant: {hint}" for hint in hints]
             return proposal.with_problems(problems), DerivedTexts(), False
-        proof = proposal.proof or seen.desired.database
-        is_built = not deviations(read_objects(proof), read_objects(workbench.local), grants=True)
-        return proposal, read_derived(workbench, proof), is_built
+        proof = proposal.proof
+        is_built = may_record and not deviations(proof.objects, read_objects(workbench.local), grants=True)
+        return proposal, read_derived(workbench, proof.database), is_built
 
 
 def _as_written(name: str, workbench: Workbench, proposal: Proposal | None, wishes: Wishes) -> list[NewMigration]:

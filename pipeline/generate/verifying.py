@@ -54,7 +54,7 @@ def verify(workbench: Workbench, ids: Sequence[str] = ()) -> Verified:
         ):
             seen = build_both(shadows, Folder(folder.path, earlier, folder.faults), workbench.schema)
             verdict = prove(shadows, seen, finished, [file.id for file in chosen])
-            derived = read_derived(workbench, verdict.proof) if verdict.proof else DerivedTexts()
+            derived = read_derived(workbench, verdict.proof.database) if verdict.proof else DerivedTexts()
         if not verdict.is_proven:
             raise InvalidPlan(
                 "it is not proven:\n" + "\n".join(verdict.problems),

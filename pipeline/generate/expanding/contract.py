@@ -68,7 +68,7 @@ def contract(
                 raise InvalidPlan(
                     "the contraction is not proven:\n" + "\n".join(verdict.problems), remedy="Nothing was written."
                 )
-            texts = read_derived(workbench, verdict.proof)
+            texts = read_derived(workbench, verdict.proof.database)
         losses = (f"the column {quoted(old)} of {quoted(table)}, whose values {quoted(change.new)} has",)
         with folder_with(workbench.migrations, [migration]) as ahead_folder:
             findings = tuple(findings_about(ahead_folder, {migration.id}))

@@ -220,7 +220,7 @@ def _proven(
             "the expansion is not proven:\n" + "\n".join((*verdict.problems, *tried.problems)),
             remedy="Nothing was written.",
         )
-    return Expanded(schema, migrations, (*_notes(change, column, twins.left), *tried.doubts)), verdict.proof
+    return Expanded(schema, migrations, (*_notes(change, column, twins.left), *tried.doubts)), verdict.proof.database
 
 
 def _with_both(

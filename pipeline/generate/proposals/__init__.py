@@ -31,9 +31,9 @@ from pipeline.schema.facts import read_facts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dbclient.url import DatabaseURL
     from pipeline.generate import Workbench
     from pipeline.generate.differ import Difference
+    from pipeline.generate.gate import Proof
     from pipeline.schema.facts import Facts
     from pipeline.schema.replay import BothSchemas, BuiltSchema
     from pipeline.schema.shadows import Shadows
@@ -49,7 +49,7 @@ class Proposal:
     problems: tuple[str, ...] = ()
     passed_the_gate: bool = False  # with problems all the same, where rows would decide
     notes: tuple[str, ...] = field(default=())
-    proof: DatabaseURL | None = None  # what the gate built with the files
+    proof: Proof | None = None  # what the gate built with the files
 
     def with_problems(self, more: Sequence[str]) -> Proposal:
         """The same with more problems."""
