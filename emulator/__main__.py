@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
+import gc
 import json
 import logging
 import os
@@ -122,7 +124,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Here, not above: switching a fault on must not wait for a web server's modules.
+    # Here, not above: switching a fault on must not wait for a web server's modules. The collector would look through them
+    # again and again, which is a third of the start, and find nothing.
+    gc.disable()
     try:
         from emulator.computes import NoPrograms
         from emulator.service import FolderInUse, run
@@ -133,6 +137,8 @@ def _serve(options: argparse.Namespace) -> int:
             " what the emulator needs and starts it; or install locks/emulator.lock into this Python (docs/emulator.md)\n"
         )
         return 2
+    gc.freeze()
+    gc.enable()
     try:
         settings = Settings(
             data=options.data,
@@ -235,4 +241,5 @@ def _administer(data: Path, method: str, fault: dict[str, Any] | None) -> int:
 
 
 if __name__ == "__main__":
+    atexit.register(gc.freeze)
     sys.exit(main(sys.argv[1:]))

@@ -6,11 +6,19 @@ Invoke's own options are about the shell commands of tasks. A verb runs none, so
 
 from __future__ import annotations
 
+import atexit
+import gc
 import re
 import sys
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+if __name__ == "__main__":
+    # A quarter of a verb that does little is the collector, which looks through what is imported again and again, and once
+    # more at the end, and finds nothing.
+    gc.set_threshold(100_000, 20, 100)
+    atexit.register(gc.freeze)
 
 import invoke.program
 from invoke.exceptions import Exit, ParseError
