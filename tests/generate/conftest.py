@@ -132,10 +132,10 @@ def with_rows(
 
 
 @pytest.fixture
-def checkout(differ: Path, migrated: DatabaseURL, tmp_path: Path) -> Checkout:
-    """A checkout of the repository as it is, migrated."""
+def checkout(differ: Path, kept_differ: PgDelta, migrated: DatabaseURL, tmp_path: Path) -> Checkout:
+    """A checkout of the repository as it is, migrated. The verbs, in tests of theirs, start the differ themselves."""
     copy_of_the_repository(tmp_path, extras=False, differ=differ)
-    return Checkout(Workbench(tmp_path, migrated))
+    return Checkout(Workbench(tmp_path, migrated, chosen_differ=kept_differ))
 
 
 @pytest.fixture(scope="session")

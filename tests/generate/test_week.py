@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 # What the pipeline works on, without what follows it: keeping Prisma's schema would install Prisma into each clone.
 PRODUCT = ("tasks.py", "schema.sql", "migrations", ".gitignore")
-INV = f"{sys.executable} -m invoke"
+INV = f"{sys.executable} -m verbs"  # what ./inv runs
 
 
 @dataclass
