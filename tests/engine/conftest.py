@@ -13,6 +13,8 @@ with more workers than processors since half of the time is waiting: `./inv test
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import subprocess
 import sys
 import uuid
@@ -136,20 +138,16 @@ def _make(folder: Path, emulator: Emulator) -> Workspace:
 
 
 @pytest.fixture(scope="session")
-def policies_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The policy pack's own environment, made as docs/infrastructure.md says."""
-    folder = tmp_path_factory.mktemp("policies") / ".venv"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    lock = str(ROOT / "locks" / "policies.lock")
-    install = [
-        str(folder / "bin" / "pip"),
-        "install",
-        "--quiet",
-        "--only-binary",
-        ":all:",
-        "--require-hashes",
-        "-r",
-        lock,
-    ]
-    subprocess.run(install, check=True)
+def policies_environment(_programs: None) -> Path:
+    """The policy pack's own environment, made as docs/infrastructure.md says, once for each lock."""
+    lock = ROOT / "locks" / "policies.lock"
+    folder = ROOT / ".local" / "policies" / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another worker may be making it
+        if not (folder / "complete").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            install = [str(folder / "bin" / "pip"), "install", "--quiet", "--only-binary", ":all:", "--require-hashes"]
+            subprocess.run([*install, "-r", str(lock)], check=True)
+            (folder / "complete").touch()
     return folder

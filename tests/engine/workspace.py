@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +37,34 @@ PROGRAMS = (
 )
 URLS = ("database_url", "server_database_url", "ai_service_database_url")
 
-# Of each `pulumi up`, two thirds are the start and the end of five Pythons (pip alone is two of them), and a third of that
-# is the collector, which at the end looks through all that was imported for nothing. What they do is the same without it.
+# Of each `pulumi up`, two thirds are the start and the end of five Pythons, and a third of that is the collector, which at
+# the end looks through all that was imported for nothing. Two of the five are pip, with what it has said since the run began.
+# What they do is the same without it.
 _SITECUSTOMIZE = """\
-import atexit, gc
+import atexit, gc, json, os, sys
 gc.set_threshold(200_000, 50, 1_000)
 atexit.register(gc.freeze)
+if sys.orig_argv[1:3] == ["-m", "pip"]:
+    with open(os.path.join(os.path.dirname(__file__), "pip.json")) as file:
+        said = json.load(file)
+    answer = said.get(" ".join(sys.orig_argv[3:]))
+    if answer and os.path.realpath(sys.prefix) == said["prefix"]:
+        print(answer, end="", flush=True)
+        os._exit(0)
 """
+_OUTPUTS: dict[str, dict[str, Any]] = {}  # of each state
+_ASKED_OF_PIP = ("--version", "list --format json")  # by the language host, at each run of a program
+
+
+@cache
+def _said_by_pip() -> str:
+    """What pip answers in this environment to what it is asked, as JSON for _SITECUSTOMIZE."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    answers = {
+        asked: subprocess.run([*command, *asked.split()], capture_output=True, text=True, check=True).stdout
+        for asked in _ASKED_OF_PIP
+    }
+    return json.dumps(answers | {"prefix": str(Path(sys.prefix).resolve())})
 
 
 def missing_programs() -> list[str]:
@@ -77,7 +99,7 @@ class Workspace:
             link.symlink_to(sys.prefix)
         (folder / "python").mkdir()
         (folder / "python" / "sitecustomize.py").write_text(_SITECUSTOMIZE)
-        self._outputs: dict[str, tuple[str, dict[str, Any]]] = {}
+        (folder / "python" / "pip.json").write_text(_said_by_pip())
         self._plugins = self._cache_of_providers()
         self._secrets: set[str] = {emulator.environment["NEON_API_KEY"]}
 
@@ -157,12 +179,12 @@ class Workspace:
         file.write_text(yaml.safe_dump(content))
 
     def outputs(self, stack: str) -> dict[str, Any]:
-        """What the stack publishes, secrets too. Pulumi is asked again when the state has changed."""
+        """What the stack publishes, secrets too. Pulumi is asked once for each state, which copies share."""
         state = "".join(path.read_text() for path in sorted(self.backend.rglob(f"stacks/*/{stack}.json")))
-        known, outputs = self._outputs.get(stack, ("", {}))
-        if not state or known != state:
+        outputs = _OUTPUTS.get(state) if state else None
+        if outputs is None:
             outputs = json.loads(self.pulumi("stack", "output", "--json", "--show-secrets", "--stack", stack))
-            self._outputs[stack] = (state, outputs)
+            _OUTPUTS[state] = outputs
         self._secrets.update(DatabaseURL.parse(outputs[name]).password or "-" for name in URLS if name in outputs)
         return dict(outputs)
 
