@@ -60,12 +60,13 @@ def _up(root: Path, wanted: Wanted, *, show: bool, as_json: bool, summary: str) 
     from pipeline.console.progress import progress
     from pipeline.deploy.checkout import deploy
     from pipeline.deploy.status import status
-    from pipeline.preview import prepare, service_urls
+    from pipeline.preview import prepare, refuse_production, service_urls
     from verbs.status import show_plan
 
     with progress() as shown, writing_summary(summary, wanted) as told:
         prepared = told.prepared = prepare(root, wanted, observer=shown)
         found = told.found = replace(status(prepared.checkout), due_passwords=())  # they are the preview's own
+        refuse_production(prepared, found.history.marker)
         if summary:
             from pipeline.check.deploys import lint_pending
 

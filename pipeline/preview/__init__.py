@@ -21,8 +21,8 @@ from pipeline.deploy.target import Target
 from pipeline.environments import Environment
 from pipeline.environments.place import find_parent, place_of
 from pipeline.environments.stack_file import stack_file_name
-from pipeline.errors import UsageError
-from pipeline.leases import Purpose, clear
+from pipeline.errors import Refused, UsageError
+from pipeline.leases import Purpose, clear, give_back
 from pipeline.preview.answering import require_branch
 from pipeline.preview.branch import find, make_or_renew
 from services import RUNTIME_ROLES
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dbclient.url import DatabaseURL
+    from pipeline.history import Marker
     from pipeline.leases import Lease
     from pipeline.neon import NeonClient
 
@@ -86,7 +87,7 @@ def prepare(
     Raises:
         UsageError: the environment is the local one, or the name is an environment's.
         ConfigurationError: nobody says where the environment is, or there is no NEON_API_KEY.
-        Refused: a branch of that name is there that this did not make, or its rows would be production's; nothing was changed.
+        Refused: a branch of that name is there that this did not make; nothing was changed.
         WrongTarget: what answers at the branch's address is another one.
         NeonFailed: Neon's API refused or was lost.
         Interrupted: a signal arrived.
@@ -110,6 +111,27 @@ def prepare(
         if lease.url is not None:
             require_branch(lease.url, lease.branch)
     return Prepared(wanted, lease, _checkout(root, lease, observer), again, rows)
+
+
+def refuse_production(
+    prepared: Prepared, marker: Marker | None, *, client: Callable[[], NeonClient] | None = None
+) -> None:
+    """Refuse rows that are production's by the database's own marker, of a copy that is named otherwise, and delete the branch.
+
+    Raises:
+        Refused: nobody said `--with-data`.
+        NeonFailed: Neon's API refused or was lost.
+    """
+    if not prepared.rows or prepared.wanted.with_data or marker is None or marker.environment != _PRODUCTION:
+        return
+    with as_exceptions(), (client or _client)() as neon:
+        give_back(neon, prepared.lease)
+    name = prepared.wanted.environment
+    raise Refused(
+        f"{name} has production's rows: its database says that it is {_PRODUCTION}, since nobody has deployed to {name} yet",
+        remedy=f"The branch is deleted again. `--from {_PRODUCTION}` takes production's schema without a row; `--with-data` "
+        "takes the rows, which are personal data.",
+    )
 
 
 def take_down(root: Path, name: str, environment: str, *, client: Callable[[], NeonClient] | None = None) -> bool:
