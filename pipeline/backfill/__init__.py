@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 _FOR_LONG = "SET LOCAL statement_timeout = '6h';"  # a table may have any size
 
 
-def count_remaining(session: Session, file: MigrationFile, batched: Batched) -> int:
-    """What a file's `-- remaining:` counts now.
+def count_remaining(session: Session, file: MigrationFile, batched: Batched, *, own_transaction: bool = True) -> int:
+    """What a file's `-- remaining:` counts now; in a transaction that is open already, where it is not its own.
 
     Raises:
         MigrationFailed: the server refused the query.
         InvalidPlan: it gave something else than a number.
     """
     try:
-        rows = session.run(f"BEGIN;{_FOR_LONG}{batched.remaining};COMMIT")[2].rows
+        begin, end = ("BEGIN;", "COMMIT;") if own_transaction else ("SELECT 1;", "SELECT 1;")
+        rows = session.run(f"{begin}{_FOR_LONG}{batched.remaining};{end}")[2].rows
     except ServerError as error:
         session.run("ROLLBACK")
         raise MigrationFailed(

@@ -99,7 +99,7 @@ def _proofs(workbench: Workbench, folder: Folder, base: Base | None) -> list[Fin
 
         def build_current() -> BuiltSchema:
             replay(current, early)
-            unproven.extend(unproven_rollbacks(current, late))
+            unproven.extend(unproven_rollbacks(current, late, workbench.local))
             if not unproven:
                 return read_built(current)
             # a rollback outside a transaction may have left what is not the migrations' doing
@@ -107,7 +107,7 @@ def _proofs(workbench: Workbench, folder: Folder, base: Base | None) -> list[Fin
             replay(anew, folder)
             return read_built(anew)
 
-        proven = pool.submit(unproven_rollbacks, beside, early.files)
+        proven = pool.submit(unproven_rollbacks, beside, early.files, workbench.local)
         try:
             seen = build_beside(build_current, desired, workbench.schema)
             found = [*_about_study(workbench, seen), *_about_prisma(workbench, folder, seen.current.database)]

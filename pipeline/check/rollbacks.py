@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
+from pipeline.check.backfills import unproven_backfill
 from pipeline.lint.finding import Finding, about_file
 from pipeline.postgres.connect import open_psycopg
 from pipeline.schema.fingerprint import Fingerprints
@@ -25,16 +26,19 @@ RULE = "rollback"
 T = TypeVar("T")
 
 
-def unproven_rollbacks(database: DatabaseURL, files: Iterable[MigrationFile]) -> list[Finding]:
+def unproven_rollbacks(
+    database: DatabaseURL, files: Iterable[MigrationFile], rows_of: DatabaseURL | None = None
+) -> list[Finding]:
     """Apply the files one by one, and find the rollbacks that do not lead back. What stands before them is applied already.
 
-    A migration that fails ends it.
+    A backfill is proven before its file is applied, on rows of the database `rows_of`. A migration that fails ends it.
     """
     with _connect(database) as connection:
         prints = Fingerprints(connection)
         found: list[Finding] = []
         before = prints.take()
         for file in files:
+            found += unproven_backfill(database, file, rows_of)
             try:
                 _run(connection, file.forward)
             except psycopg.Error as error:

@@ -19,6 +19,8 @@ IN_2026 = (
     "(at >= '2026-01-01'::date) AND at < '2027-01-01')"
 )
 
+BATCHED = ";\n-- pipeline: batched=t key=id"  # below, where a rule sees it as well: findings are on the first line
+
 TRAFFIC: dict[str, tuple[list[Case], list[Case]]] = {
     "require-concurrent-index-creation": (
         [
@@ -272,6 +274,21 @@ TRAFFIC: dict[str, tuple[list[Case], list[Case]]] = {
             "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN TRUNCATE t; END $$",
         ],
         ["CREATE TABLE t (a int); TRUNCATE t", "SELECT 'TRUNCATE t'"],
+    ),
+    "endless-backfill": (
+        [
+            f"UPDATE t SET a = b + 1 WHERE b > 0 AND /* batch */ true{BATCHED}",
+            f"UPDATE t SET a = a + 1 WHERE /* batch */ true{BATCHED}",
+            f"INSERT INTO u SELECT b FROM t WHERE /* batch */ true{BATCHED}",
+        ],
+        [
+            f"UPDATE t SET a = b WHERE a IS DISTINCT FROM b AND /* batch */ true{BATCHED}",
+            f"UPDATE t SET (a, c) = (b, b) WHERE c IS NULL AND /* batch */ true{BATCHED}",
+            f"UPDATE t SET a = 1 WHERE NOT EXISTS (SELECT FROM u WHERE u.id = t.id) AND /* batch */ true{BATCHED}",
+            f"DELETE FROM t WHERE b > 0 AND /* batch */ true{BATCHED}",
+            f"INSERT INTO u SELECT b FROM t WHERE /* batch */ true ON CONFLICT DO NOTHING{BATCHED}",
+            "UPDATE t SET a = a + 1 WHERE b > 0",
+        ],
     ),
     "whole-table-change": (
         [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.lint.finding import TO_THE_END, holds
 from pipeline.lint.locks import LOCKS, SHARE, locked_by
 from pipeline.lint.row_changes import row_changes
-from pipeline.migrations.phrase import Phrase, quoted
+from pipeline.migrations.phrase import Phrase, names_in, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,6 +102,44 @@ def enum_value_in_use(source: Source) -> Iterable[Finding]:
                 )
 
 
+# endless-backfill: a condition that is as true of what is done.
+
+_LOOKS_ELSEWHERE = {"EXISTS", "IN", "EXCEPT", "CONFLICT", "ANY", "ALL"}
+
+
+def endless_backfill(source: Source) -> Iterable[Finding]:
+    """A batched UPDATE whose condition names no column that it sets, or an INSERT … SELECT that leaves out nothing."""
+    if not source.is_batched or source.is_rollback:
+        return
+    for step in source.running:
+        words = set(step.words)
+        if words & _LOOKS_ELSEWHERE or step.words[0] == "DELETE" or (step.words[0] == "INSERT" and "NULL" in words):
+            continue
+        phrase = Phrase(step.statement)
+        if phrase.take("UPDATE") and _sets_what_it_asks(phrase):
+            continue
+        yield source.at(
+            step,
+            "endless-backfill",
+            "its condition is as true of rows that are done as of the others: whatever runs again, since a batch failed or rows "
+            "were added, is done again, and what is left never gets less",
+            "Leave out what is done: WHERE … IS DISTINCT FROM the new value, or … IS NULL; of an INSERT … SELECT, NOT EXISTS "
+            "(docs/backfills.md).",
+        )
+
+
+def _sets_what_it_asks(phrase: Phrase) -> bool:
+    """Whether a column that an UPDATE sets is in its condition."""
+    if not phrase.skip_to("SET"):
+        return False
+    columns = set()
+    for clause in phrase.clauses():
+        columns |= set(names_in(clause.group())) or {clause.name()}
+        if "WHERE" in clause.clause_words():
+            break
+    return phrase.skip_to("WHERE") and not columns.isdisjoint(names_in(phrase.rest))
+
+
 # truncate: all rows gone, under a lock that stops everybody.
 
 
@@ -170,4 +208,4 @@ def _help(change: RowChange) -> str:
     )
 
 
-RULES = (copy_file, ddl_with_data, enum_value_in_use, truncate, whole_table_change)
+RULES = (copy_file, ddl_with_data, endless_backfill, enum_value_in_use, truncate, whole_table_change)
