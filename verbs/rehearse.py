@@ -20,18 +20,20 @@ if TYPE_CHECKING:
         "json": JSON,
         "crash": "also kill the deploy behind each statement, on one more copy, and run it again",
         "with-traffic": "also plan the statements that the database at DATABASE_URL saw (pg_stat_statements)",
+        "live": "the commit of the release that is live, where it brought no migration (the newest migration's)",
         "receipt": "where the receipt goes (.local/rehearsals/NAME.json, where `deploy` looks for it)",
         "page": "also write all of it as a page with a timeline of the locks into this file",
         "summary": SUMMARY,
     },
     bare="env",
 )
-def rehearse(
+def rehearse(  # noqa: PLR0913, PLR0917 - each is a flag
     root: Path,
     env: str = "",
     json: bool = False,
     crash: bool = False,
     with_traffic: bool = False,
+    live: str = "",
     receipt: str = "",
     page: str = "",
     summary: str = "",
@@ -53,7 +55,8 @@ def rehearse(
         from pipeline.rehearsal.rehearsing import Asked
         from pipeline.rehearsal.rehearsing import rehearse as on_copies
 
-        asked = Asked(root, place, crash=crash, traffic=require_database_url("with-traffic") if with_traffic else None)
+        traffic = require_database_url("with-traffic") if with_traffic else None
+        asked = Asked(root, place, crash=crash, traffic=traffic, live=live)
         with progress() as shown, NeonClient.from_environment(os.environ) as client:
             found = on_copies(asked, client, shown)
     _show(found, as_json=json)  # first: a file that cannot be written takes nothing of it away

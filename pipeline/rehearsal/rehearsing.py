@@ -53,12 +53,14 @@ class Asked:
     """What is to be rehearsed: the migrations of the checkout at `root`, on copies of the branch at `place`.
 
     `crash`: also with the deploy killed behind each statement. `traffic`: also with the statements that the database there saw.
+    `live`: the commit of the release that is live, where it is another than the history names.
     """
 
     root: Path
     place: Place
     crash: bool = False
     traffic: DatabaseURL | None = None
+    live: str = ""
 
 
 def rehearse(asked: Asked, client: NeonClient, observer: Observer) -> Rehearsal:
@@ -69,7 +71,7 @@ def rehearse(asked: Asked, client: NeonClient, observer: Observer) -> Rehearsal:
     Raises:
         InvalidPlan: a file is at fault, edited, missing or out of order; nothing was run.
         Refused: the environment has another tool's history.
-        ConfigurationError: the project has no such branch or database.
+        ConfigurationError: the project has no such branch or database, or git no such commit.
         NeonFailed, DatabaseFailed, TimedOut: no copy came about, or it could not be read.
         Interrupted: a signal arrived.
     """
@@ -135,9 +137,14 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
 
 def _catalogues(asked: Asked, history: History) -> compatibility.Catalogues:
     """What the services send, and what production saw of them where it is asked for that."""
-    known = compatibility.catalogues(
-        asked.root, compatibility.live_commit(history), anything_live=bool(history.applied)
-    )
+    recorded = compatibility.live_commit(history)
+    live = compatibility.named_commit(asked.root, asked.live) if asked.live else recorded
+    known = compatibility.catalogues(asked.root, live, anything_live=bool(asked.live or history.applied))
+    if live is not None and live != recorded:
+        said = f"{recorded[:12]} with the newest migration" if recorded else "none"
+        known = known.with_more(
+            (), (f"the live release was named: {live[:12]}; production's history names {said}",), ()
+        )
     return known if asked.traffic is None else compatibility.add_traffic(asked.traffic, known)
 
 

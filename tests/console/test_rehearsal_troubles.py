@@ -64,6 +64,7 @@ def test_the_numbers_count_a_break_once_and_what_is_none_apart() -> None:
     assert compatibility_text(found) == (
         "live is commit aaaaaaaaaaaa; 7 statements of the services planned, 1 break, 1 lost an index, 1 failed before too"
     )
-    assert compatibility_text(Compatibility(None, ())) == (
-        "live is a commit that nobody knows; 0 statements of the services planned, none breaks"
-    )
+    unknown = Compatibility(None, (), not_measured=("the live release",))
+    told = "live is {}; 0 statements of the services planned, none breaks"
+    assert compatibility_text(unknown) == told.format("a commit that nobody knows")
+    assert compatibility_text(Compatibility(None, ())) == told.format("nothing yet")

@@ -52,7 +52,8 @@ def why_text(trouble: StatementTrouble) -> str:
 def compatibility_text(compatibility: Compatibility) -> str:
     """What was compared with what, and how much of it is in trouble."""
     planned = sum(number for _, _, number in compatibility.statements)
-    live = f"commit {compatibility.live_commit[:12]}" if compatibility.live_commit else "a commit that nobody knows"
+    unknown = "a commit that nobody knows" if compatibility.not_measured else "nothing yet"
+    live = f"commit {compatibility.live_commit[:12]}" if compatibility.live_commit else unknown
     told = [f"{number} {kind}" for kind, number in _numbers(compatibility.troubles).items() if number]
     return (
         f"live is {live}; {counted(planned, 'statement')} of the services planned, {', '.join(told) or 'none breaks'}"

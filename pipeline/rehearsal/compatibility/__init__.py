@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pipeline.rehearsal.compatibility.comparing import compare
 from pipeline.rehearsal.compatibility.planning import plan
-from pipeline.rehearsal.compatibility.reading import Catalogues, catalogues, live_commit
+from pipeline.rehearsal.compatibility.reading import Catalogues, catalogues, live_commit, named_commit
 from pipeline.rehearsal.compatibility.traffic import add_traffic
 
-__all__ = ["Catalogues", "add_traffic", "catalogues", "compare", "live_commit", "plan"]
+__all__ = ["Catalogues", "add_traffic", "catalogues", "compare", "live_commit", "named_commit", "plan"]

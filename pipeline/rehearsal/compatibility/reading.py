@@ -1,7 +1,7 @@
 """Which statements the services send: the catalogues of the commit that is live, and those of this checkout.
 
-The live commit is the one that production's own history names with the newest migration. A service may be older than that,
-where it is deployed apart from the migrations, and never newer: so what this commit's catalogue has is what may run now.
+The live commit is the one that production's own history names with the newest migration. A release that brought no migration
+is not in the history: its commit has to be named.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import services as product
 from pipeline.errors import ConfigurationError
-from pipeline.git import run_git
+from pipeline.git import ask_git, run_git
 from pipeline.history.record import UNCOMMITTED
 from pipeline.rehearsal.compatibility.catalogue import Sent, parse_catalogue
 
@@ -66,6 +66,21 @@ def live_commit(history: History) -> str | None:
     """The commit that the newest applied migration was deployed from; None where the history does not say, or is empty."""
     newest = max(history.applied.values(), key=lambda each: (each.applied_at or _EARLIEST, each.id), default=None)
     return newest.commit if newest is not None and newest.commit not in {"", UNCOMMITTED} else None
+
+
+def named_commit(root: Path, name: str) -> str:
+    """The commit that a name, as a tag or a branch, stands for in a checkout.
+
+    Raises:
+        ConfigurationError: git knows none.
+    """
+    found = ask_git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").strip()
+    if not found:
+        raise ConfigurationError(
+            f"git knows no commit {name}",
+            remedy="`git fetch --tags --unshallow` brings all of them; or name another one.",
+        )
+    return found
 
 
 def catalogues(root: Path, commit: str | None, *, anything_live: bool = True) -> Catalogues:
