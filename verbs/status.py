@@ -105,6 +105,7 @@ def show_status(found: DeployStatus) -> None:
     for backfill in found.backfills:
         if not backfill.is_complete:
             say(f"  {backfill.state:9} {backfill_text(backfill)}", "due")
+    _show_admissions(found)
     for double in found.expanded:
         since = f"{double.since:%Y-%m-%d}" if double.since else "?"
         say(f"  {'expanded':9} {double.table}.{double.old} and {double.table}.{double.new} since {since}")
@@ -116,6 +117,22 @@ def show_status(found: DeployStatus) -> None:
     verdict = "not deployable" if found.plan.faults else "deployable" if found.plan.pending else "up to date"
     say(f"{len(found.plan.applied)} applied, {len(found.plan.pending)} pending: {verdict}")
     _show_warnings(found)
+
+
+def _show_admissions(found: DeployStatus) -> None:
+    """The last receipt, and for ever whatever was let in without one, oldest first."""
+    from pipeline.console.terminal import one_line
+    from pipeline.console.text import counted, say
+
+    *_, last = (None, *(each for each in found.admissions if not each.reason))
+    for each in found.admissions:
+        if not each.reason and each is not last:
+            continue
+        ids = found.let_in_by(each)
+        what = ", ".join(ids) if each.reason and len(ids) <= 5 else counted(len(ids))
+        why = f"without rehearsal: {each.reason}" if each.reason else each.digest[:12]
+        row = one_line(f"{each.at[:19].replace('T', ' ')} UTC {each.actor} {what} {why}")
+        say(f"  {each.kind:9} {row}", "due" if each.reason else "")
 
 
 def _show_passwords(found: DeployStatus) -> None:

@@ -158,6 +158,20 @@ class AppliedMigration:
     actor: Annotated[str | None, "who deployed it, or null"]
     milliseconds: Annotated[int | None, "what it took, or null"]
     wal_position_before: Annotated[str | None, "where a restore to the moment before it would go, or null"]
+    rehearsal: Annotated[str | None, "the digest of what let it in, one of `rehearsals`, or null"]
+
+
+@dataclass(frozen=True)
+class KeptRehearsal:
+    """What let pending files in."""
+
+    digest: Annotated[str, "the receipt's own, or that of what was written down instead"]
+    kind: Annotated[str, '"receipt", "first" for the first deploy of an empty database, or "skipped"']
+    environment: Annotated[str, "the environment that it was of, or empty"]
+    at: Annotated[str, "when the files were let in, as ISO 8601 in UTC"]
+    actor: Annotated[str, "who deployed them"]
+    reason: Annotated[str, "why there was no rehearsal, or empty"]
+    applied: Annotated[list[str], "the ids of those that are applied"]
 
 
 @dataclass(frozen=True)
@@ -189,6 +203,7 @@ class Status:
     due_passwords: Annotated[list[str], "as in plan"]
     unfinished: Annotated[list[str], "ids of non-transactional files that were started and whose end nobody recorded"]
     backfills: Annotated[list[BackfillState], "every backfill that a deploy has registered, by id"]
+    rehearsals: Annotated[list[KeptRehearsal], "what let files in, oldest first (docs/receipts.md)"]
     expanded: Annotated[list[ExpandedColumn], "columns that stand double here (docs/expand-contract.md), by id"]
     roles: Annotated[
         list[RoleDeviation], "what of the runtime roles is not as it is to be; a deploy with a stack puts it right"
@@ -214,6 +229,8 @@ class Deployment:
     milliseconds: Annotated[int | None, "what its transaction or its statement took, or null"]
     slow: Annotated[bool, "whether that is `slow_from` or more"]
     wal_position_before: Annotated[str | None, "as in status"]
+    rehearsal: Annotated[str | None, "as in status"]
+    without_rehearsal: Annotated[str | None, "the reason that somebody gave to run it without a rehearsal, or null"]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from pipeline.console.document_types import (
     ErrorDetail,
     ExpandedColumn,
     Fault,
+    KeptRehearsal,
     Namesake,
     PastDeployments,
     PendingFile,
@@ -115,6 +116,18 @@ def status_document(environment: str | None, found: DeployStatus) -> Status:
         due_passwords=list(found.due_passwords),
         unfinished=sorted(found.history.unfinished),
         backfills=[backfill_state(each) for each in found.backfills],
+        rehearsals=[
+            KeptRehearsal(
+                digest=each.digest,
+                kind=each.kind,
+                environment=each.environment,
+                at=each.at,
+                actor=each.actor,
+                reason=each.reason,
+                applied=list(found.let_in_by(each)),
+            )
+            for each in found.admissions
+        ],
         expanded=[
             ExpandedColumn(
                 each.id,
@@ -162,6 +175,8 @@ def history_document(environment: str | None, past: Past, slow: float) -> PastDe
                 milliseconds=each.milliseconds,
                 slow=each.is_slow(slow),
                 wal_position_before=each.lsn or None,
+                rehearsal=each.rehearsal or None,
+                without_rehearsal=past.without_rehearsal(each) or None,
             )
             for each in past.entries
         ],
@@ -253,6 +268,7 @@ def _applied(each: Applied) -> AppliedMigration:
         actor=each.actor or None,
         milliseconds=each.duration_ms,
         wal_position_before=each.lsn or None,
+        rehearsal=each.rehearsal or None,
     )
 
 

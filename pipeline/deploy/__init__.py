@@ -13,6 +13,7 @@ from pipeline.deploy.steps import Permit, Step
 from pipeline.deploy.target import Target, admit, marker_sql
 from pipeline.history.backfills import read_backfills
 from pipeline.history.record import Author
+from pipeline.history.rehearsals import read_admissions
 from pipeline.history.tables import CREATE
 from pipeline.migrations import raise_faults
 from pipeline.migrations.plan import has_large, make_plan, read_large
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.history import History
     from pipeline.history.backfills import Backfill
     from pipeline.history.kept import Kept
+    from pipeline.history.rehearsals import Admission
     from pipeline.kept_points import KeptPoint
     from pipeline.migrations import Folder, MigrationFile
     from pipeline.migrations.plan import Plan
@@ -153,6 +155,7 @@ class View:
     facts: tuple[Fact, ...] = ()
     kept: Mapping[str, Kept] = field(default_factory=dict)
     backfills: tuple[Backfill, ...] = ()
+    admissions: tuple[Admission, ...] = ()  # what let pending files in, oldest first
 
 
 def inspect_server(
@@ -181,7 +184,8 @@ def inspect_server(
         admit(target, opened, writes=writes)
         kept = _kept(opened.session) if target.local_only and opened.history.exists else {}
         backfills = read_backfills(opened.session) if opened.history.exists else ()
-    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts, kept, backfills)
+        admissions = read_admissions(opened.session) if opened.history.exists else ()
+    return View(opened.session.shown_as, opened.identity, opened.history, opened.facts, kept, backfills, admissions)
 
 
 def _open(run: Run, before_lock: Callable[[History], None] | None = None) -> Opened:

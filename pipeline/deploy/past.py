@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from pipeline.deploy.locking import Deadlines, open_reading
 from pipeline.deploy.target import check_target
 from pipeline.history.log import READ_LOG, parse_log
+from pipeline.history.rehearsals import read_admissions
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
     from pipeline.deploy.checkout import Checkout
     from pipeline.history.log import Entry
+    from pipeline.history.rehearsals import Admission
     from pipeline.postgres import Identity
 
 
@@ -23,6 +25,11 @@ class Past:
     server: str
     identity: Identity
     entries: tuple[Entry, ...]
+    admissions: tuple[Admission, ...] = ()
+
+    def without_rehearsal(self, entry: Entry) -> str:
+        """The reason that somebody gave to run it without a rehearsal, or nothing."""
+        return next((each.reason for each in self.admissions if each.digest == entry.rehearsal), "")
 
 
 def read_past(checkout: Checkout) -> Past:
@@ -41,8 +48,9 @@ def read_past(checkout: Checkout) -> Past:
             return Past(session.shown_as, opened.identity, ())
         try:
             (log,) = session.run(READ_LOG)
+            admissions = read_admissions(session)
         except ServerError as error:
             from pipeline.deploy.failure import explain
 
             raise explain(error, "the history could not be read", "Nothing was changed.") from error
-    return Past(session.shown_as, opened.identity, parse_log(log.rows))
+    return Past(session.shown_as, opened.identity, parse_log(log.rows), admissions)

@@ -52,6 +52,13 @@ $make$;
 GRANT USAGE ON SCHEMA {SCHEMA} TO {READER};
 GRANT SELECT ON {SCHEMA}._yoyo_version, {SCHEMA}._yoyo_migration, {SCHEMA}._yoyo_log, {SCHEMA}.environment_marker TO {READER};
 GRANT SELECT (role_name, branch_id) ON {SCHEMA}.role_password TO {READER};
+DO $grant$
+BEGIN
+    IF pg_catalog.to_regclass('{SCHEMA}.rehearsals') IS NOT NULL THEN
+        GRANT SELECT ON {SCHEMA}.rehearsals TO {READER};
+    END IF;
+END
+$grant$;
 """
 
 

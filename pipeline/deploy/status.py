@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.deploy.target import Target
     from pipeline.history import History
     from pipeline.history.backfills import Backfill
+    from pipeline.history.rehearsals import Admission
     from pipeline.migrations import Folder
     from pipeline.migrations.plan import Plan
     from pipeline.postgres import Identity
@@ -45,12 +46,17 @@ class DeployStatus:
     passwords_unseen: str = ""  # why nobody looked at their passwords, or empty
     backfills: tuple[Backfill, ...] = ()
     expanded: tuple[Expanded, ...] = ()  # what stands double there
+    admissions: tuple[Admission, ...] = ()  # receipts, and reasons to go without one, oldest first
     waiting: tuple[str, ...] = ()  # which pending files a deploy would not run, since they depend on one of these
 
     @property
     def begun_elsewhere(self) -> tuple[str, ...]:
         """Non-transactional files that were begun, whose end nobody recorded, and which the checkout does not have."""
         return tuple(sorted(self.history.unfinished.keys() - {file.id for file in self.plan.pending}))
+
+    def let_in_by(self, admission: Admission) -> tuple[str, ...]:
+        """The ids of the migrations that are applied, and that it let in."""
+        return tuple(each.id for each in self.plan.applied if each.rehearsal == admission.digest)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -115,6 +121,7 @@ def read_status(
         due_passwords=tuple(due_passwords(target, view.history)),
         passwords_unseen=passwords_unseen(target, view.history, view.identity),
         backfills=view.backfills,
+        admissions=view.admissions,
         expanded=expanded(folder.files, view.history.applied, view.backfills),
         waiting=tuple(_waiting(folder, plan, view.backfills)),
     )

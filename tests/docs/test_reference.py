@@ -41,6 +41,7 @@ from pipeline.generate.drift import Comparison, Drift
 from pipeline.history import History
 from pipeline.history.backfills import Backfill
 from pipeline.history.record import Author
+from pipeline.history.rehearsals import Admission
 from pipeline.kept_points import KeptPoint
 from pipeline.leases import Lease, Purpose
 from pipeline.lint.finding import about_file
@@ -118,7 +119,8 @@ def test_the_documents_have_the_fields_that_are_described(database: DatabaseURL,
     backfills = (Backfill("0003_third", visited=2, estimated=5, worked_ms=1, why="autovacuum is on t"),)
     report = replace(report, corrected=(deviation,), backfills=backfills)
     double = (Expanded("0002_second", "Message", "name", "toolName", None, ("0003_third is 40 % done",)),)
-    seen = replace(seen, roles=(deviation,), backfills=backfills, expanded=double)
+    admissions = (Admission("0" * 64, "skipped", "local", "somebody", "why", "2026-11-27T12:00:00+00:00"),)
+    seen = replace(seen, roles=(deviation,), backfills=backfills, expanded=double, admissions=admissions)
 
     fits(deploy_document("local", report))
     fits(

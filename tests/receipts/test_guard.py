@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pipeline.deploy.checkout import Checkout
+from pipeline.deploy.observer import Observer
+from pipeline.deploy.past import read_past
+from pipeline.deploy.reader import make_reader
+from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
+from pipeline.environments import Environment
 from pipeline.errors import ConfigurationError, Refused, UsageError
 from pipeline.rehearsal.result import Applied, Origin
 from pipeline.rehearsal.values import Failure
 from tests.receipts.production import BASE, PENDING
+from verbs.history import show_past
+from verbs.status import show_status
 
 if TYPE_CHECKING:
     from tests.receipts.production import Production
@@ -289,3 +297,35 @@ class TestWithoutRehearsal:
     def test_it_does_not_go_with_a_receipt(self, prod: Production) -> None:
         with pytest.raises(UsageError):
             prod.deploy(reason="why", receipt=prod.rehearse())
+
+
+class TestWhatIsShown:
+    def test_status_and_history_show_what_let_files_in_for_ever(
+        self, prod: Production, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        prod.deploy(reason="the site is down")
+        prod.folder.write("0008_more", "SELECT 1;")
+        prod.rehearse()
+        prod.deploy()
+        show_status(read_status(prod.db.url, prod.folder.read(), target=Target(), observer=Observer()))
+        shown = capsys.readouterr().out
+        assert re.search(r"skipped +\S+ \S+ UTC .*0003_age, .*0007_size without rehearsal: the site is down", shown)
+        assert re.search(r"receipt +\S+ \S+ UTC .*1 migration [0-9a-f]{12}\n", shown)
+        checkout = Checkout(prod.root, Environment(None, prod.db.url, "a test"), Target(), "history")
+        show_past(read_past(checkout), 1.0)
+        lines = capsys.readouterr().out.splitlines()
+        assert [("without rehearsal: the site is down" in line) for line in lines[1:-1]] == [
+            *(False for _ in BASE),
+            *(True for _ in PENDING),
+            False,
+        ]
+        assert "receipt " in lines[-2]
+
+    def test_a_role_of_a_service_cannot_see_it_and_the_one_that_looks_can(self, prod: Production) -> None:
+        prod.deploy(reason="the site is down")
+        url = make_reader(Checkout(prod.root, Environment(None, prod.db.url, "a test"), Target(), "reader"))
+        seen = read_status(url, prod.folder.read(), target=Target(), observer=Observer())
+        assert [each.reason for each in seen.admissions] == ["the site is down"]
+        assert prod.db.value("SELECT has_schema_privilege('public', 'migration_history', 'USAGE')") is False
+        rights = "SELECT count(*) FROM aclexplode((SELECT relacl FROM pg_class WHERE relname = 'rehearsals')) WHERE grantee = 0"
+        assert prod.db.value(rights) == 0
