@@ -19,13 +19,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.neon.failures import ApiError, NotFound, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    import httpx
 
 API: Final = "https://console.neon.tech/api/v2"
 
@@ -78,6 +78,8 @@ class Transport:
     """Calls below one base URL with one key. The key is in no message and no repr."""
 
     def __init__(self, api_key: str, *, base_url: str, policy: RetryPolicy, clock: Clock) -> None:
+        import httpx  # of locks/infra.lock: what only speaks of branches does not need it
+
         self.policy = policy
         self.clock = clock
         self._key = api_key
@@ -144,6 +146,8 @@ class Transport:
         self.clock.sleep(asked + self.clock.jitter(0.0, ceiling))
 
     def _send(self, method: str, path: str, params: Mapping[str, str] | None, json: Any) -> dict[str, Any]:
+        import httpx
+
         what = f"{method} {path}"
         try:
             answer = self._http.request(method, path, params=params, json=json)

@@ -70,3 +70,21 @@ def test_a_list_or_a_help_imports_the_table_of_verbs_and_nothing_behind_it(
     ours = {name for name in imported(checkout, *arguments) if name.partition(".")[0] in {"pipeline", "dbclient"}}
     console = {"pipeline.console", "pipeline.console.terminal"}
     assert ours <= {"pipeline", *console, "pipeline.errors"}
+
+
+_WITHOUT_THE_CLIENT = """
+import importlib, pkgutil, sys
+sys.modules["httpx"] = None  # as in a fresh clone, which has requirements.lock alone
+import pipeline
+for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+    try:
+        importlib.import_module(module.name)
+    except ImportError as error:
+        if "httpx" in str(error):
+            sys.exit(f"{module.name} needs httpx to be imported")
+"""
+
+
+def test_whatever_speaks_of_neon_is_imported_before_what_calls_it_is_installed() -> None:
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_THE_CLIENT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
