@@ -49,7 +49,7 @@ class Production(Rehearsed):
     def __post_init__(self) -> None:
         super().__post_init__()
         file = self.path / "Pulumi.prod.yaml"
-        file.write_text(f"{file.read_text()}  {PROJECT}:rehearsal: required\n  {PROJECT}:keepPointsDays: '3'\n")
+        file.write_text(f"{file.read_text()}  {PROJECT}:keepPointsDays: '3'\n")
         self.deploy()
 
     def client(self) -> NeonClient:
@@ -111,6 +111,17 @@ def test_what_is_destroyed_is_in_a_branch_without_a_compute_that_neons_own_clien
     with psycopg.connect(uri) as connection:
         assert connection.execute('SELECT provider FROM "Message"').fetchall() == [("canary",)]
         assert connection.execute("SELECT to_regclass('note')").fetchall() == [(None,)]
+
+
+def test_what_a_rehearsal_let_in_is_deployed_behind_a_point_by_the_documented_lines(prod: Production) -> None:
+    prod.write("DELETE FROM \"VerificationToken\" WHERE identifier = 'x';")
+    rehearsed = prod.run_verb("rehearse", "--env", "prod")
+    assert rehearsed.returncode == 0, rehearsed.stdout + rehearsed.stderr
+    done = prod.run_verb("deploy", "--env", "prod", DATABASE_URL=prod.url.reveal())
+    assert done.returncode == 0, done.stderr
+    [name] = prod.points()
+    assert f"the state before it is kept as {name}" in done.stdout
+    assert name in prod.run_verb("restore", "--env", "prod", DATABASE_URL=prod.url.reveal()).stdout
 
 
 def test_a_deploy_that_fails_and_is_run_again_does_not_pile_points_up(prod: Production, told: Told) -> None:
