@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # A client reads the one as it reads the other, and sends for the one what the other takes.
 _SAME = ({"text", "character varying"},)
+_DENIED = "42501"
 _WIDER = (("smallint", "integer", "bigint"), ("real", "double precision"))
 
 
@@ -59,12 +60,13 @@ class _Comparison:
         """What came of it, the certain things first."""
         is_running = self.known.releases != {HEAD}
         if self.now.sqlstate:
-            failed_before = is_running and self.was.sqlstate
-            yield Finding(
-                Trouble.FAILED_BEFORE if failed_before else Trouble.FAILS, "refused", sqlstate=self.now.sqlstate
-            )
+            failed_before = is_running and bool(self.was.sqlstate)
+            yield Finding(_late(failed_before), "refused", sqlstate=self.now.sqlstate)
             return
         was = None if self.was.sqlstate else self.was
+        for name in sorted(self.now.denied):
+            failed_before = is_running and name in self.was.denied
+            yield Finding(_late(failed_before), "refused", sqlstate=_DENIED, name=name)
         sent, old, new = self.known.sent, self.before.rules, self.after.rules
         work = None if was is None else was.work
         yield from refused_writes(sent, old, new, work, self.now.work, is_running=is_running)
@@ -100,6 +102,10 @@ class _Comparison:
                 continue
             if now.how < reading.how and forced.how < reading.how:
                 yield Finding(Trouble.LOST_INDEX, "index", table=rules.shown, name=reading.index, rows=rows)
+
+
+def _late(failed_before: bool) -> Trouble:
+    return Trouble.FAILED_BEFORE if failed_before else Trouble.FAILS
 
 
 def _is_compatible(old: str, new: str) -> bool:

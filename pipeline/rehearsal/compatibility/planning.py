@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 _SHOWN_WORK = f"{APPLICATION} compatibility"
 _SINCE = 160_000  # EXPLAIN (GENERIC_PLAN), and GRANT … WITH SET
 _EXPLAIN = "EXPLAIN (GENERIC_PLAN, VERBOSE, COSTS OFF, FORMAT JSON)"
+_DENIED = (
+    "SELECT seqrelid::regclass::text FROM pg_catalog.pg_sequence "
+    "WHERE NOT pg_catalog.has_sequence_privilege(seqrelid, 'USAGE, UPDATE')"
+)
 _AT_ONCE = 50  # statements in one query
+_NO_RIGHT, _NO_ROLE = "42501", "42704"  # insufficient_privilege, undefined_object
 _NOT_PLANNED = "0A000"  # feature_not_supported
 
 T = TypeVar("T")
@@ -46,7 +51,8 @@ class Answer:
     """What the server says of a statement: the SQLSTATE with which it refuses it, or what it takes, returns and does.
 
     `parameters` are types, `results` names and types. `forced` is the work where the planner has to use an index if one
-    serves: of statements that read a large table from end to end.
+    serves: of statements that read a large table from end to end. `denied` are sequences that an INSERT takes a number of and
+    that the role may not use, which a server notices only when it does.
     """
 
     sqlstate: str = ""
@@ -54,6 +60,7 @@ class Answer:
     results: tuple[tuple[str, str], ...] = ()
     work: Work = field(default_factory=lambda: Work({}))
     forced: Work | None = None
+    denied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -91,10 +98,12 @@ def plan(url: DatabaseURL, catalogues: Catalogues) -> Planned:
             try:
                 found = _as_role(session, role, partial(_plan_all, session, texts, large))
             except ServerError as error:
-                if error.sqlstate == "42501":
+                if error.sqlstate == _NO_RIGHT:
                     not_measured.append(f"compatibility of what {role} sends: the owner may not become {role}")
                     continue
-                found = [Answer(error.sqlstate)] * len(texts)  # there is no such role
+                if error.sqlstate != _NO_ROLE:
+                    raise
+                found = [Answer(_NO_ROLE)] * len(texts)
             answers |= {(role, text): answer for text, answer in zip(texts, found, strict=True)}
     return Planned(catalogues, answers, rules, rows, tuple(not_measured))
 
@@ -143,6 +152,7 @@ def _plan_all(session: Session, texts: Sequence[str], large: AbstractSet[Relatio
     session.run("SET LOCAL enable_seqscan = off;SAVEPOINT one")
     forced = dict(_each(session, slow, explain))
     names = _type_names(session, described.values())
+    denied = {name for (name,) in session.run(_DENIED)[0].rows}
     return [
         Answer(sqlstates[text])
         if text in sqlstates
@@ -152,6 +162,7 @@ def _plan_all(session: Session, texts: Sequence[str], large: AbstractSet[Relatio
             tuple((name, names[oid]) for name, oid in described[text].results),
             works[text],
             None if isinstance(again := forced.get(text), str) else again,
+            frozenset(name for insert in works[text].inserts for name in insert.sequences & denied),
         )
         for text in texts
     ]

@@ -20,6 +20,7 @@ WHOLE, ORDERED, FOUND = 0, 1, 2
 _INDEX_SCANS = frozenset({"Index Scan", "Index Only Scan"})
 _READS = _INDEX_SCANS | {"Seq Scan", "Sample Scan", "Bitmap Heap Scan", "Tid Scan", "Tid Range Scan"}
 _NULL = re.compile(r"\(?NULL::")
+_NEXT = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")  # an identity column's has no ::regclass
 _PARAMETER = re.compile(r"\(?\$(\d+)\)?(?:::[^()]+(?:\(\d+(?:,\d+)?\))?(?:\[\])?)?")
 
 
@@ -37,6 +38,11 @@ class Insert:
 
     table: Relation
     values: tuple[str, ...]
+
+    @property
+    def sequences(self) -> frozenset[str]:
+        """The sequences that it takes a number of, with the rights of who runs it."""
+        return frozenset(name.replace("''", "'") for value in self.values for name in _NEXT.findall(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -165,6 +166,10 @@ BREAKING: dict[str, tuple[str, tuple[Trouble, str, str, str]]] = {
         'ALTER VIEW "Conversation" RENAME COLUMN "model" TO "engine"',
         (CHANGED, "results", "", "conversations"),
     ),
+    "sequence that the service may not use": (
+        'ALTER TABLE "ScopeConsent" ADD COLUMN "number" bigserial',
+        (FAILS, "refused", "42501", "consents.grant 1"),
+    ),
     "schema closed": (
         "REVOKE USAGE ON SCHEMA public FROM server, PUBLIC",
         (FAILS, "refused", "42501", "select Message 1"),
@@ -190,6 +195,8 @@ ADDITIVE: dict[str, str] = {
     "foreign key, in two steps": """ALTER TABLE "Message" ADD CONSTRAINT again FOREIGN KEY ("threadId")
         REFERENCES "Thread" ("id") NOT VALID; ALTER TABLE "Message" VALIDATE CONSTRAINT again""",
     "unique column that nobody fills yet": 'ALTER TABLE "Message" ADD COLUMN "key" text UNIQUE',
+    "column that a sequence numbers": """ALTER TABLE "ScopeConsent" ADD COLUMN "number" bigserial;
+        GRANT USAGE ON SEQUENCE "ScopeConsent_number_seq" TO server, ai_service""",
     "column that the server numbers": 'ALTER TABLE "Session" ADD COLUMN "number" bigint GENERATED ALWAYS AS IDENTITY UNIQUE',
     "column that the server computes": """ALTER TABLE "Message" ADD COLUMN "length" int
         GENERATED ALWAYS AS (length("content")) STORED NOT NULL""",
@@ -264,6 +271,20 @@ def test_a_breaking_change_is_caught(rehearsed: Rehearsed, change: str) -> None:
     found = rehearsed.after(sql).breaks
     told = {(each.trouble, each.reason, each.sqlstate, each.statement.removeprefix("chatdb.")) for each in found}
     assert (trouble, reason, sqlstate, statement) in told
+
+
+def test_the_real_client_fails_at_what_it_is_told_to_fail_at(rehearsed: Rehearsed, services: Services) -> None:
+    """Where the first function that fails is not told of, the comparison and the server are of two minds."""
+    for change in ("column renamed", "NOT NULL added", "grant lost", "sequence that the service may not use"):
+        sql, (_, _, sqlstate, _) = BREAKING[change]
+        with rehearsed.changed(sql) as copy:
+            found = compare(rehearsed.before, plan(copy, rehearsed.before.catalogues))
+            called: list[str] = []
+            with pytest.raises(asyncpg.PostgresError) as caught:
+                in_loop(every_function(services.url("ai_service", copy), called.append))
+        [failed] = [name for name in called if name][-1:]
+        assert any(each.statement.startswith(failed) for each in found.breaks), change
+        assert caught.value.sqlstate == sqlstate
 
 
 def test_they_are_twelve_and_ten() -> None:
