@@ -65,7 +65,8 @@ def place_of(environment: str, root: Path, verb: str) -> Place:
         return Place(environment, *read_stack_ids(environment, root))
     except ConfigurationError as error:
         name = stack_file_name(environment)
-        error.remedy = f"{error.remedy}\nWithout pulumi: write the Neon project's id into {name} (projectId)."
+        there = error.remedy.partition(", or set DATABASE_URL")[0].rstrip(".")  # of no use here
+        error.remedy = f"{there}.\nWithout pulumi: write the Neon project's id into {name} (projectId)."
         raise
 
 

@@ -65,13 +65,13 @@ STATE = (
 
 def test_a_break_is_told_with_its_rows_and_without_a_value_and_is_written_before_the_exit_code(prod: Rehearsed) -> None:
     prod.write(
-        ADDS,
+        f"ALTER TABLE \"Message\" ADD COLUMN kept text DEFAULT '{CANARY}'; DO $$ BEGIN RAISE NOTICE '{CANARY}'; END $$;",
         f"INSERT INTO \"User\" (id, name) VALUES ('{CANARY}', '{CANARY}');\n"
         'CREATE UNIQUE INDEX message_name ON "Message" (name);',
     )
-    done = prod.inv("--json", "--page", "page.html", "--summary", "summary.md")
-    page, summary = ((prod.path / name).read_text() for name in ("page.html", "summary.md"))
+    done = prod.inv("--json", "--crash", "--page", "page.html", "--summary", "summary.md", "--receipt", "receipt.json")
     assert done.returncode == 4, done.stderr
+    page, summary, receipt = ((prod.path / name).read_text() for name in ("page.html", "summary.md", "receipt.json"))
     found = json.loads(done.stdout)
     assert found["result"] == "break"
     [stop] = found["stops"]
@@ -80,7 +80,9 @@ def test_a_break_is_told_with_its_rows_and_without_a_value_and_is_written_before
     assert "0901_pending.sql:2 stops the deploy with unique_violation (23505): 1,000 rows" in done.stderr
     assert "break" in page
     assert "break" in summary
-    assert CANARY not in done.stdout + done.stderr + page + summary
+    assert json.loads(receipt)["predicate"]["result"] == "FAILED"
+    assert found["not_measured"][-1] == "what a killed deploy leaves: the deploy itself does not come to its end"
+    assert CANARY not in done.stdout + done.stderr + page + summary + receipt
     assert prod.names() == ["main"]
 
 
@@ -110,6 +112,22 @@ def test_two_runs_that_end_in_different_schemas_are_not_measured(prod: Rehearsed
     done = prod.inv()
     assert done.returncode == 7, done.stderr
     assert done.stdout.startswith("not measured: what each statement does: run one by one, they end in another schema")
+
+
+BATCHED = """-- pipeline: batched="Message" key="id"
+-- remaining: SELECT count(*) FROM "Message" WHERE "name" IS NULL
+UPDATE "Message" SET "name" = 'x' WHERE "name" IS NULL AND /* batch */ true;
+"""
+
+
+def test_what_runs_batch_by_batch_is_rehearsed_with_who_depends_on_it(prod: Rehearsed) -> None:
+    prod.write(BATCHED, '-- depends: 0900_pending\nALTER TABLE "Message" ALTER COLUMN name SET NOT NULL;')
+    done = prod.inv("--json")
+    assert done.returncode == 0, done.stderr
+    batched, behind = json.loads(done.stdout)["files"]
+    assert [each["updated"] for each in batched["statements"][0]["changed"]] == [100]
+    assert batched["statements"][0]["observed"]
+    assert [each["mode"] for each in behind["statements"][0]["locks"]] == ["AccessExclusiveLock"]
 
 
 def test_a_deploy_that_is_killed_at_each_statement_ends_where_one_ends_that_nobody_kills(prod: Rehearsed) -> None:
