@@ -53,10 +53,14 @@ GRANT USAGE ON SCHEMA {SCHEMA} TO {READER};
 GRANT SELECT ON {SCHEMA}._yoyo_version, {SCHEMA}._yoyo_migration, {SCHEMA}._yoyo_log, {SCHEMA}.environment_marker TO {READER};
 GRANT SELECT (role_name, branch_id) ON {SCHEMA}.role_password TO {READER};
 DO $grant$
+DECLARE
+    made_later text;
 BEGIN
-    IF pg_catalog.to_regclass('{SCHEMA}.rehearsals') IS NOT NULL THEN
-        GRANT SELECT ON {SCHEMA}.rehearsals TO {READER};
-    END IF;
+    FOREACH made_later IN ARRAY ARRAY['{SCHEMA}.rehearsals', '{SCHEMA}.backfills'] LOOP
+        IF pg_catalog.to_regclass(made_later) IS NOT NULL THEN
+            EXECUTE pg_catalog.format('GRANT SELECT ON %s TO {READER}', made_later);
+        END IF;
+    END LOOP;
 END
 $grant$;
 """

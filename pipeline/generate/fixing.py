@@ -44,7 +44,7 @@ FIXABLE = frozenset({
 """The rules of lint that have a way around which the generator knows."""
 
 _SCHEMA_ONLY = frozenset({"CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE"})
-_DIRECTIVE = re.compile(r"(depends|transactional|pipeline)\s*:", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"(depends|transactional|pipeline|remaining)\s*:", re.IGNORECASE)
 _IGNORE = re.compile(r"lint:\s*ignore\s+", re.IGNORECASE)
 
 

@@ -11,8 +11,10 @@ import pytest
 
 from pipeline.console.rehearsal import size, span, verdict_line
 from pipeline.console.rehearsal.document import rehearsal_document
+from pipeline.console.rehearsal.effects import backfill_text
 from pipeline.console.rehearsal.lines import show_rehearsal
 from pipeline.console.rehearsal.waiting import shut_in, waits_by_table
+from pipeline.rehearsal.sampling import Sample
 from pipeline.rehearsal.values import Measured
 from tests.console.rehearsals import (
     PERSON,
@@ -168,3 +170,13 @@ def test_a_short_time_has_a_decimal(milliseconds: float, told: str) -> None:
 )
 def test_a_size_is_in_a_unit_that_reads_well(number: int, told: str) -> None:
     assert size(number) == told
+
+
+def test_what_a_backfill_will_take_is_told_by_its_sample() -> None:
+    sample = Sample(3_000_000, 20, 20_000, 20_000, 2000.0, 4_000_000)
+    assert backfill_text(sample) == (
+        "all batches: about 5 min 0 s at 10,000 rows a second without its pauses, and 572 MiB of WAL "
+        "(by 20 of them, over about 3,000,000 rows)"
+    )
+    assert sample.hours == 300 / 3600
+    assert backfill_text(Sample(0, 1, 0, 0, 0.1, 0)) == "all batches: nothing, there are no rows"

@@ -17,6 +17,7 @@ from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, Refused
 from pipeline.migrations import read_folder
 from tests.emulator.urls import uri
+from tests.support.backfills import items, registered
 from tests.support.databases import MIGRATIONS
 from tests.support.sample import Database
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.folders import FolderBuilder
     from tests.support.server import PostgresServer
 
 
@@ -46,6 +48,20 @@ def no_reader(server: PostgresServer, database: DatabaseURL) -> Iterator[None]:
 def make(url: DatabaseURL, monkeypatch: pytest.MonkeyPatch, root: Path) -> DatabaseURL:
     monkeypatch.setenv("DATABASE_URL", url.reveal())
     return make_reader(open_checkout(root, None, "reader"))
+
+
+@pytest.mark.usefixtures("no_reader")
+@pytest.mark.parametrize("first", ["the role", "the backfill"])
+def test_it_sees_how_far_a_backfill_is(
+    database: DatabaseURL, folder: FolderBuilder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, first: str
+) -> None:
+    items(folder, 10)
+    apply(database, folder.read())
+    url = make(database, monkeypatch, tmp_path) if first == "the role" else None
+    registered(database, folder)
+    url = url or make(database, monkeypatch, tmp_path)
+    seen = read_status(url, folder.read(), target=Target(), observer=Observer())
+    assert [(each.id, each.state, each.percent) for each in seen.backfills] == [("0003_done", "registered", 0)]
 
 
 @pytest.mark.usefixtures("no_reader")

@@ -63,6 +63,7 @@ def rehearsal_document(found: Rehearsal) -> Rehearse:
 
 
 def _file(pending: PendingFile, deployed: int | None, measured: FileMeasurement | None) -> RehearsedFile:
+    sample = measured.backfill if measured else None
     return RehearsedFile(
         id=pending.id,
         path=pending.path,
@@ -71,6 +72,9 @@ def _file(pending: PendingFile, deployed: int | None, measured: FileMeasurement 
         milliseconds=measured.milliseconds if measured else None,
         commit_milliseconds=measured.commit if measured else None,
         accepted=measured.accepted if measured else None,
+        backfill_seconds=round(sample.seconds, 1) if sample else None,
+        backfill_rows_per_second=round(sample.rows_per_second) if sample and sample.rows_per_second else None,
+        backfill_wal_bytes=sample.total_wal_bytes if sample else None,
         statements=[_statement(each) for each in measured.parts] if measured else [],
     )
 

@@ -69,7 +69,7 @@ class MeasuredStatement:
 
 @dataclass(frozen=True)
 class RehearsedFile:
-    """A pending migration. Where it was not measured, the last four fields are null or empty."""
+    """A pending migration. Where it was not measured, the last fields are null or empty, and so are those of a backfill."""
 
     id: Annotated[str, "the file's name without its ending"]
     path: Annotated[str, "the file"]
@@ -78,6 +78,9 @@ class RehearsedFile:
     milliseconds: Annotated[float | None, "what it took in the measured run, COMMIT included"]
     commit_milliseconds: Annotated[float | None, "what COMMIT took of that"]
     accepted: Annotated[str | None, "the reason that it gives for its locks (`-- pipeline: accept=…`), or empty"]
+    backfill_seconds: Annotated[float | None, "what all batches of a batched file will take, by a sample of them"]
+    backfill_rows_per_second: Annotated[float | None, "how many rows it goes through then"]
+    backfill_wal_bytes: Annotated[int | None, "the WAL of all of them"]
     statements: Annotated[list[MeasuredStatement], "what each of its statements did; line 0 is its end"]
 
 

@@ -8,6 +8,7 @@ from pipeline.console.rehearsal import both, counted_rows, size, span
 from pipeline.console.rehearsal.waiting import waits_of
 
 if TYPE_CHECKING:
+    from pipeline.rehearsal.sampling import Sample
     from pipeline.rehearsal.values import RowChanges, StatementMeasurement, TableSize
 
 
@@ -15,6 +16,16 @@ def effects_of(statement: StatementMeasurement) -> list[str]:
     """All of them, the waiting first; empty for one that nobody notices."""
     together = [f"{statement.statements} statements, measured as one"] if statement.statements > 1 else []
     return [*together, *_wait_texts(statement), *_rewrite_texts(statement), *_change_texts(statement)]
+
+
+def backfill_text(sample: Sample) -> str:
+    """What all batches of a backfill will take, by those of the sample."""
+    if sample.rows_per_second is None:
+        return "all batches: nothing, there are no rows"
+    return (
+        f"all batches: about {span(1000 * sample.seconds)} at {sample.rows_per_second:,.0f} rows a second without its pauses, "
+        f"and {size(sample.total_wal_bytes)} of WAL (by {sample.batches} of them, over about {counted_rows(sample.rows)})"
+    )
 
 
 def _wait_texts(statement: StatementMeasurement) -> list[str]:

@@ -16,7 +16,7 @@ from pipeline.console.rehearsal import (
     span,
     verdict_line,
 )
-from pipeline.console.rehearsal.effects import effects_of
+from pipeline.console.rehearsal.effects import backfill_text, effects_of
 from pipeline.console.rehearsal.troubles import compatibility_text, trouble_text
 from pipeline.console.terminal import one_line
 from pipeline.console.text import duration_text, say, say_wrapped
@@ -82,6 +82,8 @@ def _show_file(file: FileMeasurement, run: str) -> None:
     _tell(f"{file.path}: {span(file.milliseconds)}, and {run}; {size(file.wal_bytes)} of WAL", 2, "head")
     for statement in file.statements:
         _show_part(f"line {statement.line}", statement)
+    if file.backfill is not None:
+        _tell(backfill_text(file.backfill), 4)
     if file.ending and (file.ending.locks or file.ending.changed or file.ending.milliseconds >= 1):
         _show_part("end", file.ending)
 

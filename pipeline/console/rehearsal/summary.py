@@ -20,6 +20,7 @@ from pipeline.console.rehearsal import (
     reason,
     span,
 )
+from pipeline.console.rehearsal.effects import backfill_text
 from pipeline.console.rehearsal.troubles import compatibility_text
 from pipeline.console.rehearsal.waiting import shut_in
 from pipeline.console.terminal import one_line
@@ -77,6 +78,8 @@ def _told(found: Rehearsal) -> list[str]:
     if found.result is Result.PASSED:
         told.append(reason(found))
     told += [f"accepted: {each}" for each in accepted_texts(found)]
+    measured = found.measured.files if found.measured else ()
+    told += [f"{file.id}: {backfill_text(file.backfill)}" for file in measured if file.backfill is not None]
     more = len(told) - _MOST_TOLD
     return [one_line(each) for each in told[:_MOST_TOLD]] + ([f"and {more} more, in the report"] if more > 0 else [])
 
