@@ -63,7 +63,7 @@ def measure(folder: Path, rows: int, rounds: int) -> list[Round]:
             trust_env=False,
         ) as api,
     ):
-        return _measure(_Api(api), data, rows, rounds)
+        return _measure(Api(api), data, rows, rounds)
 
 
 @contextmanager
@@ -77,13 +77,14 @@ def running_emulator(data: Path) -> Iterator[dict[str, str]]:
         subprocess.run([*emulator, "down", "--data", str(data)], check=True, capture_output=True)
 
 
-class _Api:
+class Api:
     """Calls that return when Neon's operations have ended."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
 
     def call(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        """The answer, once its operations have ended."""
         answer: dict[str, Any] = self._http.request(method, path, **body).raise_for_status().json()
         for operation in answer.get("operations", []):
             where = f"/projects/{operation['project_id']}/operations/{operation['id']}"
@@ -92,7 +93,7 @@ class _Api:
         return answer
 
 
-def _measure(api: _Api, data: Path, rows: int, rounds: int) -> list[Round]:
+def _measure(api: Api, data: Path, rows: int, rounds: int) -> list[Round]:
     made = api.call("POST", "/projects", json={"project": {"branch": {"role_name": "owner", "database_name": "app"}}})
     project, main = made["project"]["id"], made["branch"]["id"]
     with psycopg.connect(made["connection_uris"][0]["connection_uri"], autocommit=True) as connection:

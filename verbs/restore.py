@@ -43,7 +43,7 @@ def restore(  # noqa: PLR0913, PLR0917 - each is a flag
     with_writers: bool = False,
     show: bool = False,
     large: bool = False,
-    release: Sequence[str] = (),
+    release: list[str] | None = None,
     json: bool = False,
 ) -> None:
     """List where an environment can go back to, look there, and go back."""
@@ -62,7 +62,7 @@ def restore(  # noqa: PLR0913, PLR0917 - each is a flag
         elif before:
             found = _look(checkout, point, large=large)
         else:
-            found = _list(checkout, [migration(each) for each in release])
+            found = _list(checkout, [migration(each) for each in release or ()])
     if json:
         from pipeline.console.documents import print_document
         from pipeline.console.restore_document import document_of
