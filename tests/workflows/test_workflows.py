@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.workflows.runner import holds
+
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PROGRAMS = Path(sys.executable).parent
@@ -50,6 +52,11 @@ WRITES = {
     ("infrastructure.yml", "preview"): {"contents": "read", "pull-requests": "write"},
     ("plan.yml", "comment"): {"pull-requests": "write"},
     ("comment.yml", "comment"): {"pull-requests": "write"},
+    ("deploy.yml", "before"): {"actions": "read"},
+    ("deploy.yml", "rehearse"): {"actions": "read", "contents": "read"},
+    ("deploy.yml", "prod"): {"actions": "read", "contents": "read"},
+    ("rehearse.yml", "fork"): {},
+    ("rehearse.yml", "comment"): {"pull-requests": "write"},
     ("preview.yml", "fork"): {},
     ("preview.yml", "comment"): {"pull-requests": "write"},
     ("drift.yml", "diff"): {"contents": "read", "issues": "write"},
@@ -86,35 +93,103 @@ def test_the_plan_is_shown_before_the_deploy(environment: str) -> None:
         ("backfill.yml", "backfill"),
         ("deploy.yml", "dev"),
         ("deploy.yml", "plan"),
+        ("deploy.yml", "rehearse"),
         ("deploy.yml", "prod"),
         ("plan.yml", "plan"),
+        ("rehearse.yml", "rehearse"),
     ],
 )
-def test_a_step_that_has_the_url_installs_nothing(workflow: str, job: str) -> None:
-    """The step before it does, without the URL; from then on pip would find no index.
+def test_a_step_that_has_a_secret_installs_nothing(workflow: str, job: str) -> None:
+    """A step before it does, without one; from then on pip would find no index.
 
     That a second run of `./inv` starts no pip at all, tests/inv/test_bootstrap.py has.
     """
-    first, *others = (step for step in read(workflow)["jobs"][job]["steps"] if "run" in step)
-    assert first["run"].splitlines() == ["./inv --version", ".venv/bin/python -m pipeline.packages check"]
-    assert "env" not in first
-    assert [step["env"]["PIP_NO_INDEX"] for step in others if "secrets" in str(step)]
-    assert all(step["env"]["PIP_NO_INDEX"] == "1" for step in others if "secrets" in str(step))
+    steps = [step for step in read(workflow)["jobs"][job]["steps"] if "run" in step]
+    installs = next(step for step in steps if step["name"] == "Install what the next steps run")
+    groups = "check infra" if job == "rehearse" else "check"
+    assert installs["run"].splitlines() == ["./inv --version", f".venv/bin/python -m pipeline.packages {groups}"]
+    assert "env" not in installs
+    verbs = [step for step in steps[steps.index(installs) + 1 :] if "./inv " in step["run"]]
+    assert verbs
+    assert all(step["env"]["PIP_NO_INDEX"] == "1" for step in verbs)
 
 
-def test_main_goes_to_dev_after_its_checks_and_to_prod_after_dev() -> None:
+def test_main_goes_to_dev_after_its_checks_is_rehearsed_and_goes_to_prod() -> None:
     workflow = read("deploy.yml")
-    assert workflow["on"] == {"push": {"branches": ["main", "release/**"]}}
+    assert workflow["on"]["push"] == {"branches": ["main", "release/**"]}
     assert workflow["jobs"]["dev"]["needs"] == "ci"
-    assert workflow["jobs"]["dev"]["if"] == "github.ref_name == github.event.repository.default_branch"
-    assert workflow["jobs"]["prod"]["needs"] == ["ci", "dev", "plan"]
+    assert workflow["jobs"]["rehearse"]["needs"] == ["before", "ci", "dev"]
+    assert workflow["jobs"]["prod"]["needs"] == ["plan", "rehearse"]
 
 
-def test_a_hotfix_goes_from_its_releases_branch_to_prod_after_its_checks_and_past_dev() -> None:
+@pytest.mark.parametrize(
+    ("event", "variable", "started"),
+    [("push", "", False), ("push", "yes", False), ("push", "approval", True), ("workflow_dispatch", "", True)],
+)
+def test_nothing_goes_to_prod_unasked(event: str, variable: str, started: bool) -> None:
     condition = read("deploy.yml")["jobs"]["prod"]["if"]
-    assert condition.split("&&")[0].strip() == "!cancelled()"
-    assert "needs.ci.result == 'success' && needs.plan.result == 'success'" in condition
-    assert "needs.dev.result == 'skipped' && startsWith(github.ref, 'refs/heads/release/')" in condition
+    values = {"github.event_name": event, "vars.PROD_DEPLOY": variable}
+    well = {"needs.plan.result": "success", "needs.rehearse.result": "success"}
+    assert holds(condition, values | well, all_well=True) == started
+    for need in well:
+        for result in ("failure", "skipped", "cancelled"):
+            assert not holds(condition, values | well | {need: result}, all_well=False)
+
+
+@pytest.mark.parametrize(
+    ("ref", "ci", "dev", "checked", "rehearsed"),
+    [
+        ("main", "success", "success", "", True),
+        ("main", "success", "failure", "", False),
+        ("main", "success", "skipped", "", False),
+        ("main", "failure", "skipped", "", False),
+        ("main", "skipped", "skipped", "true", True),
+        ("main", "skipped", "skipped", "false", False),
+        ("release/0.6", "success", "skipped", "", True),
+        ("release/0.6", "failure", "skipped", "", False),
+        ("a-branch", "success", "skipped", "", False),
+    ],
+)
+def test_a_commit_is_rehearsed_that_has_passed_its_checks_and_dev_or_is_a_hotfix(
+    ref: str, ci: str, dev: str, checked: str, rehearsed: bool
+) -> None:
+    condition = read("deploy.yml")["jobs"]["rehearse"]["if"]
+    values = {
+        "github.ref": f"refs/heads/{ref}",
+        "needs.ci.result": ci,
+        "needs.dev.result": dev,
+        "needs.before.outputs.checked": checked,
+    }
+    assert holds(condition, values, all_well=False) == rehearsed
+
+
+def test_who_has_the_key_to_neon_has_no_url_and_who_has_the_url_has_no_key() -> None:
+    for name in ("deploy.yml", "rehearse.yml"):
+        for job, definition in read(name)["jobs"].items():
+            has_key, has_url = "NEON_API_KEY" in str(definition), "DATABASE_URL" in str(definition)
+            assert (has_key, has_url) == {
+                "rehearse": (True, False),
+                "dev": (False, True),
+                "plan": (False, True),
+                "prod": (False, True),
+            }.get(job, (False, False))
+
+
+def test_a_pull_request_is_rehearsed_by_the_code_that_it_goes_to() -> None:
+    """Its own would have the key to production's project; and so would who may push a branch, were the environment open to it."""
+    workflow = read("rehearse.yml")
+    assert list(workflow["on"]) == ["pull_request_target"]
+    job = workflow["jobs"]["rehearse"]
+    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    code, change = [step["with"] for step in job["steps"] if "checkout" in step.get("uses", "")]
+    assert (code["ref"], code.get("path")) == ("${{ github.event.pull_request.base.sha }}", None)
+    assert change["path"] == "change"
+    assert all(
+        "change/" not in word
+        for step in job["steps"]
+        if "run" in step
+        for word in re.findall(r"\./\S+|sh \S+", step["run"])
+    )
 
 
 def test_a_change_is_checked_against_the_branch_that_it_will_be_merged_into() -> None:
@@ -123,16 +198,26 @@ def test_a_change_is_checked_against_the_branch_that_it_will_be_merged_into() ->
     assert step["env"]["BASE"].startswith("${{ github.base_ref || ")
 
 
-@pytest.mark.parametrize("name", ["deploy.yml", "plan.yml", "drift.yml"])
+# Where a plan of GitHub has no environments, an environment's secret is the repository's, under a name of its own.
+OF_NO_ENVIRONMENT = ("DEV_DATABASE_URL", "PROD_DATABASE_URL", "PROD_READER_URL")
+
+
+@pytest.mark.parametrize("name", ["deploy.yml", "plan.yml", "rehearse.yml", "drift.yml"])
 def test_a_secret_reaches_a_command_through_its_environment_alone(name: str) -> None:
-    url = {"DATABASE_URL": "${{ secrets.DATABASE_URL }}"}
+    urls = [f"${{{{ secrets.{other} || secrets.DATABASE_URL }}}}" for other in OF_NO_ENVIRONMENT]
+    url = {"DATABASE_URL": "the database's"}
+    key = {"NEON_API_KEY": "${{ secrets.NEON_API_KEY }}"}
     webhook = {"DEPLOY_WEBHOOK_URL": "${{ secrets.DEPLOY_WEBHOOK_URL }}"}
     for job in read(name)["jobs"].values():
         assert "secrets" not in str(job.get("env", {}))
         for step in job.get("steps", []):
             assert "${{" not in step.get("run", "")
-            secret = {variable: value for variable, value in step.get("env", {}).items() if "secrets" in value}
-            assert secret in ({}, url, url | webhook)
+            secret = {
+                variable: "the database's" if value in (*urls, "${{ secrets.DATABASE_URL }}") else value
+                for variable, value in step.get("env", {}).items()
+                if "secrets" in value and "!= ''" not in value
+            }
+            assert secret in ({}, url, url | webhook, key)
             assert not (secret and "GH_TOKEN" in step["env"])
 
 
@@ -140,7 +225,7 @@ def test_production_is_planned_before_the_approval_by_a_job_that_has_not_the_own
     """Secrets belong to environments: the owner's is that of `prod`, which asks for an approval."""
     jobs = read("deploy.yml")["jobs"]
     assert jobs["plan"]["environment"] == read("plan.yml")["jobs"]["plan"]["environment"] == "prod-plan"
-    assert jobs["plan"]["needs"] == "ci"
+    assert jobs["plan"]["needs"] == ["before", "ci"]
     assert [name for name, job in jobs.items() if job.get("environment") == "prod"] == ["prod"]
     assert read("drift.yml")["jobs"]["diff"]["environment"] == "${{ matrix.environment }}-plan"
 
