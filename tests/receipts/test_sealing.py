@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -29,8 +30,6 @@ from tests.receipts.rehearsed import NOW, failed, rehearsal
 from verbs.reference import json_schema
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.receipts.receipt import Receipt
 
 REHEARSE = "./inv rehearse --env prod"
@@ -255,13 +254,13 @@ def test_a_public_key_that_is_none_is_an_error_and_never_no_key(tmp_path: Path) 
 
 
 def test_a_pair_of_openssl_is_taken(tmp_path: Path) -> None:
-    """As docs/receipts.md says."""
-    for line in (
-        "genpkey -algorithm ed25519 -out key.pem",
-        f"pkey -in key.pem -pubout -out {PUBLIC_KEY}",
-    ):
-        subprocess.run(["openssl", *line.split()], cwd=tmp_path, check=True, capture_output=True)
-    private = (tmp_path / "key.pem").read_text()
+    """By the lines of docs/receipts.md."""
+    page = (Path(__file__).parents[2] / "docs" / "receipts.md").read_text()
+    lines = re.findall(r"^    (openssl .+)$", page, re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        subprocess.run(line.split(), cwd=tmp_path, check=True, capture_output=True)
+    private = (tmp_path / "rehearsal.key").read_text()
     assert read(keep_receipt(rehearsal(), tmp_path, environ={SIGNING_KEY: private}), tmp_path).environment == "prod"
     # as an environment variable that cannot have line ends holds it
     one_line = private.strip().replace("\n", "\\n")
