@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         "empty": "with --name: write a file to fill in by hand",
         "allow-destructive": "with --name: also where data is lost",
         "rename": "with --name: a rename in place of a drop and a create, as old=new; may be repeated",
+        "fill": "with --name: what rows get in a column that becomes NOT NULL, as TABLE.COLUMN=VALUE; may be repeated",
         "keep-both": "with --rename TABLE.COLUMN=NEW: both columns stand until --contract (docs/expand-contract.md)",
         "retype": "with --name: another type for a column, as TABLE.COLUMN=TYPE; both stand until --contract",
         "using": "with --retype: the new value, an SQL expression over the old column",
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
         "wait": WAIT,
         "dry-run": f"{DRY_RUN}; with --name, also what would be written",
     },
-    repeatable=["rename"],
+    repeatable=["rename", "fill"],
     bare="name",
 )
 def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
@@ -44,6 +45,7 @@ def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
     empty: bool = False,
     allow_destructive: bool = False,
     rename: list[str] | None = None,
+    fill: list[str] | None = None,
     keep_both: bool = False,
     retype: str = "",
     using: str = "",
@@ -59,7 +61,13 @@ def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
     from pipeline.console.text import say, show_report
     from verbs.status import show_dry_run
 
-    given = {"draft": draft, "empty": empty, "allow_destructive": allow_destructive, "hotfix": hotfix}
+    given = {
+        "draft": draft,
+        "empty": empty,
+        "allow_destructive": allow_destructive,
+        "hotfix": hotfix,
+        "fill": bool(fill),
+    }
     only_with("name", name, **given, rename=bool(rename), retype=bool(retype), contract=bool(contract))
     only_with("retype", retype, using=bool(using), back=bool(back), as_=bool(as_))
     only_with("rename", "".join(rename or ()), keep_both=keep_both)
@@ -100,7 +108,7 @@ def migrate(  # noqa: PLR0913, PLR0917 - each is a flag
                 from pipeline.generate.entry import migrate_by_name
                 from pipeline.generate.proposals import Wishes
 
-                wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run, hotfix)
+                wishes = Wishes(allow_destructive, tuple(rename or ()), draft, dry_run, hotfix, tuple(fill or ()))
                 generated = migrate_by_name(checkout, name, wishes)
             _show_generated(generated)
             if dry_run:

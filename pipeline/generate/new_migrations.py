@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 DRAFT = "-- pipeline: draft"
 _WIDTH = 120
 _NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*\Z")
-_TITLES = {"index": "the index", "validate": "the rows that were there before", "then": "what follows"}
+_TITLES = {
+    "backfill": "the rows without a value",
+    "check": "new rows",
+    "index": "the index",
+    "validate": "the rows that were there before",
+    "then": "what follows",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,27 @@ class NewStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """What the head of a file says whose statement runs batch by batch: names as SQL has them, and the query of what is left."""
+
+    table: str
+    key: str
+    remaining: str
+
+
+@dataclass(frozen=True, slots=True)
 class SplitStatement:
     """A statement taken apart: what runs with the others, what concurrently, what finishes that, and what comes last.
+
+    `filling` are statements that run batch by batch behind what runs with the others, and `checked` what comes behind them.
 
     `name` is the index or constraint that exists only then; statements that name it must wait for it.
     """
 
     name: str
     transactional: tuple[NewStatement, ...] = ()
+    filling: tuple[tuple[NewStatement, Batch], ...] = ()
+    checked: tuple[NewStatement, ...] = ()
     concurrent: tuple[NewStatement, ...] = ()
     finishing: tuple[NewStatement, ...] = ()
     last: tuple[NewStatement, ...] = ()
@@ -58,11 +77,12 @@ class SplitStatement:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one file holds. `kind` names it among its siblings: "" for the main one, index, validate, then."""
+    """What one file holds. `kind` names it among its siblings: "" for the main one, backfill, check, index, validate, then."""
 
     statements: tuple[NewStatement, ...]
     kind: str = ""
     concurrent: bool = False  # outside a transaction
+    batch: Batch | None = None  # batch by batch
 
     @property
     def undo(self) -> tuple[str, ...] | None:
@@ -143,11 +163,15 @@ def write_parts(
         title = _title(name, part)
         depending = [f"-- depends: {previous}"] if previous else []
         outside = ["-- transactional: false"] if part.concurrent else []
+        batched = [f"-- pipeline: batched={part.batch.table} key={part.batch.key}"] if part.batch else []
+        remaining = [f"-- remaining: {part.batch.remaining}"] if part.batch else []
         said = Losses() if written else losses
         forward = [
             f"-- {title}",
             *depending,
             *outside,
+            *batched,
+            *remaining,
             *_said("Loses, and no rollback brings it back: ", said.forward),
         ]
         backward = [f"-- Undo: {title[0].lower()}{title[1:]}", *outside, *_said("Loses: ", said.backward)]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from dbclient.quoting import literal
 from pipeline.errors import InvalidPlan, UsageError
+from pipeline.generate.row_key import read_row_key
 from pipeline.generate.style import quoted, spelled
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dbclient.url import DatabaseURL
     from pipeline.postgres.session import Session
@@ -50,18 +51,7 @@ SELECT json_build_object(
     'used_by', (SELECT coalesce(json_agg(DISTINCT pg_describe_object(p.classid, p.objid, p.objsubid)), '[]')
                   FROM pg_depend p WHERE p.refclassid = 'pg_class'::regclass AND p.refobjid = c.oid AND p.refobjsubid = a.attnum
                    AND p.deptype IN ('n', 'a') AND p.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass,
-                       'pg_trigger'::regclass, 'pg_proc'::regclass, 'pg_statistic_ext'::regclass)),
-    'key', (SELECT coalesce(json_agg(attname ORDER BY position), '[]') FROM pg_attribute e
-              JOIN unnest((SELECT i.indkey FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-                            JOIN pg_am m ON m.oid = x.relam
-                           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND m.amname = 'btree'
-                             AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = i.indnatts
-                             AND NOT a.attnum = ANY (i.indkey)
-                             AND NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = c.oid AND o.attnum = ANY (i.indkey)
-                                               AND NOT o.attnotnull)
-                           ORDER BY i.indisprimary DESC, i.indnkeyatts, x.relname LIMIT 1)::smallint[])
-                   WITH ORDINALITY AS named(number, position) ON e.attnum = named.number
-             WHERE e.attrelid = c.oid))
+                       'pg_trigger'::regclass, 'pg_proc'::regclass, 'pg_statistic_ext'::regclass)))
   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
  WHERE c.oid = to_regclass({table}) AND a.attname = {column} AND NOT a.attisdropped AND a.attnum > 0
 """
@@ -111,6 +101,7 @@ def read_column(database: DatabaseURL, table: str, column: str) -> ColumnFacts:
         InvalidPlan: it is of a kind that cannot be expanded: a key's, one that another table refers to, a made one.
     """
     with open_session(database, application_name="db-pipeline expand") as session:
+        key = read_row_key(session, table, without=column)
         rows = session.run(_COLUMN.format(table=literal(quoted(table)), column=literal(column)))[-1].rows
     if not rows:
         raise UsageError(
@@ -118,7 +109,7 @@ def read_column(database: DatabaseURL, table: str, column: str) -> ColumnFacts:
             remedy="Name it as TABLE.COLUMN, in schema.sql's spelling.",
         )
     found: dict[str, Any] = json.loads(str(rows[0][0]))
-    if why := _why_not(found):
+    if why := _why_not(found, key):
         raise InvalidPlan(
             f"{table}.{column} cannot stand double: {why}",
             remedy="Write the steps by hand: `./inv migrate --name … --empty` (docs/expand-contract.md).",
@@ -135,7 +126,7 @@ def read_column(database: DatabaseURL, table: str, column: str) -> ColumnFacts:
         ),
         tuple(ColumnIndex(each["name"], each["definition"]) for each in found["indexes"]),
         tuple(found["used_by"]),
-        tuple(found["key"]),
+        key,
     )
 
 
@@ -165,7 +156,7 @@ def _compares(session: Session, type_: str) -> bool:
     return True
 
 
-def _why_not(found: Mapping[str, Any]) -> str:
+def _why_not(found: Mapping[str, Any], key: Sequence[str]) -> str:
     if found["kind"] != "r" or found["is_part"]:
         return "its table is no plain one (partitioned, a partition, inherited, or a view)"
     if found["made"]:
@@ -174,6 +165,6 @@ def _why_not(found: Mapping[str, Any]) -> str:
         return "it is of the primary key, by which rows are known"
     if found["referenced_by"]:
         return f"other tables refer to it ({', '.join(found['referenced_by'])})"
-    if not found["key"]:
+    if not key:
         return "its table has no unique key without nulls, by which the rows could be gone through"
     return ""

@@ -36,21 +36,28 @@ def check_expression(text: str, flag: str, column: str) -> str:
     Raises:
         UsageError: it is none: it does not name the column, or would end the statement that it stands in.
     """
-    try:
-        found = [token for token in tokens(text) if token.kind != "comment"]
-    except Unterminated as fault:
-        raise UsageError(f"{flag} {text}: {fault}", remedy="Close it.") from None
-    depth = 0
-    for token in found:
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
-        if depth < 0 or token.text == ";":
-            raise UsageError(f"{flag} {text}: no expression", remedy="Write one SQL expression, without a semicolon.")
-    if depth or not any(token.kind in {"word", "quoted"} and token.identifier == column for token in found):
+    if not is_expression(text):
+        raise UsageError(f"{flag} {text}: no expression", remedy="Write one SQL expression, without a semicolon.")
+    if not any(token.kind in {"word", "quoted"} and token.identifier == column for token in tokens(text)):
         raise UsageError(
             f"{flag} {text}: it does not name the column {identifier(column)}",
             remedy=f"Write an SQL expression over it, as {flag} '{identifier(column)}::text'.",
         )
     return text.strip()
+
+
+def is_expression(text: str) -> bool:
+    """Whether the text stays within the place where an expression goes: no statement ends in it, and nothing is left open."""
+    try:
+        found = [token for token in tokens(text) if token.kind != "comment"]
+    except Unterminated:
+        return False
+    depth = 0
+    for token in found:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if depth < 0 or token.text == ";":
+            return False
+    return bool(found) and depth == 0
 
 
 def round_trips(local: DatabaseURL, change: Change) -> tuple[int, int]:

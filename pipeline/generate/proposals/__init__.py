@@ -17,6 +17,7 @@ from pipeline.generate.new_migrations import (
     write_parts,
 )
 from pipeline.generate.proposals.arranging import arrange
+from pipeline.generate.proposals.filling import fills_for
 from pipeline.generate.proposals.grants import grants_for
 from pipeline.generate.proposals.lint_answers import answered
 from pipeline.generate.proposals.renames import following_renames, named_renames, probable_renames
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.generate import Workbench
     from pipeline.generate.differ import Difference
     from pipeline.generate.gate import Proof
+    from pipeline.generate.proposals.filling import Fills
     from pipeline.schema.facts import Facts
     from pipeline.schema.replay import BothSchemas, BuiltSchema
     from pipeline.schema.shadows import Shadows
@@ -65,6 +67,7 @@ class Wishes:
     draft: bool = False
     dry_run: bool = False  # propose, and write nothing
     hotfix: bool = False  # of the release that is checked out: its number is the last one with a letter
+    fills: tuple[str, ...] = ()  # what rows get in a column that becomes NOT NULL, as TABLE.COLUMN=VALUE
     behind: str | None = None  # the id that the first file depends on; None for the last one that is no backfill
 
 
@@ -78,7 +81,8 @@ def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas
     base, renames = _renamed(shadows, seen.current, seen.desired.facts, wishes.renames)
     difference = workbench.differ.difference(base.database, seen.desired.database, roles=base.facts.roles)
     first: Proposal | None = None
-    for arrangement in _variants(difference, base.facts, seen.desired.facts, workbench, renames):
+    fills = fills_for(wishes.fills, base.database, base.facts, seen.desired.facts, workbench.local)
+    for arrangement in _variants(difference, base.facts, seen.desired.facts, workbench, renames, fills):
         _refuse_losses(arrangement, wishes, base.facts, seen.desired.facts)
         try:
             undoing = Undoing(workbench, shadows, base, seen, difference)
@@ -92,13 +96,18 @@ def propose(name: str, workbench: Workbench, shadows: Shadows, seen: BothSchemas
 
 
 def _variants(
-    difference: Difference, facts: Facts, desired: Facts, workbench: Workbench, renames: Sequence[NewStatement]
+    difference: Difference,
+    facts: Facts,
+    desired: Facts,
+    workbench: Workbench,
+    renames: Sequence[NewStatement],
+    fills: Fills,
 ) -> Iterator[Arrangement]:
     """The same steps in the developer's words; in the differ's; and in the differ's own order, which stops writers."""
     seen: list[Arrangement] = []
     worded = Wording(workbench.schema).of(difference.forward, desired)
     for steps, careful in ((worded, True), (difference.forward, True), (difference.forward, False)):
-        arrangement = arrange(steps, facts, desired, careful=careful)
+        arrangement = arrange(steps, facts, desired, careful=careful, fills=fills)
         if renames:
             arrangement = replace(arrangement, parts=_behind_renames(arrangement.parts, renames))
         if arrangement.parts and arrangement not in seen:

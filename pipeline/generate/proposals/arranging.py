@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.generate.new_migrations import Arrangement, NewStatement, Part, SplitStatement
+from pipeline.generate.proposals.filling import split_filled
 from pipeline.generate.proposals.losses import doubt_about, loss_of
 from pipeline.generate.proposals.online import keyed_tables, split_constraint, split_index, split_not_null
 from pipeline.generate.proposals.partitions import (
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pipeline.generate.differ import Step
+    from pipeline.generate.new_migrations import Batch
+    from pipeline.generate.proposals.filling import Fills
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.facts import Facts
 
 
-def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool = True) -> Arrangement:
+def arrange(
+    steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool = True, fills: Fills | None = None
+) -> Arrangement:
     """Arrange a direction's steps into parts. `before` is the database that they start from, `after` where they lead.
+
+    `fills` are what the rows get that have no value in a column that becomes NOT NULL.
 
     Without `careful` they stay in the differ's order and in as few files as it allows.
     """
@@ -44,7 +51,9 @@ def arrange(steps: Sequence[Step], before: Facts, after: Facts, *, careful: bool
             writer.commit()
         if loss := loss_of(step, statement, before):
             writer.losses.append(loss)
-        split = _split(statement, before, after, writer.new_tables, everything, keyed) if careful else None
+        split = split_filled(statement, fills) if fills and careful else None
+        if split is None and careful:
+            split = _split(statement, before, after, writer.new_tables, everything, keyed)
         writer.take(statement, split, step)
     return writer.done()
 
@@ -81,6 +90,8 @@ class _Writer:
         self._careful = careful
         self._doubts: list[str] = []
         self._main: list[list[NewStatement]] = [[]]
+        self._filling: list[tuple[NewStatement, Batch]] = []
+        self._checked: list[NewStatement] = []
         self._concurrent: list[NewStatement] = []
         self._finishing: list[NewStatement] = []
         self._last: list[NewStatement] = []
@@ -95,6 +106,8 @@ class _Writer:
         """Put a statement where it belongs."""
         if split is not None:
             self._main[-1] += split.transactional
+            self._filling += split.filling
+            self._checked += split.checked
             self._concurrent += split.concurrent
             self._finishing += split.finishing
             self._last += split.last
@@ -114,6 +127,9 @@ class _Writer:
     def done(self) -> Arrangement:
         """The parts, in the order in which they run."""
         parts = [Part(tuple(found)) for found in self._main if found]
+        parts += [Part((each,), "backfill", batch=batch) for each, batch in self._filling]
+        if self._checked:
+            parts.append(Part(tuple(self._checked), "check"))
         built_first = sorted(self._concurrent, key=lambda each: each.sql.startswith("DROP "))
         parts += [Part((each,), "index", concurrent=True) for each in built_first]
         # What reads all rows comes first, before a statement of this transaction takes a lock that stops everybody.

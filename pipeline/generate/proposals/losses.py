@@ -10,6 +10,7 @@ from pipeline.migrations.phrase import altered_table
 
 if TYPE_CHECKING:
     from pipeline.generate.differ import Step
+    from pipeline.migrations.phrase import Phrase
     from pipeline.migrations.sql_text import Statement
     from pipeline.schema.facts import Facts
 
@@ -37,16 +38,22 @@ def doubt_about(statement: Statement, before: Facts, new_tables: frozenset[str])
     for clause in clauses:
         if not clause.take("ADD", "COLUMN"):
             continue
-        column, words = clause.name(), clause.clause_words()
-        required = any(words[at : at + 2] == ("NOT", "NULL") for at in range(len(words)))
-        filled = {"DEFAULT", "GENERATED", "SERIAL", "BIGSERIAL"} & set(words)
-        if required and not filled:
+        column = clause.name()
+        if is_required(clause):
             return (
                 f"{quoted(table)}.{quoted(column)} is NOT NULL and has no default, so adding it fails on every table "
-                "that has rows. Give it a default in schema.sql; or write here: add it without NOT NULL, fill it, add "
+                f"that has rows. Say what those get: --fill {table}.{column}=VALUE writes the steps in place of these files. Or "
+                "give it a default in schema.sql; or write here: add it without NOT NULL, fill it, add "
                 "a CHECK (… IS NOT NULL) NOT VALID, and in a second file validate that and SET NOT NULL."
             )
     return ""
+
+
+def is_required(definition: Phrase) -> bool:
+    """Whether a column's definition, behind its name, asks for a value and gives none."""
+    words = definition.clause_words()
+    required = any(words[at : at + 2] == ("NOT", "NULL") for at in range(len(words)))
+    return required and not {"DEFAULT", "GENERATED", "SERIAL", "BIGSERIAL"} & set(words)
 
 
 def _short(text: str) -> str:

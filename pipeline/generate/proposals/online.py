@@ -266,17 +266,37 @@ def split_not_null(statement: Statement, before: Facts, new_tables: frozenset[st
     column = clause.name()
     if column not in before.tables[table].columns or not clause.take("SET", "NOT", "NULL"):
         return None
-    name = f"{table.split('.')[-1]}_{column}_not_null"[:63]
-    check = added_constraint(table, name, f"CHECK ({quoted(column)} IS NOT NULL) NOT VALID")
-    alter = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)}"
     return SplitStatement(
         not_null_name(table, column),
-        transactional=(NewStatement(check, NOT_VALID, undo=(dropped_constraint(table, name),)),),
-        finishing=(
-            NewStatement(validated_constraint(table, name), VALIDATED, undo=(check,)),
-            NewStatement(f"{alter} SET NOT NULL", _PROVEN, undo=(f"{alter} DROP NOT NULL",)),
-            NewStatement(dropped_constraint(table, name), undo=()),
-        ),
+        transactional=(not_null_check(table, column),),
+        finishing=not_null_steps(table, column),
+    )
+
+
+def not_null_check(table: str, column: str) -> NewStatement:
+    """A check that new rows have a value."""
+    name = _not_null_constraint(table, column)
+    return NewStatement(_not_null_added(table, column), NOT_VALID, undo=(dropped_constraint(table, name),))
+
+
+def not_null_steps(table: str, column: str) -> tuple[NewStatement, ...]:
+    """From that check to NOT NULL, with a look at the rows that stops nobody."""
+    name, added = _not_null_constraint(table, column), _not_null_added(table, column)
+    alter = f"ALTER TABLE {quoted(table)} ALTER COLUMN {quoted(column)}"
+    return (
+        NewStatement(validated_constraint(table, name), VALIDATED, undo=(added,)),
+        NewStatement(f"{alter} SET NOT NULL", _PROVEN, undo=(f"{alter} DROP NOT NULL",)),
+        NewStatement(dropped_constraint(table, name), undo=()),
+    )
+
+
+def _not_null_constraint(table: str, column: str) -> str:
+    return f"{table.rpartition('.')[2]}_{column}_not_null"[:63]
+
+
+def _not_null_added(table: str, column: str) -> str:
+    return added_constraint(
+        table, _not_null_constraint(table, column), f"CHECK ({quoted(column)} IS NOT NULL) NOT VALID"
     )
 
 
