@@ -153,7 +153,7 @@ def _show_file(file: MigrationFile, locks: Iterable[tuple[Statement, str | None]
     from pipeline.console.github import group
     from pipeline.console.text import say
 
-    how = "" if file.forward.transactional else "  (outside a transaction)"
+    how = f"  ({file.forward.how})" if file.forward.how else ""
     say(f"\n-- {file.path}{how}", "head")
     for statement, lock in locks:
         if lock:

@@ -125,7 +125,8 @@ class PendingFile:
     id: Annotated[str, ID]
     path: Annotated[str, "the file"]
     title: Annotated[str, "its first comment line"]
-    transactional: Annotated[bool, "false for a file whose one statement runs outside a transaction"]
+    transactional: Annotated[bool, "false for a file whose one statement runs outside a transaction, or batch by batch"]
+    batched: Annotated[bool, "whether its one statement runs batch by batch"]
     checksum: Annotated[str, "SHA-256 of its text with LF line ends"]
     statements: Annotated[list[PlannedStatement], "its statements, in order"]
 

@@ -252,6 +252,7 @@ def pending_files(files: Sequence[MigrationFile]) -> list[PendingFile]:
             path=file.path,
             title=file.forward.title,
             transactional=file.forward.transactional,
+            batched=file.forward.batched is not None,
             checksum=file.checksum,
             statements=[PlannedStatement(each.line, lock, each.text) for each, lock in locks[file.id]],
         )

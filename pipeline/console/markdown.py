@@ -109,7 +109,7 @@ def failure_text(verb: str, environment: str | None, error: PipelineError) -> st
 def _row(file: MigrationFile, locks: Sequence[tuple[Statement, str | None]], findings: Sequence[Finding]) -> str:
     lock = strongest(each for _, each in locks) or "none"
     found = sum(finding.path == file.path for finding in findings)
-    how = "" if file.forward.transactional else ", outside a transaction"
+    how = f", {file.forward.how}" if file.forward.how else ""
     return f"| `{file.id}` | {lock} | {len(locks)}{how} | {counted(found, 'finding') if found else 'clean'} |"
 
 

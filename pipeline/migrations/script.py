@@ -84,6 +84,13 @@ class Script:
         return Kind.TRANSACTIONAL if self.concurrent is None else Kind.CONCURRENT
 
     @property
+    def how(self) -> str:
+        """How it is run, for people; empty for a file in one transaction."""
+        return {Kind.TRANSACTIONAL: "", Kind.CONCURRENT: "outside a transaction", Kind.BATCHED: "batch by batch"}[
+            self.kind
+        ]
+
+    @property
     def transactional(self) -> bool:
         """Whether the file runs in one transaction with its record."""
         return self.kind is Kind.TRANSACTIONAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from typing import TYPE_CHECKING
 
@@ -174,6 +175,22 @@ def test_a_row_that_somebody_locks_for_long_is_waited_for_and_nobody_waits_for_u
         holder.execute("COMMIT")
         assert process.end() == (0, "complete")
     assert db.rows(ONCE) == [(1, 1000)]
+
+
+def test_a_writer_waits_for_a_step_and_not_for_a_batch(db: Database, folder: FolderBuilder) -> None:
+    """The benchmark has the figures, of a machine with nothing else to do: here the bound is generous."""
+    items(folder, 120_000, key="id int PRIMARY KEY, other int", rows="n, 0")
+    registered(db.url, folder)
+    chance = random.Random(5)  # noqa: S311 - ids are no secret
+    with db.connect() as writer, working(db.url, folder) as process:
+        writer.execute("SET lock_timeout = '300ms'")
+        number = 0
+        while not db.value("SELECT state = 'complete' FROM migration_history.backfills"):
+            number += 1
+            writer.execute("UPDATE item SET other = other + 1 WHERE id = %s", (chance.randint(1, 120_000),))
+        assert process.end() == (0, "complete")
+    assert db.value("SELECT sum(other) FROM item") == number > 0
+    assert db.rows(ONCE) == [(1, 120_000)]
 
 
 def test_it_rests_while_autovacuum_is_on_the_table(db: Database, folder: FolderBuilder, superuser: Database) -> None:

@@ -10,6 +10,7 @@ from pipeline.deploy import apply
 from pipeline.deploy.steps import Step
 from pipeline.deploy.transactional import BATCH_BYTES, _batches, _Query
 from tests.receipts.production import BASE, PENDING, Production
+from tests.support.backfills import go_on, items, registered
 from tests.support.counting_proxy import CountingProxy
 
 if TYPE_CHECKING:
@@ -40,6 +41,17 @@ def test_files_from_zero_cost_two_queries_more_however_many_they_are(
         folder.write(f"{number:04}_t", f"CREATE TABLE t{number} (id int PRIMARY KEY);")
     assert counted(db, folder) == (NOTHING_PENDING + 2, 1)
     assert db.value("SELECT count(DISTINCT xmin::text) FROM migration_history._yoyo_migration") == files
+
+
+def test_a_dependency_costs_nothing_and_one_on_a_backfill_one_query(db: Database, folder: FolderBuilder) -> None:
+    items(folder, 10)
+    registered(db.url, folder)
+    go_on(db.url, folder)
+    folder.write("0004_t", "-- depends: 0002_items\nCREATE TABLE t ();")
+    assert counted(db, folder) == (NOTHING_PENDING + 1, 1)
+    folder.write("0005_u", "-- depends: 0003_done\nCREATE TABLE u ();")
+    assert counted(db, folder) == (NOTHING_PENDING + 1 + 2, 1)  # whether the table is there, and how far it is
+    assert counted(db, folder) == (NOTHING_PENDING, 1)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from pipeline.deploy import apply, inspect_server
 from pipeline.errors import ConfigurationError
 from pipeline.migrations.plan import make_plan
+from tests.support.backfills import UPDATE, head, items, registered
 from tests.support.sample import SAMPLE, SAMPLE_IDS, Database
 
 if TYPE_CHECKING:
@@ -57,6 +58,20 @@ def listed(url: DatabaseURL, folder: FolderBuilder) -> dict[str, str]:
 def pending(url: DatabaseURL, folder: FolderBuilder) -> list[str]:
     history = inspect_server(url).history
     return [file.id for file in make_plan(folder.read(), history.applied).pending]
+
+
+def test_yoyo_lists_a_registered_backfill_as_applied_and_does_the_whole_file_where_it_runs_it_itself(
+    db: Database, folder: FolderBuilder
+) -> None:
+    items(folder, 10)
+    registered(db.url, folder)
+    assert listed(db.url, folder)["0003_done"] == "A"
+    assert db.value("SELECT sum(done) FROM item") == 0
+    # its sessions look for tables in the history's schema
+    statement = UPDATE.replace("UPDATE item", "UPDATE public.item").replace("done = 0", "done < 2")
+    folder.write("0004_again", head("id", "public.item").replace("done = 0", "done < 2") + statement)
+    yoyo(db.url, folder, "apply")
+    assert db.value("SELECT sum(done) FROM item") == 10
 
 
 def test_yoyo_lists_what_a_deploy_applied(migrated_sample: Database, sample: FolderBuilder) -> None:
