@@ -59,8 +59,10 @@ def rehearse(  # noqa: PLR0913, PLR0917 - each is a flag
         asked = Asked(root, place, crash=crash, traffic=traffic, live=live)
         with progress() as shown, NeonClient.from_environment(os.environ) as client:
             found = on_copies(asked, client, shown)
-    _show(found, as_json=json)  # first: a file that cannot be written takes nothing of it away
-    _write(root, found, receipt, page, summary)
+    try:
+        _write(root, found, receipt, page, summary)
+    finally:  # a file that cannot be written takes nothing of it away, nor does a reader that goes
+        _show(found, as_json=json)
     if found.result is not Result.PASSED:
         _end(found)
 
