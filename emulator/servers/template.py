@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 _INCLUDE = "include 'emulator.conf'\n"
 _HBA = "host all all 127.0.0.1/32 scram-sha-256\n"
-# As compute_tools/src of neondatabase/neon makes it: what roles of the API are members of.
+# As compute_tools/src of neondatabase/neon makes it (and its migrations: pg_monitor): what roles of the API are members of.
 _NEON_SUPERUSER = """
     CREATE ROLE neon_superuser CREATEDB CREATEROLE NOLOGIN REPLICATION BYPASSRLS
-        IN ROLE pg_read_all_data, pg_write_all_data
+        IN ROLE pg_read_all_data, pg_write_all_data;
+    GRANT pg_monitor TO neon_superuser WITH ADMIN OPTION
 """
 
 

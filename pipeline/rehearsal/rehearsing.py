@@ -117,7 +117,7 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
             postgres=view.identity.version_text,
         )
         if plan.pending:
-            catalogues = _catalogues(asked, history)
+            catalogues = _catalogues(asked, history, parent.branch.id)
             observer.beginning(
                 f"deploying {len(plan.pending)} pending on one copy, and measuring each statement on another"
             )
@@ -135,7 +135,7 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
     return replace(found, ended=datetime.now(UTC))
 
 
-def _catalogues(asked: Asked, history: History) -> compatibility.Catalogues:
+def _catalogues(asked: Asked, history: History, branch_id: str) -> compatibility.Catalogues:
     """What the services send, and what production saw of them where it is asked for that."""
     recorded = compatibility.live_commit(history)
     live = compatibility.named_commit(asked.root, asked.live) if asked.live else recorded
@@ -145,7 +145,9 @@ def _catalogues(asked: Asked, history: History) -> compatibility.Catalogues:
         known = known.with_more(
             (), (f"the live release was named: {live[:12]}; production's history names {said}",), ()
         )
-    return known if asked.traffic is None else compatibility.add_traffic(asked.traffic, known)
+    if asked.traffic is None:
+        return known
+    return compatibility.add_traffic(asked.traffic, known, branch_id=branch_id)
 
 
 def _with_runs(found: Rehearsal, deployed: Deployed, second: MeasuredRun) -> Rehearsal:

@@ -26,11 +26,11 @@ def test_a_new_project_answers_with_a_url_that_opens_its_database(shared: Json) 
 def test_the_owner_is_shaped_like_neons(shared: Json) -> None:
     with psycopg.connect(uri(shared), autocommit=True) as connection:
         found = connection.execute(
-            "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, pg_has_role('neon_superuser', 'member')"
-            " FROM pg_roles WHERE rolname = current_user"
+            "SELECT rolsuper, rolcreaterole, rolcreatedb, rolbypassrls, pg_has_role('neon_superuser', 'member'),"
+            " pg_has_role('pg_read_all_stats', 'usage') FROM pg_roles WHERE rolname = current_user"
         ).fetchone()
 
-        assert found == (False, True, True, True, True)
+        assert found == (False, True, True, True, True, True)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("ALTER SYSTEM SET work_mem = '1GB'")
 

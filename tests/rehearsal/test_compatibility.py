@@ -318,5 +318,9 @@ def test_what_production_saw_counts_where_it_shows_it(watching: EmbeddedTestServ
     assert [(each.release, each.reason) for each in told.breaks] == [("traffic", "refused")]
     assert told.breaks[0].statement.startswith("queryid ")
 
+    elsewhere = add_traffic(as_superuser, NOTHING, branch_id="br-1")
+    assert "leads to no server of Neon's, and production's branch is br-1" in elsewhere.not_measured[0]
     run(as_superuser, "DROP EXTENSION pg_stat_statements")
     assert "has no extension" in add_traffic(as_superuser, NOTHING).not_measured[0]
+    wrong = add_traffic(as_superuser.copy_with(password="wrong"), NOTHING)
+    assert "password authentication failed" in wrong.not_measured[0]
