@@ -254,11 +254,13 @@ def _owners_url(client: NeonClient, source: Source, branch: Branch) -> DatabaseU
 
 def _no_room(refusal: ApiError, branches: Sequence[Branch]) -> ApiError:
     """The refusal in one sentence, with what of ours could go."""
-    ours = sorted((each for each in branches if is_lease(each)), key=lambda each: (each.created_at, each.name))
+    of_roots = "root branches" in refusal.message.lower()  # of which a plan allows few, and a schema-only branch is one
+    counted = [each for each in branches if each.parent_id is None or not of_roots]
+    ours = sorted((each for each in counted if is_lease(each)), key=lambda each: (each.created_at, each.name))
     listed = ", ".join(f"{each.name} (of {each.created_at:%Y-%m-%d})" for each in ours[:_NAMED])
     more = f" and {len(ours) - _NAMED} more" if len(ours) > _NAMED else ""
     return ApiError(
-        f"Neon's plan allows no more branches in this project, which has {len(branches)}",
+        f"Neon's plan allows no more {'root ' if of_roots else ''}branches in this project, which has {len(counted)}",
         status=refusal.status,
         code=refusal.code,
         request_id=refusal.request_id,

@@ -16,6 +16,7 @@ import psycopg
 from pipeline.errors import DatabaseFailed
 from pipeline.history.tables import SCHEMA
 from pipeline.leases import Purpose, give_back, lent, take
+from pipeline.neon.failures import ApiError
 from pipeline.neon.moments import Moment
 from pipeline.postgres.connect import open_psycopg, where
 from pipeline.postgres.lock import APPLICATION
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.leases import Lease
     from pipeline.neon import Compute, NeonClient
 
+_NO_SUCH_MOMENT: Final = frozenset({400, 404, 406, 412, 416, 422})
 _LASTS: Final = timedelta(hours=1)
 # What says which migrations are applied. Not the fingerprints of passwords, nor how far a backfill is in which rows.
 _TABLES: Final = ("_yoyo_version", "_yoyo_migration", "_yoyo_log")
@@ -38,8 +40,7 @@ def make_without_rows(client: NeonClient, parent: Parent, name: str, *, lasts: t
     Raises what `take` raises, and DatabaseFailed; then there is no such branch.
     """
     with lent(client, parent.source, Purpose.LOOK, word="history", lasts=_LASTS, compute=compute) as look:
-        then = replace(parent.source, moment=Moment(lsn=look.branch.parent_lsn or ""))
-        lease = take(client, then, Purpose.PREVIEW, name, lasts=lasts, compute=compute, schema_only=True)
+        lease = _take_at(client, parent, look.branch.parent_lsn or "", name, lasts=lasts, compute=compute)
         try:
             for each in (look, lease):
                 assert each.url is not None  # noqa: S101 - both have a compute
@@ -49,6 +50,20 @@ def make_without_rows(client: NeonClient, parent: Parent, name: str, *, lasts: t
             give_back(client, lease)
             raise
     return lease
+
+
+def _take_at(client: NeonClient, parent: Parent, lsn: str, name: str, *, lasts: timedelta, compute: Compute) -> Lease:
+    """At the position of the copy that was read, or as it is now, where Neon gives a schema of the present alone.
+
+    Then a deploy in these seconds would show as a migration that fails here: the next run has it.
+    """
+    then = replace(parent.source, moment=Moment(lsn=lsn))
+    try:
+        return take(client, then, Purpose.PREVIEW, name, lasts=lasts, compute=compute, schema_only=True)
+    except ApiError as refusal:
+        if refusal.status not in _NO_SUCH_MOMENT or refusal.says_no_room:
+            raise
+        return take(client, parent.source, Purpose.PREVIEW, name, lasts=lasts, compute=compute, schema_only=True)
 
 
 def _copy_history(source: DatabaseURL | None, target: DatabaseURL | None) -> None:

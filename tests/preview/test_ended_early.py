@@ -157,3 +157,21 @@ def test_where_the_plan_has_no_room_one_sentence_says_what_to_delete(
     assert done.returncode == 5, done.stderr
     assert "Neon's plan allows no more branches in this project, which has 10" in done.stderr
     assert "./inv branches --clean" in done.stderr
+
+
+def test_a_schema_without_rows_is_a_root_branch_of_which_a_plan_allows_few(team: Clone) -> None:
+    team.emulator.fault(moment="not-yet")  # of the position: the first of the two branches asks for none
+    assert "6 migrations applied already" in team.ok("preview", "--name", "pr-5", "--from", "prod")
+    team.ok("preview", "--name", "pr-5", "--down")
+    taken = []
+    while True:
+        body = {"branch": {"name": f"bare-{len(taken)}", "init_source": "schema-only"}}
+        answer = team.emulator.answer("POST", f"/projects/{team.project_id}/branches", json=body)
+        if not answer.is_success:
+            break
+        taken.append(answer.json()["branch"]["id"])
+    done = team.verb("preview", "--name", "pr-6", "--from", "prod")
+    assert done.returncode == 5
+    assert f"Neon's plan allows no more root branches in this project, which has {len(taken) + 1}" in done.stderr
+    assert "None of them is the pipeline's" in done.stderr
+    assert not [name for name in team.names() if name.startswith(("look/", "preview/"))]
