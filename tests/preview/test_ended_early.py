@@ -163,7 +163,7 @@ def test_a_schema_without_rows_is_a_root_branch_of_which_a_plan_allows_few(team:
     team.emulator.fault(moment="not-yet")  # of the position: the first of the two branches asks for none
     assert "6 migrations applied already" in team.ok("preview", "--name", "pr-5", "--from", "prod")
     team.ok("preview", "--name", "pr-5", "--down")
-    taken = []
+    taken: list[str] = []
     while True:
         body = {"branch": {"name": f"bare-{len(taken)}", "init_source": "schema-only"}}
         answer = team.emulator.answer("POST", f"/projects/{team.project_id}/branches", json=body)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.support.server import PostgresServer
 
 # What stands for a checkout's own environment: made by its first run, as the real one is, of the one that runs the tests.
-_INV = """#!/bin/sh
+INV = """#!/bin/sh
 mkdir -p .venv/bin
 [ -e .venv/bin/python ] || {{ printf '#!/bin/sh\\nexec {python} "$@"\\n' >.venv/bin/python; chmod +x .venv/bin/python; }}
 [ "$1" = --version ] || exec .venv/bin/python -m verbs "$@"
@@ -113,7 +113,7 @@ def _team(emulator: Emulator, server: PostgresServer, folder: Path) -> Team:
     (repository.root / "Pulumi.prod.yaml").write_text(
         f"config:\n  {PROJECT}:owns: project\n  {PROJECT}:projectId: {project_id}\n  {PROJECT}:rehearsal: required\n"
     )
-    (repository.root / "inv").write_text(_INV.format(python=sys.executable))
+    (repository.root / "inv").write_text(INV.format(python=sys.executable))
     (repository.root / "inv").chmod(0o755)
     (repository.root / ".gitignore").write_text(".venv\n.local\n")
     repository.commit("as it was deployed")

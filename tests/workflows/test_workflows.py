@@ -97,6 +97,7 @@ def test_the_plan_is_shown_before_the_deploy(environment: str) -> None:
         ("deploy.yml", "prod"),
         ("plan.yml", "plan"),
         ("rehearse.yml", "rehearse"),
+        ("preview.yml", "preview"),
     ],
 )
 def test_a_step_that_has_a_secret_installs_nothing(workflow: str, job: str) -> None:
@@ -106,7 +107,7 @@ def test_a_step_that_has_a_secret_installs_nothing(workflow: str, job: str) -> N
     """
     steps = [step for step in read(workflow)["jobs"][job]["steps"] if "run" in step]
     installs = next(step for step in steps if step["name"] == "Install what the next steps run")
-    groups = "check infra" if job == "rehearse" else "check"
+    groups = "check infra" if job in {"rehearse", "preview"} else "check"
     assert installs["run"].splitlines() == ["./inv --version", f".venv/bin/python -m pipeline.packages {groups}"]
     assert "env" not in installs
     verbs = [step for step in steps[steps.index(installs) + 1 :] if "./inv " in step["run"]]
