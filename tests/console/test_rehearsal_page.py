@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.console.pages.rehearsal import rehearsal_page
+from pipeline.rehearsal.sampling import Sample
 from tests.console.rehearsals import (
     PERSON,
     PET,
     VISIT,
     accepted,
+    backfill,
     broken,
     file,
     lock,
@@ -151,10 +153,19 @@ def test_the_page_has_every_statement_the_queries_and_the_services_statements(br
         "The traffic of production: it has no pg_stat_statements",
         "findVisits\tbreak\tcannot be planned any more (undefined_column)\t0008_visit_number_bigint",
         f"pets_by_name\tlost its index\treads all of {PET} (48,000 rows) now",
-        "Not measured; it did not come to its end.",
+        "Not measured; did not come to its end.",
     ):
         assert told in body
     assert page.value("[...document.querySelectorAll('nav a')].every(e => document.querySelector(e.hash))")
+
+
+def test_a_backfill_says_what_all_of_its_batches_will_take(browser: Browser, tmp_path: Path) -> None:
+    sampled = replace(backfill(), backfill=Sample(1_000_000, 5, 10_000, 9_000, 2_500.0, 4_000_000))
+    found = rehearsal(sampled)
+    found = replace(found, applied=replace(found.applied, milliseconds=((sampled.id, None),)))
+    body = opened(found, browser, tmp_path).value("document.body.innerText")
+    assert "batch by batch in the deploy itself" in body
+    assert "All batches: about 4 min 10 s at 4,000 rows a second" in body
 
 
 def test_what_others_named_is_shown_and_not_obeyed(browser: Browser, tmp_path: Path) -> None:

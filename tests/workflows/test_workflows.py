@@ -208,6 +208,7 @@ def test_a_secret_reaches_a_command_through_its_environment_alone(name: str) -> 
     urls = [f"${{{{ secrets.{other} || secrets.DATABASE_URL }}}}" for other in OF_NO_ENVIRONMENT]
     url = {"DATABASE_URL": "the database's"}
     key = {"NEON_API_KEY": "${{ secrets.NEON_API_KEY }}"}
+    signing = {"REHEARSAL_SIGNING_KEY": "${{ secrets.REHEARSAL_SIGNING_KEY }}"}
     webhook = {"DEPLOY_WEBHOOK_URL": "${{ secrets.DEPLOY_WEBHOOK_URL }}"}
     for job in read(name)["jobs"].values():
         assert "secrets" not in str(job.get("env", {}))
@@ -218,7 +219,7 @@ def test_a_secret_reaches_a_command_through_its_environment_alone(name: str) -> 
                 for variable, value in step.get("env", {}).items()
                 if "secrets" in value and "!= ''" not in value
             }
-            assert secret in ({}, url, url | webhook, key)
+            assert secret in ({}, url, url | webhook, key, key | signing)
             assert not (secret and "GH_TOKEN" in step["env"])
 
 

@@ -10,6 +10,7 @@ from pipeline.console.rehearsal import (
     accepted_texts,
     breaks,
     crash_text,
+    deployed_text,
     failing_text,
     failures,
     not_measured_texts,
@@ -17,7 +18,7 @@ from pipeline.console.rehearsal import (
     size,
     span,
 )
-from pipeline.console.rehearsal.effects import effects_of
+from pipeline.console.rehearsal.effects import backfill_text, effects_of
 from pipeline.console.rehearsal.troubles import KINDS, compatibility_text, why_text
 from pipeline.console.rehearsal.waiting import shut_in, shutting
 from pipeline.console.text import counted, duration_text
@@ -103,13 +104,11 @@ def _who_waits(found: Rehearsal) -> str:
 
 
 def _statements(found: Rehearsal) -> str:
-    deployed = dict(found.applied.milliseconds)
     measured = {file.id: file for file in found.measured.files} if found.measured else {}
-    return "".join(_file(each.path, deployed.get(each.id), measured.get(each.id)) for each in found.pending)
+    return "".join(_file(each.path, deployed_text(found, each.id), measured.get(each.id)) for each in found.pending)
 
 
-def _file(path: str, deployed: int | None, measured: FileMeasurement | None) -> str:
-    run = "it did not come to its end" if deployed is None else f"{duration_text(deployed)} in the deploy itself"
+def _file(path: str, run: str, measured: FileMeasurement | None) -> str:
     if measured is None:
         return f'<h3>{code(path)}</h3>\n<p class="aside">Not measured; {run}.</p>\n'
     told = f"{span(measured.milliseconds)} measured, {run}; {size(measured.wal_bytes)} of WAL"
@@ -117,7 +116,9 @@ def _file(path: str, deployed: int | None, measured: FileMeasurement | None) -> 
     rows = [_statement(str(each.line), each) for each in measured.statements]
     if measured.ending:
         rows.append(_statement("end", measured.ending))
-    return f'<h3>{code(path)}</h3>\n<p class="aside">{text(told)}.</p>\n{table(f"Statements of {path}", heads, rows)}\n'
+    backfill = "" if measured.backfill is None else f"<p>{text(_sentence(backfill_text(measured.backfill)))}.</p>\n"
+    head = f'<h3>{code(path)}</h3>\n<p class="aside">{text(told)}.</p>\n{backfill}'
+    return f"{head}{table(f'Statements of {path}', heads, rows)}\n"
 
 
 def _statement(line: str, part: StatementMeasurement) -> list[Cell]:

@@ -123,6 +123,15 @@ def crash_text(crash: Crash) -> str:
     return f"killed at {len(crash.diverged)} of {points} and run again, the deploy ended otherwise: {where}"
 
 
+def deployed_text(found: Rehearsal, id_: str) -> str:
+    """What became of a file in the deploy itself (run A)."""
+    deployed = dict(found.applied.milliseconds)
+    if id_ not in deployed:
+        return "did not come to its end"
+    took = deployed[id_]
+    return "batch by batch in the deploy itself" if took is None else f"{duration_text(took)} in the deploy itself"
+
+
 def both(blocks: Iterable[str]) -> str:
     """What waits: reads, writes, or reads and writes."""
     return " and ".join(each for each in (READS, WRITES) if each in set(blocks))

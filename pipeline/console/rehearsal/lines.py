@@ -9,6 +9,7 @@ from pipeline.console.rehearsal import (
     breaks,
     counted_rows,
     crash_text,
+    deployed_text,
     failing_text,
     failures,
     not_measured_texts,
@@ -19,7 +20,7 @@ from pipeline.console.rehearsal import (
 from pipeline.console.rehearsal.effects import backfill_text, effects_of
 from pipeline.console.rehearsal.troubles import compatibility_text, trouble_text
 from pipeline.console.terminal import one_line
-from pipeline.console.text import duration_text, say, say_wrapped
+from pipeline.console.text import say, say_wrapped
 from pipeline.rehearsal.result import Result
 
 if TYPE_CHECKING:
@@ -65,12 +66,9 @@ def row_texts(found: Rehearsal) -> list[str]:
 
 
 def _show_files(found: Rehearsal) -> None:
-    deployed = dict(found.applied.milliseconds)
     measured = {file.id: file for file in found.measured.files} if found.measured else {}
     for file in found.pending:
-        took = deployed.get(file.id)
-        run = "did not come to its end" if file.id not in deployed else "batch by batch in the deploy itself"
-        run = run if took is None else f"{duration_text(took)} in the deploy itself"
+        run = deployed_text(found, file.id)
         say()
         if each := measured.get(file.id):
             _show_file(each, run)
