@@ -85,10 +85,10 @@ def show_taken(taken: Taken) -> None:
         say(
             "They are personal data, in a file that only you can read and git ignores: delete its folder when you are done."
         )
-        say(f'1. psql "$(./inv url --env … --show)" -f {load}')
+        say(f"1. ./inv psql --env … -- -f {load}")
         say("   (loads them into the schema restored, which no service sees)")
         say(f"2. mv {draft.parent}/*bring_back*.sql migrations/, read it, commit, and deploy it as any other migration")
-        say('3. psql "$(./inv url --env … --show)" -c "DROP SCHEMA restored CASCADE"')
+        say('3. ./inv psql --env … -- -c "SET default_transaction_read_only = off" -c "DROP SCHEMA restored CASCADE"')
     if table.changed:
         say(
             f"{table.changed:,} rows that changed are not taken: which of their columns were overwritten, you know better."

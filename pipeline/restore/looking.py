@@ -6,16 +6,17 @@ Production is read only. The branch expires in a day; a second look at the same 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from pipeline.errors import DatabaseFailed
+from pipeline.errors import DatabaseFailed, Refused
+from pipeline.kept_points import kept_points
 from pipeline.leases import Purpose, take, taken
 from pipeline.neon.failures import ApiError
-from pipeline.neon.moments import Moment
+from pipeline.neon.moments import NOW, Moment
 from pipeline.postgres.connect import open_psycopg, where
 from pipeline.postgres.lock import APPLICATION
 from pipeline.restore.comparing import Sides, TableChanges, compare
@@ -67,7 +68,7 @@ def look(checkout: Checkout, before: str, environ: Mapping[str, str], *, large: 
     with client_of(environ) as client:
         ground = find_ground(checkout, client)
         migration = find_migration(ground.view, before)
-        lease, again = branch_at(client, ground, migration)
+        lease, again = branch_then(client, ground, migration, checkout.environment.name or "")
         tables = changes(checkout, lease, large=large)
     return Look(ground, migration, lease, again, tables)
 
@@ -85,6 +86,28 @@ def branch_at(client: NeonClient, ground: Ground, migration: Applied) -> tuple[L
         if error.status == CONFLICT:  # another look has been quicker
             return _other(client, source, name, error), True
         raise refused(error, migration) from error
+
+
+def branch_then(client: NeonClient, ground: Ground, migration: Applied, environment: str) -> tuple[Lease, bool]:
+    """As `branch_at`, and where the history does not go back so far, of the point that a deploy kept before the migration.
+
+    A kept point expires and has no compute: a branch of now takes its state. Raises what `branch_at` raises.
+    """
+    try:
+        return branch_at(client, ground, migration)
+    except Refused:
+        points = kept_points(client.branches(ground.project.id), environment)
+        kept = next((each.branch for each in points if each.migration == migration.id), None)
+        if kept is None:
+            raise
+    source, name = ground.source(NOW), f"{look_name(ground.branch.name, migration)}-kept"
+    there = client.find_branch(ground.project.id, f"{Purpose.LOOK.value}/{name}")
+    of_kept = there is not None and there.parent_id == kept.id
+    found = taken(client, replace(source, branch_id=kept.id) if of_kept else source, Purpose.LOOK, name)
+    if found is not None and of_kept:
+        return found, True
+    lease = found or take(client, source, Purpose.LOOK, name, lasts=LASTS, compute=compute_of(client, ground))
+    return replace(lease, branch=client.restore_branch(ground.project.id, lease.branch.id, source_id=kept.id)), False
 
 
 def look_name(branch: str, migration: Applied) -> str:

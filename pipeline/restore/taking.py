@@ -21,7 +21,7 @@ from pipeline.lint.source import Source, read_sources, schema_behind
 from pipeline.migrations.names import next_number, number_of
 from pipeline.restore.comparing import compare_table
 from pipeline.restore.ground import client_of, find_ground, find_migration
-from pipeline.restore.looking import Look, branch_at, sides
+from pipeline.restore.looking import Look, branch_then, sides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def take_rows(checkout: Checkout, before: str, table: str, environ: Mapping[str,
     with client_of(environ) as client:
         ground = find_ground(checkout, client)
         migration = find_migration(ground.view, before)
-        lease, again = branch_at(client, ground, migration)
+        lease, again = branch_then(client, ground, migration, checkout.environment.name or "")
     with sides(checkout, lease) as both:
         pair = _find(both.pairs(), table)
         counted, gone = compare_table(both, pair, large=True)
@@ -131,6 +131,7 @@ def _load(pair: Pair, columns: Sequence[str], rows: Path) -> str:
     return (
         "-- For psql: brings the rows into a schema that no service sees. Nothing else changes.\n"
         "\\set ON_ERROR_STOP on\n"
+        "SET default_transaction_read_only = off;\n"
         "BEGIN;\n"
         f"CREATE SCHEMA IF NOT EXISTS {STAGE};\n"
         f"CREATE TABLE {_stage(pair)} ({types});\n"

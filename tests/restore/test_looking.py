@@ -9,8 +9,11 @@ import psycopg
 import pytest
 
 from pipeline.errors import ConfigurationError, Refused, UsageError
-from pipeline.neon import ApiError
+from pipeline.kept_points import keep
+from pipeline.leases import Source
+from pipeline.neon import ApiError, Moment
 from pipeline.restore.comparing import LARGE, TableChanges
+from pipeline.restore.in_place import go_back
 from pipeline.restore.looking import look
 from pipeline.restore.points import read_points
 
@@ -163,6 +166,23 @@ def test_a_position_that_the_project_does_not_have_any_more_is_refused(place: Pl
     with pytest.raises(Refused, match=r"Neon cannot go back to .*, before 0003_fewer"):
         look(place.checkout, "0003", place.environ)
     assert set(place.branches()) == {"main"}
+
+
+def test_what_is_older_than_the_history_is_looked_at_in_the_point_that_a_deploy_kept(place: Place) -> None:
+    position = read_points(place.checkout, place.environ).points[-1].migration.lsn
+    with place.client() as client:
+        source = Source(place.project_id, place.branch_id, "app_owner", "app", Moment(lsn=position))
+        keep(client, source, "prod", "0003_fewer", lasts=timedelta(days=7))
+    assert [each.migration for each in read_points(place.checkout, place.environ).kept] == ["0003_fewer"]
+    place.emulator.ok("PATCH", f"/projects/{place.project_id}", json={"project": {"history_retention_seconds": 0}})
+    seen, again = (look(place.checkout, "0003", place.environ) for _ in range(2))
+    assert by_table(seen.tables)["Person"].gone == by_table(again.tables)["Person"].gone == 100
+    assert (seen.again, again.again, seen.lease.branch.id) == (False, True, again.lease.branch.id)
+    assert seen.lease.url is not None
+    assert place.value('SELECT count(*) FROM "Person"', seen.lease.url) == 1000
+    assert seen.lease.url.password != place.url.password
+    with pytest.raises(Refused, match="Neon cannot go back to"):
+        go_back(place.checkout, "0003", place.environ, consent=lambda _: None)
 
 
 def test_a_large_table_is_compared_when_somebody_asks_for_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
