@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import psycopg
 import pytest
 
 from services import SERVICES
-from tests.preview.clone import Clone, variables_of
+from tests.preview.clone import ROOT, Clone, variables_of
 
 if TYPE_CHECKING:
     from tests.support.neon_cli import NeonCli
@@ -176,3 +178,12 @@ def test_a_migration_that_fails_leaves_the_branch_to_be_looked_at_and_is_a_comme
     assert "| `0900_pending` |" in text
     assert team.branch("preview/pr-15")["id"] in text
     assert team.run(team.owner_url(team.branch("preview/pr-15")), "SELECT to_regclass('good')::text") == [("good",)]
+
+
+def test_the_lines_of_the_page_run_as_they_stand_there(team: Clone) -> None:
+    page = (ROOT / "docs" / "previews.md").read_text()
+    commands = re.findall(r"^    ./inv (.*)$", page, re.MULTILINE)
+    assert len(commands) >= 2
+    for command in commands:
+        team.ok(*shlex.split(command))
+    assert team.names() == ["dev", "main", "preview/pr-12"]
