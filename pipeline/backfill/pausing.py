@@ -20,7 +20,9 @@ CONTENDED = 1.0  # milliseconds: one step, where somebody did
 _CALM = 2.0  # seconds without anybody who waits before a batch may take twice as long
 _MEGABYTE = 1_000_000
 _MOST = 4 * _MEGABYTE  # of WAL in one batch: whoever commits meanwhile waits until the disk has it
-_LAG = 10.0  # seconds that a replica may be behind
+# How far a replica may be behind. One that replays nothing has the lag of what it replayed last: its position tells.
+_LAG = 10.0  # seconds
+_BEHIND = 100 * _MEGABYTE
 
 # An autovacuum worker belongs to no role, which everybody may see, while what it does is hidden from most. Its lock is not.
 _LOOK = """
@@ -29,7 +31,10 @@ SELECT (SELECT pg_catalog.string_agg(DISTINCT l.relation::pg_catalog.regclass::t
          WHERE l.mode = 'ShareUpdateExclusiveLock' AND l.granted AND l.locktype = 'relation'
            AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
            AND l.relation IN (SELECT t.oid FROM tables t UNION ALL SELECT t.reltoastrelid FROM tables t)),
-       (SELECT pg_catalog.max(EXTRACT(epoch FROM replay_lag)) FROM pg_catalog.pg_stat_replication)
+       r.seconds, r.bytes
+  FROM (SELECT coalesce(pg_catalog.max(EXTRACT(epoch FROM replay_lag)), 0) AS seconds,
+               coalesce(pg_catalog.max(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), replay_lsn)), 0) AS bytes
+          FROM pg_catalog.pg_stat_replication WHERE state IN ('streaming', 'catchup')) AS r
 """
 
 
@@ -53,11 +58,13 @@ def look_sql(batched: Batched) -> str:
 
 def why_to_wait(look: Result) -> str:
     """What of a look is to be waited for, in words; empty for nothing."""
-    vacuumed, lag = look.rows[0]
+    vacuumed, lag, behind = look.rows[0]
     if vacuumed:
         return f"autovacuum is on {vacuumed}"
-    if lag and float(lag) > _LAG:
-        return f"a replica is {float(lag):.0f} s behind"
+    if float(lag or 0) > _LAG:
+        return f"a replica is {float(lag or 0):.0f} s behind"
+    if float(behind or 0) > _BEHIND:
+        return f"a replica is {float(behind or 0) / _MEGABYTE:.0f} MB of WAL behind"
     return ""
 
 

@@ -6,17 +6,20 @@ A row counts how often it was changed. The large proof, with a million rows, is 
 from __future__ import annotations
 
 import random
+import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.backfills import go_on, items, registered, working
+from pipeline.deploy import apply
+from tests.support.backfills import UPDATE, go_on, head, items, registered, working
 from tests.support.sample import Database
 from tests.support.until import until
 
 if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
+    from tests.support.deploy_process import Processes
     from tests.support.folders import FolderBuilder
     from tests.support.server import RestartableServer
 
@@ -72,3 +75,24 @@ def _expect_truth(db: Database) -> None:
         "count(*) FILTER (WHERE done > 1) FROM item"
     )[0]
     assert (changed, twice) == (counted, 0)
+
+
+def test_a_deploy_that_is_ended_while_it_works_on_a_backfill_has_recorded_it(
+    db: Database, folder: FolderBuilder, processes: Processes
+) -> None:
+    items(folder, ROWS)
+    apply(db.url, folder.read())
+    folder.write("0003_done", head("id") + UPDATE)
+    with db.connect() as holder:
+        holder.execute(f"BEGIN; SELECT 1 FROM item WHERE id = {ROWS} FOR UPDATE")  # so that it does not come to its end
+        deploy = processes.start(db.url, folder.path)
+        until(lambda: "0003_done" in db.applied())
+        until(lambda: db.value("SELECT visited > 0 FROM migration_history.backfills"))
+        deploy.kill(signal.SIGTERM)
+        outcome = deploy.outcome()
+    assert outcome is not None
+    assert outcome.exit_code == 143
+    assert "1 of 1 applied in this run (through 0003_done)" in outcome.error
+    assert apply(db.url, folder.read()).applied == ()  # which is nothing to do for a deploy
+    assert go_on(db.url, folder).is_complete
+    assert db.rows("SELECT done, count(*) FROM item GROUP BY 1") == [(1, ROWS)]
