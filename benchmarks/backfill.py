@@ -161,7 +161,7 @@ def prove_kills(rows: int, kills: int, crashes: int) -> Kills:
             time.sleep(chance.uniform(0, 0.7))  # a batch takes half a second
             if number in crash_at:
                 _crash(server)
-            os.kill(process.pid or 0, signal.SIGKILL)
+            process.kill()
             process.join()
             hit += process.exitcode == -signal.SIGKILL
         _go_on(url, folder)
