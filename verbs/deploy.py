@@ -48,12 +48,13 @@ def deploy(  # noqa: PLR0913, PLR0917 - each is a flag
     from verbs.status import show_dry_run
 
     not_with("without-rehearsal", bool(without_rehearsal), receipt=bool(receipt))
+    file = File(receipt) if receipt else None
     reason = checked_reason(without_rehearsal) if without_rehearsal else ""
     lock_wait = seconds("wait", wait)
     limit = seconds("backfill-seconds", backfill_seconds)
     with on_environment(root, env, "deploy", writes=not dry_run, uncommitted=uncommitted) as checkout:
         if dry_run:
-            show_dry_run(checkout, as_json=json)
+            show_dry_run(checkout, as_json=json, receipt=file, without_rehearsal=reason)
             return
         has_webhook = bool(os.environ.get("DEPLOY_WEBHOOK_URL"))
         try:
@@ -61,7 +62,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - each is a flag
                 checkout,
                 lock_wait=lock_wait,
                 backfill_seconds=BACKFILL_SECONDS if limit is None else limit,
-                receipt=File(receipt) if receipt else None,
+                receipt=file,
                 without_rehearsal=reason,
             )
         except PipelineError as error:

@@ -52,12 +52,14 @@ def status(root: Path, env: str = "", json: bool = False) -> None:
     found.raise_faults()
 
 
-def show_dry_run(checkout: Checkout, *, as_json: bool = False) -> None:
+def show_dry_run(
+    checkout: Checkout, *, as_json: bool = False, receipt: Path | None = None, without_rehearsal: str = ""
+) -> None:
     """What `deploy` or `migrate` would run, as `plan` shows it."""
     from pipeline.console.text import say
     from pipeline.deploy.status import dry_run
 
-    found = dry_run(checkout)
+    found = dry_run(checkout, receipt=receipt, without_rehearsal=without_rehearsal)
     if as_json:
         from pipeline.console.documents import plan_document, print_document
 

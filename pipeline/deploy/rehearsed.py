@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pipeline.deploy.claim import holds
 from pipeline.deploy.steps import Permit
@@ -24,12 +24,25 @@ from pipeline.receipts.receipt import default_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.deploy.locking import Opened
     from pipeline.deploy.target import Target
+    from pipeline.history import History
     from pipeline.history.record import Author
     from pipeline.migrations.plan import Plan
+    from pipeline.postgres import Identity
 
 _LONGEST: Final = 500  # characters of a reason
+
+
+class Seen(Protocol):
+    """A server that was looked at, with the deploy's lock or without."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is."""
+
+    @property
+    def history(self) -> History:
+        """What it says is applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ class Evidence:
         if self.reason and self.receipt is not None:
             raise UsageError("there is a receipt, and a reason to go without one", remedy="Give one of the two.")
 
-    def permit(self, target: Target, opened: Opened, plan: Plan, author: Author) -> Permit:
+    def permit(self, target: Target, seen: Seen, plan: Plan, author: Author) -> Permit:
         """Decide about the pending files of a plan. Nothing is asked of the server.
 
         Raises:
@@ -57,20 +70,18 @@ class Evidence:
         """
         if target.local_only:
             return Permit(author)
-        environment = _environment(target, opened)
+        environment = _environment(target, seen)
         if self.reason:
             return _recorded(_skipped(environment, self.reason, plan, author), author)
         settings = read_stack_file(environment, self.root) if environment else StackFile("")
         if self.receipt is None:
             if not settings.requires_rehearsal:
                 return Permit(author)
-            if (first := _first(environment, opened, plan)) is not None:
+            if (first := _first(environment, seen, plan)) is not None:
                 return _recorded(replace(first, actor=author.actor), author)
-        return self._with_receipt(environment, settings, opened, plan, author)
+        return self._with_receipt(environment, settings, seen, plan, author)
 
-    def _with_receipt(
-        self, environment: str, settings: StackFile, opened: Opened, plan: Plan, author: Author
-    ) -> Permit:
+    def _with_receipt(self, environment: str, settings: StackFile, seen: Seen, plan: Plan, author: Author) -> Permit:
         from pipeline.receipts.digests import history_digest
         from pipeline.receipts.fitting import Found, require_fit
         from pipeline.receipts.guard import Guard, guard_sql
@@ -81,7 +92,7 @@ class Evidence:
         if not path.is_file() and self.receipt is None:
             raise _no_receipt(environment, shown(path, self.root), rehearse)
         receipt = read_receipt(path, self.root, rehearse=rehearse)
-        history, identity = opened.history, opened.identity
+        history, identity = seen.history, seen.identity
         if settings.project_id and settings.project_id != identity.project_id:
             raise Refused(
                 f"{stack_file_name(environment)} names the Neon project {settings.project_id}, and this is "
@@ -120,19 +131,19 @@ def checked_reason(text: str) -> str:
     return reason
 
 
-def _environment(target: Target, opened: Opened) -> str:
+def _environment(target: Target, seen: Seen) -> str:
     """The environment that was named, or else the one that the database says it is: a bare DATABASE_URL is no way around."""
     if target.environment:
         return target.environment
-    marker = opened.history.marker
+    marker = seen.history.marker
     return (
         marker.environment
-        if marker is not None and holds(marker, opened.identity) and marker.environment != LOCAL
+        if marker is not None and holds(marker, seen.identity) and marker.environment != LOCAL
         else ""
     )
 
 
-def _first(environment: str, opened: Opened, plan: Plan) -> Admission | None:
+def _first(environment: str, seen: Seen, plan: Plan) -> Admission | None:
     """Let the first deploy in, of a database with nothing in it; and again what one did not come to the end of.
 
     All files of that deploy have the digest of its plan. A file that came later makes another plan.
@@ -140,7 +151,7 @@ def _first(environment: str, opened: Opened, plan: Plan) -> Admission | None:
     lines = [f"{each.id} {each.checksum}" for each in plan.applied]
     lines = sorted(lines + [f"{file.id} {file.checksum}" for file in plan.pending])
     digest = sha256("\n".join(["first", *lines]).encode()).hexdigest()
-    history = opened.history
+    history = seen.history
     begun = {each.rehearsal for each in history.applied.values()}
     begun |= {each.rehearsal for each in history.unfinished.values()}
     if begun == {digest} or (not begun and not history.other_table):

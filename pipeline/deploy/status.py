@@ -9,6 +9,7 @@ from pipeline.deploy import inspect_server
 from pipeline.deploy.activation import due_passwords, refused_passwords
 from pipeline.deploy.doubts import doubts, passwords_unseen
 from pipeline.deploy.expanded import expanded
+from pipeline.deploy.rehearsed import Evidence
 from pipeline.errors import Refused
 from pipeline.migrations import raise_faults
 from pipeline.migrations.plan import batched_dependencies, make_plan
@@ -16,6 +17,7 @@ from pipeline.roles.deviations import deviations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from dbclient.url import DatabaseURL
     from pipeline.deploy import View
@@ -81,16 +83,18 @@ def status(checkout: Checkout, *, log_in: bool = False) -> DeployStatus:
     return seen
 
 
-def dry_run(checkout: Checkout) -> DeployStatus:
+def dry_run(checkout: Checkout, *, receipt: Path | None = None, without_rehearsal: str = "") -> DeployStatus:
     """What a deploy would run, or `migrate` on the local environment. Nothing is written.
 
-    It refuses what they would refuse before they run anything, and raises what they raise.
+    What of a receipt only the server can compare is not compared. Apart from that it refuses what they would refuse before they
+    run anything, and raises what they raise.
     """
     folder = checkout.folder()
     seen = read_status(checkout.url, folder, target=checkout.target, observer=checkout.observer, writes=True)
     seen.raise_faults()
     if seen.plan.pending:
-        checkout.author(folder)
+        evidence = Evidence(checkout.root, receipt, without_rehearsal)
+        evidence.permit(checkout.target, seen, seen.plan, checkout.author(folder))
     return seen
 
 

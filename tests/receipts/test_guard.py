@@ -13,7 +13,7 @@ from pipeline.deploy.checkout import Checkout
 from pipeline.deploy.observer import Observer
 from pipeline.deploy.past import read_past
 from pipeline.deploy.reader import make_reader
-from pipeline.deploy.status import read_status
+from pipeline.deploy.status import dry_run, read_status
 from pipeline.deploy.target import Target
 from pipeline.environments import Environment
 from pipeline.errors import ConfigurationError, Refused, UsageError
@@ -24,6 +24,8 @@ from verbs.history import show_past
 from verbs.status import show_status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.receipts.production import Production
 
 REMEDY = "Nothing was changed. Rehearse again: ./inv rehearse --env prod"
@@ -297,6 +299,83 @@ class TestWithoutRehearsal:
     def test_it_does_not_go_with_a_receipt(self, prod: Production) -> None:
         with pytest.raises(UsageError):
             prod.deploy(reason="why", receipt=prod.rehearse())
+
+
+class Retrying(Observer):
+    """Does something when a file is tried again."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        self.then = then
+        self.times = 0
+
+    def retrying(self, migration: str, why: str, seconds: float) -> None:  # noqa: ARG002 - it is told more than it needs
+        self.times += 1
+        if self.times == 1:
+            self.then()
+
+
+@pytest.mark.parametrize("change", ["", "ALTER TABLE pet ADD COLUMN by_hand int"], ids=["nothing", "by hand"])
+def test_the_guard_is_asked_again_when_the_first_file_is_tried_again(prod: Production, change: str) -> None:
+    prod.rehearse()
+    with prod.db.connect() as holder:
+        holder.execute("BEGIN; LOCK TABLE person IN ROW EXCLUSIVE MODE")
+
+        def let_go() -> None:
+            holder.execute(f"COMMIT;{change}")
+
+        observer = Retrying(let_go)
+        if change:
+            with pytest.raises(Refused, match="somebody changed it by hand"):
+                prod.deploy(observer=observer)
+            assert prod.kept() == []
+        else:
+            assert len(prod.deploy(observer=observer).applied) == 5
+            assert [row[0] for row in prod.kept()] == ["receipt"]
+        assert observer.times >= 1
+
+
+def test_files_of_more_than_one_batch_are_guarded_once(prod: Production) -> None:
+    for number in (8, 9):
+        prod.folder.write(f"000{number}_large", f"-- {'x' * 700_000}\nCREATE TABLE t{number} ();")
+    prod.rehearse()
+    assert len(prod.deploy().applied) == 7
+    assert len(prod.kept()) == 1
+
+
+@pytest.mark.parametrize("first", ["0003_index", "0003_batched"])
+def test_a_first_file_of_another_kind_is_guarded_as_well(prod: Production, first: str) -> None:
+    for file in prod.folder.path.glob("000[3-7]*"):
+        file.unlink()
+    texts = {
+        "0003_index": "-- transactional: false\nCREATE INDEX CONCURRENTLY pet_owner ON pet (owner);",
+        "0003_batched": '-- pipeline: batched="person" key="id"\n'
+        "-- remaining: SELECT count(*) FROM person WHERE name <> upper(name)\n"
+        "UPDATE person SET name = upper(name) "
+        "WHERE name <> upper(name) AND /* batch */ true;",
+    }
+    prod.folder.write(first, texts[first]).write("0004_more", "CREATE TABLE more ();")
+    prod.rehearse()
+    prod.db.run("GRANT SELECT ON pet TO pg_monitor")
+    refused(prod, "somebody changed it by hand")
+    prod.db.run("REVOKE SELECT ON pet FROM pg_monitor")
+    assert len(prod.deploy().applied) == 2
+    [row] = prod.kept()
+    assert prod.let_in_by() == {**dict.fromkeys(BASE, ""), first: row[3], "0004_more": row[3]}
+
+
+def test_a_dry_run_refuses_what_the_deploy_would_refuse(prod: Production) -> None:
+    checkout = Checkout(
+        prod.root, Environment("prod", prod.db.url, "a test"), Target("prod"), "deploy", uncommitted=True
+    )
+    with pytest.raises(Refused, match="there is no receipt"):
+        dry_run(checkout)
+    assert len(dry_run(checkout, without_rehearsal="why").plan.pending) == 5
+    prod.rehearse()
+    assert len(dry_run(checkout).plan.pending) == 5
+    prod.folder.write("0008_more", "SELECT 1;")
+    with pytest.raises(Refused, match="0008_more was added since"):
+        dry_run(checkout)
+    assert prod.db.applied() == list(BASE)
 
 
 class TestWhatIsShown:
