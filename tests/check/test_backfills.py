@@ -96,11 +96,34 @@ def test_without_local_rows_it_is_asked_what_an_empty_table_can_tell(
     assert messages(database, folder, local, head() + UPDATE.replace('"newText" IS DISTINCT FROM text AND', "")) == []
 
 
+@pytest.mark.parametrize(
+    ("left", "statement", "message"),
+    [
+        (
+            "SELECT count(*) FROM note WHERE text IS NULL",
+            "DELETE FROM note WHERE text IS NULL AND /* batch */ true;",
+            "",
+        ),
+        (
+            "SELECT count(*) FROM note n WHERE NOT EXISTS (SELECT FROM copy c WHERE c.id = n.id)",
+            (
+                "INSERT INTO copy SELECT n.id FROM note n "
+                "WHERE NOT EXISTS (SELECT FROM copy c WHERE c.id = n.id) AND /* batch n */ true;"
+            ),
+            "",
+        ),
+        (
+            "SELECT count(*) FROM note n WHERE NOT EXISTS (SELECT FROM copy c WHERE c.id = n.id)",
+            "INSERT INTO copy SELECT n.id FROM note n WHERE /* batch n */ true;",
+            "of 50 rows that it changes on local rows it changes 50 once more",
+        ),
+    ],
+    ids=["deleted", "copied", "copied again and again"],
+)
 def test_rows_that_go_or_are_copied_are_proven_too(
-    database: DatabaseURL, folder: FolderBuilder, local: DatabaseURL
+    database: DatabaseURL, folder: FolderBuilder, local: DatabaseURL, left: str, statement: str, message: str
 ) -> None:
-    left = "SELECT count(*) FROM note WHERE text IS NULL"
-    assert (
-        messages(database, folder, local, head(left=left) + "DELETE FROM note WHERE text IS NULL AND /* batch */ true;")
-        == []
-    )
+    folder.write("0002a_copy", "CREATE TABLE copy (id int);", "DROP TABLE copy;")
+    Database(local).run("CREATE TABLE copy (id int)")
+    found = messages(database, folder, local, head(left=left) + statement)
+    assert [text[: len(message)] for text in found] == ([message] if message else [])
