@@ -25,6 +25,34 @@ GROUPS = 1024
 # Both sides read a table whole; above this it is compared when somebody asks for it.
 LARGE = 20 << 30  # bytes
 _NOW = "pg_temp.rows_now"
+# Types whose hash is equal where they are; the others, and a column whose type is another one by now, are hashed as text.
+_HASHED = frozenset(
+    {
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "numeric",
+        "text",
+        "varchar",
+        "bpchar",
+        "uuid",
+        "date",
+        "time",
+        "timetz",
+        "timestamp",
+        "timestamptz",
+        "interval",
+        "bytea",
+        "jsonb",
+        "inet",
+        "cidr",
+        "oid",
+        "name",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +134,20 @@ def compare_table(sides: Sides, pair: Pair, *, large: bool = False) -> tuple[Tab
         new=new,
         changed=changed if pair.key else None,
     )
-    key = _hash(pair.key or pair.columns, "t")
+    key = _hash(pair, pair.key or pair.columns)
     return counted, f"{_in_groups(key, differing)} AND NOT EXISTS (SELECT FROM {_NOW} AS n WHERE n.k = {key})"
 
 
-def _hash(columns: Sequence[str], table: str) -> str:
-    """One number of the values of some columns."""
-    values = ", ".join(f"{table}.{identifier(name)}" for name in columns)
-    return f"pg_catalog.hashtextextended(ROW({values})::text, 0)"
+def _hash(pair: Pair, columns: Sequence[str]) -> str:
+    """One number of the values of some columns of t, by their types' own hashes: of their texts it takes four times as long."""
+    values = (f"t.{identifier(name)}{'' if pair.type_of(name) in _HASHED else '::text'}" for name in columns)
+    return f"pg_catalog.hash_record_extended(ROW({', '.join(values)}), 0)"
 
 
 def _hashes(pair: Pair, table: Table, groups: Sequence[int] | None = None) -> str:
     """Each row's key (k) and all of it (r), of all groups or some."""
-    row = _hash(pair.columns, "t")
-    key = _hash(pair.key, "t") if pair.key else row
+    row = _hash(pair, pair.columns)
+    key = _hash(pair, pair.key) if pair.key else row
     chosen = f" WHERE {_in_groups(key, groups)}" if groups is not None else ""
     return f"SELECT {key} AS k, {row} AS r FROM {table.source} AS t{chosen}"
 

@@ -29,6 +29,7 @@ class Column:
 
     name: str
     type: str  # as in SQL
+    base: str  # the same without domains, as the catalog names it
     not_null: bool
     generated: bool
     identity: bool
@@ -69,6 +70,11 @@ class Pair:
         """Those that both sides have."""
         return tuple(name for name in self._then if name in self._now)
 
+    def type_of(self, name: str) -> str:
+        """The type of a column, without its domains, where both sides have the same; else nothing."""
+        then, now = self._then[name].base, self._now[name].base
+        return then if then == now else ""
+
     @property
     def dropped(self) -> tuple[str, ...]:
         """Columns that were there then and are not there now."""
@@ -108,7 +114,7 @@ def read_tables(connection: psycopg.Connection[Any]) -> dict[str, Table]:
             plain[table] = detail["plain"]
             if detail["partitioned"]:
                 partitioned.add(table)
-            names = ("name", "type", "not_null", "generated", "identity")
+            names = ("name", "type", "base", "not_null", "generated", "identity")
             columns[table][detail["name"]] = Column(*(detail[name] for name in names))
         elif kind == "unique" and detail["whole"]:
             unique[table].append((detail["primary"], frozenset(detail["columns"] or ())))

@@ -123,6 +123,11 @@ def test_every_kind_of_key_and_table_is_compared(place: Place) -> None:
     place.folder.write(
         "0004_kinds",
         "CREATE TABLE two (a int, b text COLLATE \"C\", v jsonb, PRIMARY KEY (a, b));\n"
+        "CREATE TYPE mood AS ENUM ('good', 'bad');\nCREATE DOMAIN short AS varchar(9);\n"
+        "CREATE TABLE kinds (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), m mood, s short, j json, x xml, p point, a int[], "
+        "r int4range, t timestamptz DEFAULT now(), b bytea, was int);\n"
+        "INSERT INTO kinds (m, s, j, x, p, a, r, b, was) SELECT 'good', 's' || n, '{}', '<x/>', point(n, n), ARRAY[n, NULL], "
+        "int4range(0, n), 'b', n FROM generate_series(1, 20) n;\n"
         "CREATE TABLE uniq (code text NOT NULL UNIQUE, v numeric);\n"
         "CREATE TABLE parted (id bigint GENERATED ALWAYS AS IDENTITY, day date, n int, PRIMARY KEY (id, day)) "
         "PARTITION BY RANGE (day);\n"
@@ -136,12 +141,15 @@ def test_every_kind_of_key_and_table_is_compared(place: Place) -> None:
     )  # fmt: skip
     place.folder.write(
         "0005_bad",
+        "ALTER TABLE kinds ALTER COLUMN was TYPE text;\nUPDATE kinds SET p = point(0, 0) WHERE was = '1';\n"
+        "UPDATE kinds SET a = NULL WHERE was = '2';\nUPDATE kinds SET was = '33', m = 'bad' WHERE was = '3';\n"
         "UPDATE two SET v = '{}' WHERE a <= 20;\nDELETE FROM two WHERE a > 4990;\nDELETE FROM uniq WHERE code = 'c1';\n"
         "UPDATE uniq SET v = 0 WHERE code = 'c2';\nDELETE FROM parted WHERE n > 390;\nDELETE FROM ONLY parent WHERE id = 1;",
     )
     place.deploy()
     seen = by_table(look(place.checkout, "0005", place.environ).tables)
     counted = {name: (each.then, each.now, each.gone, each.new, each.changed) for name, each in seen.items()}
+    assert counted["kinds"] == (20, 20, 0, 0, 3)
     assert counted["two"] == (5000, 4990, 10, 0, 20)
     assert counted["uniq"] == (10, 9, 1, 0, 1)
     assert counted["parted"] == (400, 390, 10, 0, 0)
