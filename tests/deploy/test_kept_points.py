@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -20,6 +21,7 @@ from tests.deploy.test_round_trips import NOTHING_PENDING
 from tests.neon.conftest import QUICK
 from tests.rehearsal.rehearsed import Rehearsed
 from tests.support.counting_proxy import CountingProxy
+from tests.support.mortal_client import Killed, MortalClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +140,24 @@ def test_a_deploy_that_fails_and_is_run_again_does_not_pile_points_up(prod: Prod
     assert prod.run(told).kept == ""
     [name] = prod.points()
     assert name.startswith("kept/prod-before-0900_pending-")
+
+
+def test_killed_behind_each_call_to_neon_nothing_was_run_and_the_next_deploy_has_one_point(
+    prod: Production, told: Told
+) -> None:
+    prod.write(DROP)
+    for lives in count(1):
+        environment = prod.emulator.environment
+        mortal = MortalClient(environment["NEON_API_KEY"], base_url=environment["NEON_API_URL"], policy=QUICK)
+        keeper = Keeper(prod.path, "prod", told, client=lambda mortal=mortal, lives=lives: mortal.mortal_for(lives))  # type: ignore[misc]
+        try:
+            report = apply(prod.url, read_folder(prod.path / "migrations"), observer=told, keep=keeper)
+        except Killed:
+            with psycopg.connect(prod.url.reveal()) as connection:
+                assert connection.execute('SELECT count(provider) FROM "Message"').fetchall() == [(0,)]
+        else:
+            break
+    assert (lives, prod.points()) == (3, [report.kept])
 
 
 def test_a_position_that_the_storage_does_not_have_yet_is_no_fault(prod: Production, told: Told) -> None:

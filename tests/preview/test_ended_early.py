@@ -15,6 +15,7 @@ from pipeline.errors import WrongTarget
 from pipeline.neon import NeonClient
 from pipeline.preview import Wanted, prepare
 from tests.neon.conftest import QUICK
+from tests.support.mortal_client import Killed, MortalClient
 from tests.support.until import until
 
 if TYPE_CHECKING:
@@ -26,35 +27,6 @@ if TYPE_CHECKING:
 
 PINNED = 'ALTER TABLE "Message" ADD COLUMN pinned boolean NOT NULL DEFAULT false;'
 DAY = timedelta(days=1)
-
-
-class Killed(BaseException):
-    """As SIGKILL: nothing that is called afterwards does anything either."""
-
-
-class Mortal(NeonClient):
-    """A client whose process is killed behind its n-th call that changes something."""
-
-    left = 10**9
-    dead = False
-
-    def mourn(self, lives: int) -> Mortal:
-        self.left = lives
-        send = self._transport._send
-
-        def counted(method: str, path: str, *rest: Any) -> dict[str, Any]:
-            if self.dead:
-                raise Killed
-            answer = send(method, path, *rest)
-            if method != "GET":
-                self.left -= 1
-                if self.left == 0:
-                    self.dead = True
-                    raise Killed
-            return answer
-
-        self._transport._send = counted  # type: ignore[method-assign, assignment]
-        return self
 
 
 def client(team: Clone, kind: type[NeonClient] = NeonClient) -> NeonClient:
@@ -77,10 +49,10 @@ def test_killed_behind_each_call_the_same_command_comes_to_the_same_end(
     if again:
         prepare(team.path, wanted, client=lambda: client(team))
     for lives in count(1):
-        mortal = client(team, Mortal)
-        assert isinstance(mortal, Mortal)
+        mortal = client(team, MortalClient)
+        assert isinstance(mortal, MortalClient)
         try:
-            prepare(team.path, wanted, client=lambda mortal=mortal, lives=lives: mortal.mourn(lives))  # type: ignore[misc]
+            prepare(team.path, wanted, client=lambda mortal=mortal, lives=lives: mortal.mortal_for(lives))  # type: ignore[misc]
         except Killed:
             prepared = prepare(team.path, wanted, client=lambda: client(team))
             assert set(team.names()) <= {"dev", "main", "preview/pr-1", *lent(team)}

@@ -50,6 +50,8 @@ def test_a_preview_is_a_copy_of_dev_with_the_pending_migrations_and_passwords_of
     assert team.run(own, "SELECT environment, branch_id FROM migration_history.environment_marker") == [
         ("preview/pr-12", branch["id"])
     ]
+    refused = team.verb("deploy", "--env", "dev", DATABASE_URL=own.reveal())
+    assert (refused.returncode, "says that it is preview/pr-12" in refused.stderr) == (3, True), refused.stderr
     names = {each["name"] for each in neon_cli.ok("branches", "list", "--project-id", team.project_id)}
     assert names == {"main", "dev", "preview/pr-12"}
     assert team.run(team.dev_url, "SELECT environment FROM migration_history.environment_marker") == [("dev",)]
