@@ -123,6 +123,7 @@ def apply(  # noqa: PLR0913 - the parts of a run
             _prepare(run, opened)
             if run.target.local_only:
                 _keep_texts(opened, folder)
+                _finish_backfills(run, opened, folder)
             kept = run.keep(opened, folder, plan.pending) if run.keep and plan.pending else None
         applied = _run_pending(run, opened, plan, permitted, folder)
         batched = tuple(file.id for file in plan.pending if file.forward.batched is not None)
@@ -254,6 +255,17 @@ def _permitted(run: Run, opened: Opened, plan: Plan) -> Permit:
         return Permit(Author())
     author = run.author()
     return Permit(author) if run.target.permit is None else run.target.permit(run.target, opened, plan, author)
+
+
+def _finish_backfills(run: Run, opened: Opened, folder: Folder) -> None:
+    """Do what an interrupted run has left of a backfill: a local database stays half changed for nobody."""
+    there = [file for file in folder.files if file.id in opened.history.applied and b"batched=" in file.data]
+    files = [file for file in there if file.forward.batched is not None]
+    if files:
+        from pipeline.deploy.batched import finish
+        from pipeline.deploy.steps import Work
+
+        finish(Work(opened.session, Author(), run.observer, opened.notices, {}, lambda *_: None), files)
 
 
 def _run_pending(run: Run, opened: Opened, plan: Plan, permitted: Permit, folder: Folder) -> list[AppliedNow]:

@@ -12,8 +12,9 @@ from pipeline.backfill import count_remaining
 from pipeline.backfill.keys import read_key
 from pipeline.backfill.working import Worker, estimate
 from pipeline.deploy.failure import lock_given_away
+from pipeline.deploy.steps import Step
 from pipeline.errors import InvalidPlan, MigrationFailed, TimedOut
-from pipeline.history.backfills import ABORTED, PAUSED, read_backfills, registration_sql
+from pipeline.history.backfills import ABORTED, PAUSED, REGISTERED, read_backfills, registration_sql
 from pipeline.history.record import CLEAN, LOCK_LOST, registered_sql
 from pipeline.postgres.lock import BACKFILL_KEY, find_holder
 from pipeline.postgres.session import ServerError
@@ -21,7 +22,7 @@ from pipeline.postgres.session import ServerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.deploy.steps import Step, Work
+    from pipeline.deploy.steps import Work
     from pipeline.history.backfills import Backfill
     from pipeline.migrations import MigrationFile
     from pipeline.migrations.batched import Batched
@@ -50,6 +51,17 @@ def run_batched(work: Work, steps: Sequence[Step]) -> None:
             work.observer.note(f"{step.id} is registered: `./inv backfill` begins with it")
         elif _has_its_turn(work, step):
             _work(work, step, batched)
+
+
+def finish(work: Work, files: Sequence[MigrationFile]) -> None:
+    """Go on with those of the files that are registered, until nothing is left. Raises what `run_batched` raises."""
+    known = {each.id: each for each in read_backfills(work.session)}
+    for file in files:
+        if file.id in known and known[file.id].state == REGISTERED:
+            step = Step(file, file.forward)
+            work.observer.running(step.id)
+            if _has_its_turn(work, step):
+                _work(work, step, batched_of(file))
 
 
 def require_complete(session: Session, file: MigrationFile, awaited: Sequence[MigrationFile]) -> None:

@@ -94,6 +94,18 @@ def test_one_that_was_recorded_without_being_run_holds_back_who_depends_on_it_wh
     assert [each.id for each in apply(db.url, folder.read()).applied] == ["0004_strict"]
 
 
+def test_a_local_run_finishes_what_an_interrupted_one_left_and_then_whoever_depends_on_it(
+    db: Database, folder: FolderBuilder
+) -> None:
+    items(folder, 100)
+    registered(db.url, folder)
+    folder.write("0004_behind", "-- depends: 0003_done\nCREATE TABLE behind ();")
+    local = Target("local", local_only=True)
+    report = apply(db.url, folder.read(), target=local, verb="migrate")
+    assert [each.id for each in report.applied] == ["0004_behind"]
+    assert db.rows(ONCE) == [(1, 100)]
+
+
 def test_a_run_stops_when_its_time_is_over_and_the_next_goes_on(db: Database, folder: FolderBuilder) -> None:
     items(folder, 60_000)
     registered(db.url, folder)
