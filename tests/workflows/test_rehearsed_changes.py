@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,8 @@ pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="jq, which gh
 
 
 def proposed(team: Team, *, head: str = "team/database") -> dict[str, Ran]:
-    """Run the workflow for what stands on the branch `change`, merged into main."""
-    base = team.repository.git("rev-parse", "main").strip()
-    team.repository.git("update-ref", "refs/pull/12/merge", "change")
+    """Run the workflow for what stands on the branch `change`, which is to go to main."""
+    base, change = (team.repository.git("rev-parse", name).strip() for name in ("main", "change"))
     team.repository.git("checkout", "-q", "main")
     return team.run(
         "rehearse.yml",
@@ -27,6 +27,7 @@ def proposed(team: Team, *, head: str = "team/database") -> dict[str, Ran]:
         context={
             "github.event.pull_request.number": "12",
             "github.event.pull_request.base.sha": base,
+            "github.event.pull_request.head.sha": change,
             "github.event.pull_request.head.repo.full_name": head,
         },
         assumed={"comment": "success"},
@@ -79,7 +80,23 @@ def test_a_link_to_a_file_of_the_runner_is_no_migration(change: Team) -> None:
     change.repository.commit()
     jobs = proposed(change)
     assert jobs["rehearse"].result == "failure"
-    assert "::error::Not a plain file: change/migrations/0900_environ.sql" in jobs["rehearse"].text
+    assert re.search(r"::error::Not a plain file: 120000 .*migrations/0900_environ.sql", jobs["rehearse"].text)
+    assert "The rehearsal" not in jobs["rehearse"].steps
+
+
+def test_what_main_got_meanwhile_is_rehearsed_with_it_and_a_conflict_is_said(change: Team) -> None:
+    change.write("0901_pinned", ADDITION)
+    change.repository.git("checkout", "-q", "main")
+    change.write("0900_meanwhile", "CREATE TABLE meanwhile (id int);")
+    text = proposed(change)["rehearse"].outputs["text"]
+    assert [name for name in ("0900_meanwhile", "0901_pinned") if f"| `{name}` |" in text] == [
+        "0900_meanwhile",
+        "0901_pinned",
+    ]
+    change.write("0901_pinned", "SELECT 1;")
+    jobs = proposed(change)
+    assert jobs["rehearse"].result == "failure"
+    assert "::error::It cannot be merged as it is." in jobs["rehearse"].text
     assert "The rehearsal" not in jobs["rehearse"].steps
 
 

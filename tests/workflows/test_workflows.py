@@ -182,15 +182,8 @@ def test_a_pull_request_is_rehearsed_by_the_code_that_it_goes_to() -> None:
     assert list(workflow["on"]) == ["pull_request_target"]
     job = workflow["jobs"]["rehearse"]
     assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
-    code, change = [step["with"] for step in job["steps"] if "checkout" in step.get("uses", "")]
-    assert (code["ref"], code.get("path")) == ("${{ github.event.pull_request.base.sha }}", None)
-    assert change["path"] == "change"
-    assert all(
-        "change/" not in word
-        for step in job["steps"]
-        if "run" in step
-        for word in re.findall(r"\./\S+|sh \S+", step["run"])
-    )
+    [code] = [step["with"] for step in job["steps"] if "checkout" in step.get("uses", "")]
+    assert code["ref"] == "${{ github.event.pull_request.base.sha }}"
 
 
 def test_a_change_is_checked_against_the_branch_that_it_will_be_merged_into() -> None:
