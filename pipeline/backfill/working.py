@@ -23,6 +23,7 @@ from pipeline.history.backfills import (
     complete_sql,
     next_pass_sql,
     parse_backfill,
+    refused_sql,
     stand_sql,
     why_sql,
 )
@@ -158,7 +159,7 @@ class _Run:
         self._pace.slow_down()
         self._retry = min(self._retry * 2, _LONGEST_RETRY)
         why = "a row, or the table, is locked by somebody else"
-        results = self._session.run(f"{why_sql(self._file, why)};{stand_sql(self._file)}")
+        results = self._session.run(f"{refused_sql(self._file, why)};{stand_sql(self._file)}")
         rows = results[-1].rows
         stand = self._tell(parse_backfill(rows[0]) if rows else Backfill(self._file.id, state="gone"), why)
         self._sleep(random.uniform(self._retry / 2, self._retry))  # noqa: S311 - jitter, not a secret

@@ -177,6 +177,14 @@ def complete_sql(file: MigrationFile) -> str:
     )
 
 
+def refused_sql(file: MigrationFile, why: str) -> str:
+    """What keeps why a batch was undone, and lets the next one take half as many rows: it gets nearer to what is locked."""
+    return (
+        f"UPDATE {TABLE} SET why = {literal(why)}, step_rows = greatest(1, step_rows / 2), "
+        f"updated_at = pg_catalog.clock_timestamp() WHERE migration_hash = {literal(file.hash)}"
+    )
+
+
 def why_sql(file: MigrationFile, why: str) -> str:
     """What keeps why a backfill waits, for who looks at it; nothing to write where it is kept already."""
     return (

@@ -178,10 +178,9 @@ def test_a_row_that_somebody_locks_for_long_is_waited_for_and_nobody_waits_for_u
     registered(db.url, folder)
     with db.connect() as holder, db.connect() as other, working(db.url, folder) as process:
         holder.execute("BEGIN; SELECT 1 FROM item WHERE id = 700 FOR UPDATE")
-        until(lambda: db.value("SELECT why FROM migration_history.backfills") != "")
-        assert (
-            db.value("SELECT why FROM migration_history.backfills") == "a row, or the table, is locked by somebody else"
-        )
+        locked = "a row, or the table, is locked by somebody else"
+        until(lambda: db.value("SELECT why FROM migration_history.backfills") == locked)
+        until(lambda: db.value("SELECT position FROM migration_history.backfills") == ["699"])  # all before it are done
         other.execute("SET lock_timeout = '500ms'")
         other.execute("UPDATE item SET done = done WHERE id IN (SELECT generate_series(1, 699))")
         holder.execute("COMMIT")
