@@ -6,6 +6,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.workflows.conftest import ADDITION
 
@@ -149,6 +151,21 @@ def test_without_a_key_the_rehearsal_is_not_red_and_prod_takes_nothing(team: Tea
     assert asked["rehearse"].summary == "Not rehearsed: the environment prod-rehearsal has no secret NEON_API_KEY.\n"
     assert asked["prod"].steps["Deploy"].returncode == 3
     assert "0900_pinned" not in team.applied()
+
+
+def test_a_signed_receipt_lets_the_deploy_run_and_another_does_not(team: Team) -> None:
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (team.repository.root / "rehearsal.pub").write_bytes(public)
+    team.write("0900_pinned", ADDITION)
+    by_hand = {"inputs.rehearsal": "remake"}
+    unsigned = team.run("deploy.yml", "workflow_dispatch", context=by_hand, answers=answers(team))
+    assert unsigned["prod"].steps["Deploy"].returncode == 3
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    team.secrets["prod-rehearsal"]["REHEARSAL_SIGNING_KEY"] = private
+    signed = team.run("deploy.yml", "workflow_dispatch", context=by_hand, answers=answers(team))
+    assert signed["prod"].result == "success", signed["prod"].text
+    assert team.applied()[-1] == "0900_pinned"
 
 
 def test_a_plan_without_environments_has_its_secrets_under_names_of_their_own(team: Team) -> None:
