@@ -14,13 +14,14 @@ import signal
 import socket
 import threading
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeline.errors import TimedOut
 from pipeline.neon.failures import ApiError, OperationFailed
 from pipeline.neon.moments import NOW
 from servers.processes import process_exists
@@ -187,8 +188,19 @@ def lent(
         with undisturbed():
             if lease is not None:
                 give_back(client, lease)
-            elif (made := client.find_branch(source.project_id, f"{purpose.value}/{name}")) is not None:
-                client.delete_branch(source.project_id, made.id, hard=True)  # the name is our own: so is what bears it
+            else:
+                give_back_named(
+                    client, source.project_id, f"{purpose.value}/{name}"
+                )  # the name is our own: so is what bears it
+
+
+def give_back_named(client: NeonClient, project_id: str, name: str) -> None:
+    """Delete the branch that a call has made which failed behind that, or none. What Neon still does on it ends first."""
+    if (made := client.find_branch(project_id, name)) is None:
+        return
+    with suppress(OperationFailed, TimedOut):
+        client.settle(project_id, made.id)
+    client.delete_branch(project_id, made.id, hard=True)
 
 
 @contextmanager

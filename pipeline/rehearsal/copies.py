@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, Self
 
 from pipeline.errors import PipelineError
-from pipeline.leases import Purpose, give_back, own_name, take, undisturbed
+from pipeline.leases import Purpose, give_back, give_back_named, own_name, take, undisturbed
 from pipeline.neon import ApiError, Moment
 
 if TYPE_CHECKING:
@@ -96,10 +96,8 @@ class Copies:
 
     def _delete_named(self, name: str) -> None:
         """Delete the branch of a name that is our own, where a call that failed has made one."""
-        project_id = self._production.source.project_id
         try:
-            if (branch := self._client.find_branch(project_id, name)) is not None:
-                self._client.delete_branch(project_id, branch.id, hard=True)
+            give_back_named(self._client, self._production.source.project_id, name)
         except PipelineError as error:
             self._tell_left(name, error)
 
