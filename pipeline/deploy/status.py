@@ -126,7 +126,7 @@ def read_status(
         passwords_unseen=passwords_unseen(target, view.history, view.identity),
         backfills=view.backfills,
         admissions=view.admissions,
-        expanded=expanded(folder.files, view.history.applied, view.backfills),
+        expanded=() if plan.faults else expanded(folder.files, view.history.applied, view.backfills),
         waiting=tuple(_waiting(folder, plan, view.backfills)),
     )
 
