@@ -63,9 +63,9 @@ def show_past(past: Past, slow: float) -> None:
         took = "" if each.milliseconds is None else duration_text(each.milliseconds)
         mark = "slow" if each.is_slow(slow) else ""
         row = f"  {when:23}  {each.operation:8}  {took:>10} {mark:4}  {one_line(each.id):42}"
-        reason = past.without_rehearsal(each)
-        rehearsed = f"without rehearsal: {reason}" if reason else each.rehearsal and f"receipt {each.rehearsal[:12]}"
-        who = one_line(" ".join(filter(None, (each.actor, each.commit[:12], rehearsed))))
-        say(fitting(row, who), "due" if mark or reason else "")
+        admission = past.let_in_by(each)
+        let_in = "" if admission is None else admission.shown
+        who = one_line(" ".join(filter(None, (each.actor, each.commit[:12], let_in))))
+        say(fitting(row, who), "due" if mark or (admission and admission.reason) else "")
     marked = sum(each.is_slow(slow) for each in past.entries)
     say(f"{counted(len(past.entries), 'entry', 'entries')}, {marked} slow (from {duration_text(round(1000 * slow))})")

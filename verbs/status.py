@@ -132,8 +132,7 @@ def _show_admissions(found: DeployStatus) -> None:
             continue
         ids = found.let_in_by(each)
         what = ", ".join(ids) if each.reason and len(ids) <= 5 else counted(len(ids))
-        why = f"without rehearsal: {each.reason}" if each.reason else each.digest[:12]
-        row = one_line(f"{each.at[:19].replace('T', ' ')} UTC {each.actor} {what} {why}")
+        row = one_line(f"{each.at[:19].replace('T', ' ')} UTC {each.actor} {what} {each.shown}")
         say(f"  {each.kind:9} {row}", "due" if each.reason else "")
 
 

@@ -27,9 +27,14 @@ class Past:
     entries: tuple[Entry, ...]
     admissions: tuple[Admission, ...] = ()
 
+    def let_in_by(self, entry: Entry) -> Admission | None:
+        """The receipt that let it in, or what was written down instead; None where nobody asked for one."""
+        return next((each for each in self.admissions if each.digest == entry.rehearsal), None)
+
     def without_rehearsal(self, entry: Entry) -> str:
         """The reason that somebody gave to run it without a rehearsal, or nothing."""
-        return next((each.reason for each in self.admissions if each.digest == entry.rehearsal), "")
+        admission = self.let_in_by(entry)
+        return "" if admission is None else admission.reason
 
 
 def read_past(checkout: Checkout) -> Past:

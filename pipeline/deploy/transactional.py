@@ -59,7 +59,7 @@ def run_transactional(work: Work, steps: Sequence[Step], *, retry_for: float = R
     retries, refused = Retries(retry_for), -1
     while done < len(queries):
         batch = next(_batches(queries[done:]))
-        tally = _Tally(batch, work.committed, notices)
+        tally = _Tally(batch, work.committed, notices, guarded=not done and work.guard is not None)
         try:
             session.run("".join(_with_commits(batch)), tally)
             done += len(batch)
@@ -109,16 +109,26 @@ def _durable(batch: Sequence[_Query]) -> list[bool]:
 class _Tally:
     """Counts the COMMITs of a batch as their answers arrive. A file's text cannot forge one: COMMIT is refused in it."""
 
-    def __init__(self, batch: Sequence[_Query], committed: Callable[[str, int | None], None], notices: Notices) -> None:
+    def __init__(
+        self,
+        batch: Sequence[_Query],
+        committed: Callable[[str, int | None], None],
+        notices: Notices,
+        *,
+        guarded: bool = False,
+    ) -> None:
         self.commits = 0
         self._batch = batch
         self._durable = _durable(batch)
         self._committed = committed
         self._notices = notices
         self._since = time.monotonic()
+        self._guarded = guarded  # until the BEGIN of the first file, whose time begins there
         self._untold: list[tuple[str, int]] = []
 
     def __call__(self, result: Result) -> None:
+        if result.command == "BEGIN" and self._guarded:
+            self._since, self._guarded = time.monotonic(), False
         if result.command != "COMMIT":
             return
         self._notices.end_of_file()

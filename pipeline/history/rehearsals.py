@@ -60,6 +60,13 @@ class Admission:
     at: str = ""
     document: str = ""
 
+    @property
+    def shown(self) -> str:
+        """It in a few words, for people."""
+        if self.kind == FIRST:
+            return "first deploy"
+        return f"without rehearsal: {self.reason}" if self.kind == SKIPPED else f"receipt {self.digest[:12]}"
+
 
 def admission_sql(admission: Admission) -> str:
     """What keeps it, with the table where that is missing; nothing changes where it is kept already."""

@@ -389,7 +389,7 @@ class TestWhatIsShown:
         show_status(read_status(prod.db.url, prod.folder.read(), target=Target(), observer=Observer()))
         shown = capsys.readouterr().out
         assert re.search(r"skipped +\S+ \S+ UTC .*0003_age, .*0007_size without rehearsal: the site is down", shown)
-        assert re.search(r"receipt +\S+ \S+ UTC .*1 migration [0-9a-f]{12}\n", shown)
+        assert re.search(r"receipt +\S+ \S+ UTC .*1 migration receipt [0-9a-f]{12}\n", shown)
         checkout = Checkout(prod.root, Environment(None, prod.db.url, "a test"), Target(), "history")
         show_past(read_past(checkout), 1.0)
         lines = capsys.readouterr().out.splitlines()
