@@ -126,8 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder.chmod(0o755)  # as root, another account runs the servers
         with running_emulator(folder / "emulator") as environment:
             production = Production.make(folder, environment, options.messages)
-            lines = [line for change in CHANGES for line in production.compare(change, options.rounds)]
-            costs = [production.cost() for _ in range(options.rounds)]
+            with production.client:
+                lines = [line for change in CHANGES for line in production.compare(change, options.rounds)]
+                costs = [production.cost() for _ in range(options.rounds)]
     print(
         json.dumps(
             {

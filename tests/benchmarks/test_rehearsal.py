@@ -14,7 +14,8 @@ def test_it_compares_what_is_measured_with_what_another_session_sees() -> None:
     try:
         with running_emulator(folder / "emulator") as environment:
             production = Production.make(folder, environment, 2_000)
-            [line] = production.compare("a backfill", 1)
+            with production.client:
+                [line] = production.compare("a backfill", 1)
     finally:
         shutil.rmtree(folder)
     assert (line.relation, line.mode) == ("message", "RowExclusiveLock")
