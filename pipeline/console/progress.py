@@ -161,6 +161,12 @@ class LiveProgress(Progress):
             self._bar.start()
         self._bar.update(self._wait, description=what)
 
+    def resting(self) -> None:
+        if self._wait is not None:
+            self._bar.remove_task(self._wait)
+            self._bar.stop()
+            self._wait = None
+
     def beginning(self, what: str) -> None:
         super().beginning(what)
         self.working(what)

@@ -23,6 +23,9 @@ class Observer:
     def beginning(self, what: str) -> None:
         """The next part of a work of several parts begins."""
 
+    def resting(self) -> None:
+        """Nothing is done now: somebody is asked."""
+
     def waiting(self, holder: str) -> None:
         """Another deploy has the lock; told when its holder changes."""
 

@@ -139,6 +139,7 @@ def _go(
         lease, again = branch_at(client, ground, migration)
         tables = changes(checkout, lease, large=large)
         undone = tuple(each for each in applied.values() if _is_behind(each, migration))
+        checkout.observer.resting()
         consent(Loss(environment, session.shown_as, migration, undone, tables, find_writers(session)))
         if not again:  # it is what the branch becomes, and the branch with the old state could not go before it
             give_back(client, lease)
