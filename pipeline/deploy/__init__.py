@@ -116,7 +116,9 @@ def apply(  # noqa: PLR0913 - the parts of a run
                     f"{id_} was begun here and its end is not recorded; this checkout does not have it, so nobody looks at what "
                     "it may have left: an INVALID index (\\d in psql shows it), or a partition that is half detached"
                 )
-            unseen = passwords_unseen(run.target, opened.history, opened.identity)
+            # the roles of a copy get no passwords, and nobody uses them
+            is_copy = run.verb == "rehearse"
+            unseen = "" if is_copy else passwords_unseen(run.target, opened.history, opened.identity)
             for doubt in filter(None, (*doubts(opened.history, plan), unseen)):
                 run.observer.note(doubt)
             permitted = _permitted(run, opened, plan)

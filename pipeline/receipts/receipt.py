@@ -54,6 +54,8 @@ def parse_statement(content: Any) -> Receipt:
     Raises:
         KeyError, TypeError, ValueError: it is no such statement.
     """
+    if not isinstance(content, dict):
+        raise TypeError("it is no object")
     if content["_type"] != STATEMENT_TYPE or content["predicateType"] != PREDICATE_TYPE:
         raise ValueError("it is a statement about something else")
     said = content["predicate"]

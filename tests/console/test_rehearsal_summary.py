@@ -48,7 +48,7 @@ def test_a_break_is_there_with_each_file_and_the_query() -> None:
         f"| `0008_visit_number_bigint` | 3.2 s | reads and writes of `{VISIT}`: 3.2 s | `{VISIT}`: 9,400,000 rows |  |"
     )
     assert row in lines
-    assert "| `0011_note_required` | not reached | not measured | | |" in lines
+    assert "| `0011_note_required` | did not come to its end | not measured | | |" in lines
     assert " WHERE note IS NULL AND kind = $1" in lines
 
 
@@ -93,4 +93,4 @@ def test_a_break_behind_a_file_that_was_not_measured_is_told() -> None:
     found = rehearsal(quick(), rewrite())
     assert found.measured
     text = rehearsal_summary(replace(found, measured=Measured(found.measured.files[:1])))
-    assert "| `0008_visit_number_bigint` | 3.2 s | not measured | | |" in text
+    assert "| `0008_visit_number_bigint` | 3.2 s in the deploy itself | not measured | | |" in text

@@ -99,6 +99,14 @@ def test_what_was_rehearsed_is_deployed_again_and_again(prod: Rehearsed) -> None
             assert row.fetchone() == (receipt["predicate"]["digest"]["sha256"],)
 
 
+def test_the_history_shows_the_first_deploy_as_one_and_not_as_a_receipt(prod: Rehearsed) -> None:
+    entries = deploy(prod, verb="history").stdout.splitlines()[1:-1]
+    first = [line for line in entries if "0001_" in line]
+    assert len(first) == 1
+    assert first[0].endswith(" first deploy")
+    assert "receipt" not in first[0]
+
+
 def test_a_deploy_of_what_was_not_rehearsed_is_refused_and_says_so(prod: Rehearsed) -> None:
     id_ = next_file(prod, "CREATE TABLE not_rehearsed (id int);")
     done = deploy(prod)

@@ -142,7 +142,7 @@ def test_a_receipt_that_was_edited_is_refused(tmp_path: Path, old: str, new: str
     [
         (None, "there is no receipt"),
         ("", "no JSON"),
-        ("[]", "no receipt of a rehearsal"),
+        ("[]", "no receipt of a rehearsal: it is no object"),
         ("{}", "it lacks '_type'"),
         (
             '{"_type": "https://in-toto.io/Statement/v1", "predicateType": "https://slsa.dev/provenance/v1"}',

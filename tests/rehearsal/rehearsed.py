@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from dbclient.url import DatabaseURL
 from pipeline.deploy import apply
 from pipeline.deploy.target import Target
 from pipeline.migrations import read_folder
-from services import DATABASE, OWNER, PROJECT
+from services import DATABASE, OWNER, PROJECT, RUNTIME_ROLES
 from tests.emulator.urls import uri
 from tests.support.databases import MIGRATIONS
 
@@ -57,8 +58,10 @@ class Rehearsed:
         self.git("commit", "-q", "--allow-empty", "-m", "as it is")
 
     def deploy(self) -> None:
-        """As a deploy from a bare DATABASE_URL does."""
-        apply(self.url, read_folder(self.path / "migrations"), target=Target("prod"))
+        """As a deploy with the stack does: the runtime roles have passwords."""
+        passwords = {role: secrets.token_hex(24) for role in RUNTIME_ROLES}
+        target = Target("prod", self.project_id, str(self.project["branch"]["id"]), passwords=passwords)
+        apply(self.url, read_folder(self.path / "migrations"), target=target)
 
     def write(self, *files: str, first: int = 900) -> None:
         """Pending files 0900_pending, 0901_pending …, committed."""

@@ -74,7 +74,9 @@ class RehearsedFile:
     id: Annotated[str, "the file's name without its ending"]
     path: Annotated[str, "the file"]
     checksum: Annotated[str, "SHA-256 of its text with LF line ends"]
-    deploy_milliseconds: Annotated[int | None, "what it took in the deploy itself, or null where it was not reached"]
+    deploy_milliseconds: Annotated[
+        int | None, "what it took in the deploy itself, or null where it did not come to its end"
+    ]
     milliseconds: Annotated[float | None, "what it took in the measured run, COMMIT included"]
     commit_milliseconds: Annotated[float | None, "what COMMIT took of that"]
     accepted: Annotated[str | None, "the reason that it gives for its locks (`-- pipeline: accept=…`), or empty"]

@@ -14,6 +14,7 @@ from pipeline.console.rehearsal import (
     both,
     breaks,
     counted_rows,
+    deployed_text,
     failing_text,
     failures,
     not_measured_texts,
@@ -47,9 +48,8 @@ def rehearsal_summary(found: Rehearsal) -> str:
             "| --- | --- | --- | --- | --- |",
         ]
         measured = {file.id: file for file in found.measured.files} if found.measured else {}
-        deployed = dict(found.applied.milliseconds)
         shown = found.pending[:_MOST_FILES]
-        lines += [_row(each.id, measured.get(each.id), deployed.get(each.id)) for each in shown]
+        lines += [_row(found, each.id, measured.get(each.id)) for each in shown]
         lines += [f"| and {len(found.pending) - len(shown)} more | | | | |"] if len(shown) < len(found.pending) else []
         lines += [""]
     lines += _query(found)
@@ -84,10 +84,9 @@ def _told(found: Rehearsal) -> list[str]:
     return [one_line(each) for each in told[:_MOST_TOLD]] + ([f"and {more} more, in the report"] if more > 0 else [])
 
 
-def _row(id_: str, file: FileMeasurement | None, deployed: int | None) -> str:
+def _row(found: Rehearsal, id_: str, file: FileMeasurement | None) -> str:
     if file is None:
-        took = "not reached" if deployed is None else span(deployed)
-        return f"| {code(id_)} | {took} | not measured | | |"
+        return f"| {code(id_)} | {deployed_text(found, id_)} | not measured | | |"
     return f"| {code(id_)} | {span(file.milliseconds)} | {_waits(file)} | {_rewritten(file)} | {_changed(file)} |"
 
 
