@@ -127,7 +127,10 @@ def show_loss(loss: Loss) -> None:
 def show_back(back: WentBack) -> None:
     """What was done, and the one line that says where the old state is."""
     say(f"{server_text(back.view.server, back.view.identity)}: before {back.before} (WAL {back.lsn})", "head")
-    say(f"held: {', '.join(back.held) or 'nothing'}; a deploy refuses them until they are edited or released")
+    if back.held:
+        say(f"held: {', '.join(back.held)}; a deploy refuses what is held until it is edited or released")
+    else:
+        say("nothing is held: what was undone has been released since")
     if back.activated:
         say(f"LOGIN and password set for {', '.join(back.activated)}")
     if back.passwords_unseen:

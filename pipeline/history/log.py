@@ -40,6 +40,7 @@ class Entry:
     milliseconds: int | None
     lsn: str  # the WAL position before it
     rehearsal: str = ""  # the digest of what let it in
+    kept: str = ""  # of what is held: the branch that has the state with it
 
     def is_slow(self, limit: float) -> bool:
         """Whether it took `limit` seconds or more."""
@@ -65,4 +66,5 @@ def _entry(
         milliseconds(notes),
         notes.get("lsn", ""),
         notes.get("rehearsal", ""),
+        notes.get("kept", ""),
     )

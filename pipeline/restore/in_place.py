@@ -22,7 +22,7 @@ from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import admit, marker_sql
 from pipeline.errors import Refused, TimedOut, UsageError
-from pipeline.history.holding import HELD, RELEASED, held_sql
+from pipeline.history.holding import HELD, held_sql
 from pipeline.history.log import READ_LOG, parse_log
 from pipeline.history.tables import CREATE
 from pipeline.leases import Purpose, give_back, lent
@@ -189,8 +189,9 @@ def _finish(checkout: Checkout, before: str, lsn: str, old: Branch, applied: Map
     with opened.session as session:
         admit(target, opened)
         undone = [each for each in applied.values() if each.id not in opened.history.applied]
-        told = _told(opened)
-        hold = held_sql((each for each in undone if each.id not in told), author_of(os.environ), old.name)
+        told = _told(opened, old.name)
+        due = [each for each in undone if each.id not in told]
+        hold = held_sql(due, author_of(os.environ), old.name)
         created = "" if opened.history.exists else CREATE
         marked = marker_sql(target, opened.history, opened.identity)
         if created or hold or marked:
@@ -201,7 +202,7 @@ def _finish(checkout: Checkout, before: str, lsn: str, old: Branch, applied: Map
         before,
         lsn,
         old,
-        tuple(sorted(each.id for each in undone)),
+        tuple(sorted(each.id for each in undone if each in due or each.id in opened.history.held)),
         activated=activated,
         passwords_unseen=_unseen(checkout, opened, before),
     )
@@ -216,12 +217,15 @@ def _activate(checkout: Checkout, target: Target, opened: Opened) -> tuple[str, 
     return activate(opened.session, checkout.url, present, opened.history, opened.facts, checkout.observer).passwords
 
 
-def _told(opened: Opened) -> set[str]:
-    """What the log says is held, or was released since."""
+def _told(opened: Opened, old_state: str) -> set[str]:
+    """What a killed run of this very restore has held already, and what somebody may have released since.
+
+    The state that came back has the rows of earlier restores as well, which say nothing of this one.
+    """
     if not opened.history.exists:
         return set()
     entries = parse_log(opened.session.run(READ_LOG)[0].rows)
-    return {each.id for each in entries if each.operation in {HELD, RELEASED}}
+    return {each.id for each in entries if each.operation == HELD and each.kept == old_state}
 
 
 def _unseen(checkout: Checkout, opened: Opened, before: str) -> str:

@@ -104,6 +104,20 @@ def test_an_environment_can_go_back_again_and_be_looked_at_after_it(place: Place
     assert sum(name.startswith("kept/prod-undone-0003") for name in place.branches()) == 2
 
 
+def test_what_an_earlier_restore_held_is_held_anew_also_where_it_was_edited_or_released_since(place: Place) -> None:
+    place.folder.write("0004_more", "CREATE TABLE more ();")
+    place.deploy()
+    back(place)
+    place.folder.write("0003_fewer", 'DELETE FROM "Person" WHERE id > 500;')
+    release(place.checkout, ["0004"])
+    place.deploy()
+    assert back(place, "0004").held == ("0004_more",)
+    assert set(inspect_server(place.url).history.held) == {"0004_more"}, "the state that came back knows of its release"
+    assert back(place, "0003").held == ("0003_fewer",)
+    with pytest.raises(InvalidPlan, match=r"0003_fewer.sql: it is held"):
+        place.deploy()
+
+
 def test_the_same_command_once_more_changes_nothing(place: Place) -> None:
     done = back(place)
     place.rows("INSERT INTO \"Person\" VALUES (2001, 'after it', NULL)")
@@ -114,7 +128,8 @@ def test_the_same_command_once_more_changes_nothing(place: Place) -> None:
     assert (place.value(log), set(place.branches())) == (before, branches)
     assert place.value('SELECT count(*) FROM "Person"') == 1001
     release(place.checkout, ["0003"])
-    assert back(place).resumed
+    again = back(place)
+    assert (again.resumed, again.held) == (True, ())
     assert inspect_server(place.url).history.held == {}, "what was released stays so"
 
 
