@@ -59,11 +59,12 @@ def require_fit(receipt: Receipt, found: Found, *, where: str, rehearse: str) ->
     if history_digest(others) != receipt.history:
         differences.append("the history moved on: other migrations are applied than when it was made")
     if differences:
+        again = "Mend what it found, then rehearse again" if receipt.result == _BREAKS else "Rehearse again"
         listed = "".join(f"\n  {each}" for each in differences)
         raise Refused(
             f"the receipt does not fit this deploy:{listed}",
             where=where,
-            remedy=f"Nothing was changed. Rehearse again: {rehearse}",
+            remedy=f"Nothing was changed. {again}: {rehearse}",
         )
     if any(each.rehearsal == receipt.digest for each in found.unfinished.values()):
         return ""

@@ -87,10 +87,11 @@ class StatementTrouble:
 
     `release` is "live", "head" or "traffic" (pg_stat_statements), `statement` its name in the catalogue. `reason` says in a
     word or two what it is: "refused" (it cannot be planned), "null" (a column that may not be NULL gets NULL), "unique" (a
-    rule that was not there), "value gone" (of an enum, or of a CHECK), "parameters" and "results" (they are of other types or
-    names), "default" (a column gets NULL instead), "index". `sqlstate` is what a server says, or would say, and `condition`
-    PostgreSQL's name for it (never the message). `table` is the one that it is about, with `rows` where it lost its index, and
-    `name` the column, index, type or constraint. `file` is the pending file that did it, where that is known.
+    rule that was not there), "value gone" (of an enum, or of a CHECK), "narrower" (a type takes less), "parameters" and
+    "results" (they are of other types or names), "default" (a column gets NULL instead), "index". `sqlstate` is what a server
+    says, or would say, and `condition` PostgreSQL's name for it (never the message). `table` is the one that it is about, with
+    `rows` where it lost its index, and `name` the column, index, type or constraint. `file` is the pending file that did it,
+    where that is known.
     """
 
     trouble: Trouble

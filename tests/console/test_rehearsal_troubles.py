@@ -32,6 +32,10 @@ def trouble(kind: Trouble, reason: str, **more: object) -> StatementTrouble:
             trouble(Trouble.FAILS, "unique", table=PET, name="Pet_key"),
             f"is against Pet_key of {PET}, a rule that was not there",
         ),
+        (
+            trouble(Trouble.FAILS, "narrower", table="public.t", name="c"),
+            "fills public.t.c, which takes less than before",
+        ),
         (trouble(Trouble.FAILS, "value gone", name="mood"), "uses a value that mood does not have any more"),
         (
             trouble(Trouble.CHANGED, "parameters", name="$1 is text, and was integer"),

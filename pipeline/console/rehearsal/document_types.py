@@ -144,7 +144,8 @@ class ServiceStatement:
     release: Annotated[str, '"live", "head" or "traffic"']
     statement: Annotated[str, "its name in the catalogue"]
     reason: Annotated[
-        str, '"refused", "null", "unique", "value gone", "parameters", "results", "default" or "index": what it is'
+        str,
+        '"refused", "null", "unique", "value gone", "narrower", "parameters", "results", "default" or "index": what it is',
     ]
     sqlstate: Annotated[str, "of the error, or empty"]
     condition: Annotated[str, "PostgreSQL's name for it, or empty"]

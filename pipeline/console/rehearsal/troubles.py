@@ -24,6 +24,7 @@ _WHY = {
     "null": "puts NULL into {table}.{name}, which takes none now",
     "unique": "is against {name} of {table}, a rule that was not there",
     "value gone": "uses a value that {name} does not have any more",
+    "narrower": "fills {table}.{name}, which takes less than before",
     "parameters": "takes other parameters: {name}",
     "results": "gives other results: {name}",
     "default": "leaves {table}.{name} to a default that is gone",

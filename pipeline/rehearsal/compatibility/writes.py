@@ -7,6 +7,7 @@ value: a uniqueness that was not there before may refuse it, and so may an enum,
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from pipeline.rehearsal.compatibility.catalogue import Sent
     from pipeline.rehearsal.compatibility.plans import Insert, Relation, Work
     from pipeline.rehearsal.compatibility.rules import Rules, Table, Unique
+
+
+# Kinds of types, as format_type names them, that differ in what they take; and the SQLSTATE with which a value is refused.
+_LENGTHS = {("text", "character varying", "character"): "22001", ("numeric",): "22003"}
+_TYPE = re.compile(r"(?P<name>[a-z ]+)(?:\((?P<length>\d+)(?:,(?P<scale>-?\d+))?\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ def refused_writes(
             yield from _lost_defaults(written)
             yield from _new_uniques(written, written.old)
             yield from _gone_values(written, written.old, before, after)
+            yield from _narrower(written, written.old)
 
 
 def refused_reads(sent: Sent, before: Rules, after: Rules, parameters: Sequence[str]) -> Iterator[Finding]:
@@ -175,6 +182,24 @@ def _gone_values(written: _Written, old: Table, before: Rules, after: Rules) -> 
         was, now = (before.enums.get(types.get(column.name, "")), after.enums.get(column.type.removesuffix("[]")))
         if was is not None and now is not None and was - now and written.gives(column.name):
             yield Finding(Trouble.FAILS, "value gone", ENUM, written.new.shown, column.name)
+
+
+def _narrower(written: _Written, old: Table) -> Iterator[Finding]:
+    """Columns that the statement fills, and that take less than before: fewer characters, or digits before the point."""
+    types = {column.name: column.type for column in old.columns}
+    for column in written.new.columns:
+        for kinds, sqlstate in _LENGTHS.items():
+            was, now = _room(types.get(column.name, ""), kinds), _room(column.type, kinds)
+            if was is not None and now is not None and now < was and written.gives(column.name):
+                yield Finding(Trouble.FAILS, "narrower", sqlstate, written.new.shown, column.name)
+
+
+def _room(type_: str, kinds: tuple[str, ...]) -> float | None:
+    """How many characters, or digits before the point, a type of these kinds takes; None for another type."""
+    found = _TYPE.fullmatch(type_)
+    if found is None or found["name"] not in kinds:
+        return None
+    return float("inf") if found["length"] is None else int(found["length"]) - int(found["scale"] or 0)
 
 
 def _names(sql: str) -> frozenset[str]:

@@ -85,6 +85,10 @@ BREAKING: dict[str, tuple[str, tuple[Trouble, str, str, str]]] = {
         'ALTER TABLE "Account" ALTER COLUMN "expires_at" TYPE text',
         (CHANGED, "parameters", "", "insert Account 2"),
     ),
+    "column narrowed": (
+        'ALTER TABLE "Message" ALTER COLUMN "content" TYPE varchar(20000)',
+        (FAILS, "narrower", "22001", "insert Message 2"),
+    ),
     "NOT NULL added": (
         'ALTER TABLE "Message" ALTER COLUMN "name" SET NOT NULL',
         (FAILS, "null", "23502", "insert Message 2"),
@@ -185,7 +189,7 @@ ADDITIVE: dict[str, str] = {
     "index": 'CREATE INDEX ON "Message" ("model")',
     "view": 'CREATE VIEW "Loud" AS SELECT "id" FROM "Message"; GRANT SELECT ON "Loud" TO server',
     "enum value": """ALTER TYPE "Mood" ADD VALUE 'glad'""",
-    "wider type": 'ALTER TABLE "Account" ALTER COLUMN "expires_at" TYPE bigint, ALTER COLUMN "type" TYPE varchar(80)',
+    "wider type": 'ALTER TABLE "Account" ALTER COLUMN "expires_at" TYPE bigint, ALTER COLUMN "type" TYPE varchar',
     "comment": """COMMENT ON COLUMN "Message"."name" IS 'of a tool'""",
     "function": "CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql IMMUTABLE RETURN 2 * n",
     "index that another one serves for": """CREATE INDEX "Message_history_idx" ON "Message" ("threadId", "createdAt", "id");
