@@ -64,11 +64,15 @@ def show_backfilled(found: Backfilled) -> None:
     """A line for each backfill that is not complete, or was worked on, and one that sums up."""
     from pipeline.console.backfills import backfill_text
     from pipeline.console.text import counted, say, server_text
+    from pipeline.history.backfills import ABORTED
 
     worked_on = {stand.backfill.id for stand in found.worked_on}
     for each in found.backfills:
         if not each.is_complete or each.id in worked_on:
             say(f"  {each.state:10} {backfill_text(each)}", "" if each.is_complete else "due")
     left = sum(each.is_open for each in found.backfills)
+    given_up = sum(each.state == ABORTED for each in found.backfills)
     verdict = f"{counted(left, 'backfill')} to be gone on with" if left else "nothing is left to do"
+    if given_up:
+        verdict = f"{verdict if left else 'none to be gone on with'}, {given_up} given up: --resume takes that back"
     say(f"{verdict}: {server_text(found.server, found.identity)}")

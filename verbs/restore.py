@@ -71,7 +71,7 @@ def restore(  # noqa: PLR0913, PLR0917 - each is a flag
     else:
         from pipeline.console.restore_text import show_found
 
-        show_found(found, show=show)
+        show_found(checkout.environment.name or "", found, show=show)
 
 
 def _list(checkout: Checkout, release: Sequence[str]) -> Found:

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 _UNKNOWN = "?"
 
 
-def show_found(found: Found, *, show: bool) -> None:
-    """What the verb did."""
+def show_found(environment: str, found: Found, *, show: bool) -> None:
+    """What the verb did to an environment."""
     from pipeline.restore.looking import Look
     from pipeline.restore.points import Points
     from pipeline.restore.taking import Taken
 
     if isinstance(found, Points):
-        show_points(found)
+        show_points(environment, found)
     elif isinstance(found, Look):
         show_look(found, show=show)
     elif isinstance(found, Taken):
-        show_taken(found)
+        show_taken(environment, found)
     else:
         show_back(found)
 
 
-def show_points(found: Points) -> None:
+def show_points(environment: str, found: Points) -> None:
     """A line for each moment, oldest first, and what there is besides."""
     say(server_text(found.view.server, found.view.identity))
     for each in found.points:
@@ -57,7 +57,9 @@ def show_points(found: Points) -> None:
             f"The project's history begins at {_instant(found.history_from)}, by its setting (on Free also after 1 GB of "
             "changes)."
         )
-    say("`./inv restore --env … --before NUMBER` looks at what was there before a migration, and changes nothing.")
+    say(
+        f"`./inv restore --env {environment} --before NUMBER` looks at what was there before a migration, and changes nothing."
+    )
 
 
 def show_look(look: Look, *, show: bool) -> None:
@@ -74,7 +76,7 @@ def show_look(look: Look, *, show: bool) -> None:
     show_tables(look.tables)
 
 
-def show_taken(taken: Taken) -> None:
+def show_taken(environment: str, taken: Taken) -> None:
     """Where the rows are, and what is left to do with them."""
     (table,) = taken.look.tables
     if not taken.files:
@@ -85,10 +87,13 @@ def show_taken(taken: Taken) -> None:
         say(
             "They are personal data, in a file that only you can read and git ignores: delete its folder when you are done."
         )
-        say(f"1. ./inv psql --env … -- -f {load}")
+        say(f"1. ./inv psql --env {environment} -- -f {load}")
         say("   (loads them into the schema restored, which no service sees)")
         say(f"2. mv {draft.parent}/*bring_back*.sql migrations/, read it, commit, and deploy it as any other migration")
-        say('3. ./inv psql --env … -- -c "SET default_transaction_read_only = off" -c "DROP SCHEMA restored CASCADE"')
+        say(
+            f"3. ./inv psql --env {environment} -- "
+            '-c "SET default_transaction_read_only = off" -c "DROP SCHEMA restored CASCADE"'
+        )
     if table.changed:
         say(
             f"{table.changed:,} rows that changed are not taken: which of their columns were overwritten, you know better."

@@ -17,6 +17,7 @@ from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan, MigrationFileError, Refused, UsageError
 from tests.support.backfills import UPDATE, checkout_of, go_on, head, items, registered, working
 from tests.support.until import until
+from verbs.backfill import show_backfilled
 
 if TYPE_CHECKING:
     from pipeline.backfill.working import Stand
@@ -137,13 +138,16 @@ def test_whoever_says_pause_stops_the_run_and_resume_lets_it_go_on(db: Database,
 
 
 def test_what_is_aborted_is_not_gone_on_with_and_holds_back_who_depends_on_it(
-    db: Database, folder: FolderBuilder
+    db: Database, folder: FolderBuilder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     items(folder, 10)
     registered(db.url, folder)
     checkout = checkout_of(db.url, folder)
     assert say_of_backfills(checkout, "abort").is_complete  # nothing of it is to be done by anybody
-    assert go_on(db.url, folder).worked_on == ()
+    found = go_on(db.url, folder)
+    assert found.worked_on == ()
+    show_backfilled(found)
+    assert "none to be gone on with, 1 given up: --resume takes that back" in capsys.readouterr().out
     folder.write("0004_strict", "-- depends: 0003_done\nALTER TABLE item ADD CHECK (done = 1);")
     with pytest.raises(InvalidPlan, match="0 % done and aborted") as error:
         apply(db.url, folder.read())

@@ -101,5 +101,6 @@ def test_the_verb_says_that_the_file_holds_personal_data_and_what_to_run(shared_
     assert "100 rows of Person are in " in done.stdout
     assert "personal data" in done.stdout
     assert "50 rows that changed are not taken" in done.stdout
+    assert "1. ./inv psql --env prod -- -f " in done.stdout
     assert "load.sql" in done.stdout
     assert ".local/" in (ROOT / ".gitignore").read_text().splitlines()
