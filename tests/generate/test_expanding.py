@@ -101,9 +101,11 @@ def test_expressions_that_lose_a_local_value_are_refused(
     names = with_rows.names()
     with_rows.rows("""UPDATE "Message" SET "content" = 'some words' RETURNING 1""")
     request = retype_request("Message.content=text", using, back)
-    with pytest.raises(InvalidPlan, match=message):
+    with pytest.raises(InvalidPlan, match=message) as refused:
         expand("content_text", with_rows.workbench, request, run=with_rows.run)
     assert with_rows.names() == names
+    _, found_by, query = refused.value.remedy.partition("They are found by: ")
+    assert not found_by or with_rows.rows(query)
 
 
 def test_a_writer_whose_column_does_not_follow_is_found(

@@ -14,7 +14,7 @@ from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate import generation_lock
 from pipeline.generate.derived_files import read_derived, write_derived
 from pipeline.generate.expanding.columns import can_compare, read_column, spelled_name
-from pipeline.generate.expanding.expressions import round_trips
+from pipeline.generate.expanding.expressions import does_not_come_back, round_trips
 from pipeline.generate.expanding.requests import migration_name
 from pipeline.generate.expanding.schema_editing import (
     with_column,
@@ -172,7 +172,7 @@ def _rows_of(workbench: Workbench, change: Change) -> tuple[str, ...]:
         raise InvalidPlan(
             f"{wrong} of {rows} rows of {table} have another {quoted(change.old)} after --using and --back",
             remedy="Nothing was written. The old release would read something else than it wrote. They are found by: "
-            f"SELECT * FROM {table} WHERE (BACK over USING)::text IS DISTINCT FROM {quoted(change.old)}::text",
+            f"SELECT * FROM {table} WHERE {quoted(change.old)} IS NOT NULL AND {does_not_come_back(change)}",
         )
     if not rows:
         return (f"no row of the local database has a {quoted(change.old)}: --using and --back met no real value",)

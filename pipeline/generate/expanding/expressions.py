@@ -69,12 +69,17 @@ def round_trips(local: DatabaseURL, change: Change) -> tuple[int, int]:
     with open_session(local, application_name="db-pipeline expand") as session:
         if session.run(f"SELECT to_regclass({literal(quoted(change.table))})")[-1].rows[0][0] is None:
             return 0, 0
-        back = with_value(change.back, change.new, f"({with_cast(change)})")
         rows = session.run(
-            f"SELECT count(*), count(*) FILTER (WHERE ({back})::text IS DISTINCT FROM {quoted(change.old)}::text) "
+            f"SELECT count(*), count(*) FILTER (WHERE {does_not_come_back(change)}) "
             f"FROM {quoted(change.table)} WHERE {quoted(change.old)} IS NOT NULL"
         )[-1].rows
     return int(rows[0][0] or 0), int(rows[0][1] or 0)
+
+
+def does_not_come_back(change: Change) -> str:
+    """The condition that a row meets whose value is another one, forth and back."""
+    back = with_value(change.back, change.new, f"({with_cast(change)})")
+    return f"({back})::text IS DISTINCT FROM {quoted(change.old)}::text"
 
 
 def with_cast(change: Change) -> str:
