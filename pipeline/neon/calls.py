@@ -39,7 +39,11 @@ class Calls:
     def _require_free_name(self, project_id: str, name: str) -> None:
         """Raise ApiError (409) where a branch has the name: after a lost answer, one that has it is the one we asked for."""
         if (taken := self.find_branch(project_id, name)) is not None:
-            raise ApiError(f"the project {project_id} already has a branch {name} ({taken.id})", status=409)
+            raise ApiError(
+                f"the project {project_id} already has a branch {name} ({taken.id})",
+                status=409,
+                remedy="Nothing was changed. Rename that branch, or delete it in Neon's console, and run it again.",
+            )
 
     def endpoints(self, project_id: str, branch_id: str) -> list[Endpoint]:
         """Return the endpoints of a branch."""

@@ -71,6 +71,7 @@ def test_a_name_that_is_taken_is_refused(client: NeonClient, project_id: str) ->
     with pytest.raises(ApiError, match=f"already has a branch {name}") as caught:
         client.create_branch(project_id, name)
     assert caught.value.status == 409
+    assert caught.value.remedy.startswith("Nothing was changed. Rename that branch")
     found = client.find_branch(project_id, name)
     assert found is not None
     assert found.id == first.id
