@@ -268,7 +268,11 @@ def _no_room(refusal: ApiError, branches: Sequence[Branch]) -> ApiError:
     """The refusal in one sentence, with what of ours could go."""
     of_roots = "root branches" in refusal.message.lower()  # of which a plan allows few, and a schema-only branch is one
     counted = [each for each in branches if each.parent_id is None or not of_roots]
-    ours = sorted((each for each in counted if is_lease(each)), key=lambda each: (each.created_at, each.name))
+    # a kept point may still be somebody's way back: it comes last
+    ours = sorted(
+        (each for each in counted if is_lease(each)),
+        key=lambda each: (purpose_of(each.name) is Purpose.KEPT, each.created_at, each.name),
+    )
     listed = ", ".join(f"{each.name} (of {each.created_at:%Y-%m-%d})" for each in ours[:_NAMED])
     more = f" and {len(ours) - _NAMED} more" if len(ours) > _NAMED else ""
     return ApiError(
@@ -277,7 +281,11 @@ def _no_room(refusal: ApiError, branches: Sequence[Branch]) -> ApiError:
         code=refusal.code,
         request_id=refusal.request_id,
         remedy="`./inv branches --clean` deletes what ended runs have left. "
-        + (f"Of the pipeline's branches the oldest are {listed}{more}." if ours else "None of them is the pipeline's."),
+        + (
+            f"Of the pipeline's branches these could go, the first ones first: {listed}{more}."
+            if ours
+            else "None of them is the pipeline's."
+        ),
     )
 
 

@@ -31,7 +31,7 @@ from pipeline.neon.moments import Moment
 from pipeline.postgres.lock import APPLICATION
 from pipeline.restore.ground import client_of, compute_of, find_ground, find_migration
 from pipeline.restore.looking import LASTS, branch_at, changes
-from pipeline.restore.old_states import name_of_old_state, old_states
+from pipeline.restore.old_states import is_old_state, name_of_old_state, old_states
 from pipeline.restore.writers import find_writers
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def go_back(
             migration = find_migration(ground.view, before)
         except UsageError as error:
             return _resume(checkout, client, ground, environment, before, error)
+        _refuse_child(client, ground, environment)
         return _go(checkout, client, ground, environment, migration, consent, large=large)
 
 
@@ -118,6 +119,23 @@ def _settled(checkout: Checkout, client: NeonClient) -> Ground:
         return ground
     client.wait(reversed(unfinished))
     return find_ground(checkout, client)
+
+
+def _refuse_child(client: NeonClient, ground: Ground, environment: str) -> None:
+    """Neon lets root branches alone go back in their own history; the old state of an earlier going back is no parent of one.
+
+    Raises:
+        Refused: the environment's branch is cut from another one.
+    """
+    parent = ground.branch.parent_id
+    names = {each.id: each.name for each in client.branches(ground.project.id)} if parent else {}
+    if parent and not is_old_state(names.get(parent, ""), environment):
+        raise Refused(
+            f"{environment} is on the branch {ground.branch.name}, which was cut from {names.get(parent, parent)}: Neon lets "
+            "root branches alone go back in place",
+            remedy="Nothing was changed. `--before` without --in-place shows what was there, and `--take` brings a table's "
+            "rows back; Neon's console resets the branch to its parent.",
+        )
 
 
 def _go(

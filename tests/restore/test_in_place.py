@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from dbclient.url import DatabaseURL
 from pipeline.deploy import apply, inspect_server
 from pipeline.deploy.target import Target
+from pipeline.environments import Environment
 from pipeline.errors import InvalidPlan, Refused, UsageError
 from pipeline.postgres.lock import KEY
 from pipeline.restore.consent import consent_of
@@ -64,6 +66,16 @@ def test_the_environment_is_what_it_was_and_the_old_state_is_kept(place: Place) 
     person = next(each for each in loss.tables if each.table == "Person")
     assert (person.new, person.gone, person.changed) == (1, 100, 50)
     assert ([each.id for each in loss.undone], bool(loss.writers)) == (["0003_fewer"], False)
+
+
+def test_a_branch_that_was_cut_from_another_one_does_not_go_back_in_place(place: Place) -> None:
+    made = place.emulator.create_branch(place.project, name="dev")
+    url = DatabaseURL.parse(made["connection_uris"][0]["connection_uri"])
+    dev = replace(place.checkout, environment=Environment("dev", url, "a test"), target=Target("dev"))
+    before = place.branches().keys()
+    with pytest.raises(Refused, match="which was cut from main: Neon lets root branches alone go back"):
+        go_back(dev, "0003", place.environ, consent=agree)
+    assert place.branches().keys() == before
 
 
 def test_the_undone_file_is_held_until_it_is_edited_or_released(place: Place) -> None:
