@@ -14,6 +14,7 @@ from dbclient.quoting import literal
 from pipeline.backfill import count_remaining
 from pipeline.backfill.keys import between, read_key
 from pipeline.errors import InvalidPlan, MigrationFailed
+from pipeline.kinds.one_table import ALONE, INSERTED
 from pipeline.lint.finding import about_file
 from pipeline.migrations.phrase import Phrase
 from pipeline.migrations.sql_text import statements
@@ -32,24 +33,6 @@ if TYPE_CHECKING:
 
 RULE = "backfill"
 _ROWS = 500
-_COLUMNS = """
-SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ',') FROM pg_catalog.pg_attribute
- WHERE attrelid = pg_catalog.to_regclass({table}) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
-"""
-# What would refuse rows without those that they refer to, and what would do the statement's work before it.
-_ALONE = """
-DO $alone$
-DECLARE
-    foreign_key text;
-BEGIN
-    FOR foreign_key IN SELECT conname FROM pg_catalog.pg_constraint
-                        WHERE conrelid = {table}::pg_catalog.regclass AND contype = 'f' AND conparentid = 0 LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', {table}::pg_catalog.regclass, foreign_key);
-    END LOOP;
-    EXECUTE pg_catalog.format('ALTER TABLE %s DISABLE TRIGGER USER', {table}::pg_catalog.regclass);
-END
-$alone$
-"""
 
 
 def unproven_backfill(database: DatabaseURL, file: MigrationFile, rows_of: DatabaseURL | None) -> list[Finding]:
@@ -100,9 +83,9 @@ def _faults(session: Session, file: MigrationFile, batched: Batched, key: Key) -
 def _fill(session: Session, batched: Batched, rows_of: DatabaseURL) -> None:
     """Put local rows into the table, where there are any and it takes them."""
     table = literal(batched.table)
-    here = session.run(_COLUMNS.format(table=table))[0].rows[0][0] or ""
+    here = session.run(INSERTED.format(table=table))[0].rows[0][0] or ""
     with open_session(rows_of, application_name="db-pipeline check") as local:
-        there = local.run(_COLUMNS.format(table=table))[0].rows[0][0] or ""
+        there = local.run(INSERTED.format(table=table))[0].rows[0][0] or ""
         set_ = _set_columns(batched)
         columns = [each for each in here.split(",") if each in there.split(",") and each.strip('"') not in set_]
         if not columns:
@@ -112,7 +95,7 @@ def _fill(session: Session, batched: Batched, rows_of: DatabaseURL) -> None:
     rows = found[0].rows[0][0]
     if not rows or not json.loads(rows):
         return
-    session.run(f"SAVEPOINT rows;{_ALONE.format(table=table)}")
+    session.run(f"SAVEPOINT rows;{ALONE.format(table=table)}")
     try:
         session.run(
             f"INSERT INTO {batched.table} ({listed}) OVERRIDING SYSTEM VALUE SELECT {listed} "

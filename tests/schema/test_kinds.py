@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tests.support.server import PostgresServer
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
-CATALOGS = re.compile(r"\b(?:FROM|JOIN)\s+pg_(?!roles\b|database\b|stat_activity\b|available_extensions\b)\w+")
+CATALOGS = re.compile(
+    r"\b(?:FROM|JOIN)\s+pg_(?!roles\b|database\b|stat_activity\b|available_extensions\b|catalog\.json_)\w+"
+)
 
 
 @pytest.fixture(scope="module")

@@ -309,14 +309,17 @@ def test_the_lines_of_the_page_work_and_give_the_secret_through_a_pipe(
     apply(database, read_folder(job.root / "migrations"))
     page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
     lines = re.findall(r"^    (\S.*)$", page, re.MULTILINE)
-    assert len(lines) == 3
+    assert [line.rpartition("gh ")[2].split()[:3] for line in lines[3:]] == [  # of previews: run with the others
+        ["variable", "set", "PREVIEWS"],
+        ["secret", "set", "NEON_API_KEY"],
+    ]
     output = ""
     for line in lines:
         answer = job.run({"run": line, "shell": "bash", "env": {"DATABASE_URL": database.reveal()}})
         assert answer.returncode == 0, answer.stderr
         output += answer.stdout + answer.stderr
     assert "### Plan for prod: 0 migrations to apply" in (job.root / "plan.md").read_text()
-    prod, dev = job.asked
+    prod, dev, *_ = job.asked
     assert prod["words"] == ["secret", "set", "DATABASE_URL", "--env", "prod-plan"]
     assert dev["words"] == ["secret", "set", "DATABASE_URL", "--env", "dev-plan"]
     urls = [asked["input"].strip() for asked in (prod, dev)]

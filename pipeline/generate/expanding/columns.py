@@ -10,6 +10,7 @@ from dbclient.quoting import literal
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate.row_key import read_row_key
 from pipeline.generate.style import quoted, spelled
+from pipeline.kinds.one_table import COLUMN
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
 
@@ -20,41 +21,6 @@ if TYPE_CHECKING:
     from pipeline.postgres.session import Session
 
 _UNDEFINED_FUNCTION = "42883"
-
-_COLUMN = """
-SELECT json_build_object(
-    'kind', c.relkind, 'is_part', c.relispartition OR EXISTS (SELECT FROM pg_inherits h WHERE c.oid IN (h.inhrelid, h.inhparent)),
-    'type', format_type(a.atttypid, a.atttypmod),
-    'collation', (SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
-                    JOIN pg_type t ON t.oid = a.atttypid WHERE l.oid = a.attcollation AND a.attcollation <> t.typcollation),
-    'not_null', a.attnotnull, 'default', pg_get_expr(d.adbin, d.adrelid),
-    'made', a.attidentity <> '' OR a.attgenerated <> '' OR EXISTS (SELECT FROM pg_depend s
-              WHERE s.refobjid = c.oid AND s.refobjsubid = a.attnum AND s.deptype IN ('a', 'i')
-                AND s.classid = 'pg_class'::regclass
-                AND (SELECT relkind FROM pg_class WHERE oid = s.objid) = 'S'),
-    'constraints', (SELECT coalesce(json_agg(json_build_object('name', k.conname, 'kind', k.contype,
-                       'definition', pg_get_constraintdef(k.oid),
-                       'references', (SELECT format('%I.%I', n.nspname, r.relname) FROM pg_class r
-                                        JOIN pg_namespace n ON n.oid = r.relnamespace WHERE r.oid = k.confrelid),
-                       'referenced', (SELECT attname FROM pg_attribute WHERE attrelid = k.confrelid
-                                        AND attnum = k.confkey[array_position(k.conkey, a.attnum)])) ORDER BY k.conname), '[]')
-                      FROM pg_constraint k WHERE k.conrelid = c.oid AND a.attnum = ANY (k.conkey) AND k.contype <> 'n'),
-    'indexes', (SELECT coalesce(json_agg(json_build_object('name', x.relname, 'definition', pg_get_indexdef(x.oid))
-                       ORDER BY x.relname), '[]')
-                  FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
-                 WHERE i.indrelid = c.oid
-                   AND EXISTS (SELECT FROM pg_depend p WHERE p.classid = 'pg_class'::regclass AND p.objid = x.oid
-                                  AND p.refobjid = c.oid AND p.refobjsubid = a.attnum)
-                   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.oid AND k.conrelid = c.oid)),
-    'referenced_by', (SELECT coalesce(json_agg(format('%s on %s', k.conname, k.conrelid::regclass) ORDER BY 1), '[]')
-                        FROM pg_constraint k WHERE k.confrelid = c.oid AND a.attnum = ANY (k.confkey)),
-    'used_by', (SELECT coalesce(json_agg(DISTINCT pg_describe_object(p.classid, p.objid, p.objsubid)), '[]')
-                  FROM pg_depend p WHERE p.refclassid = 'pg_class'::regclass AND p.refobjid = c.oid AND p.refobjsubid = a.attnum
-                   AND p.deptype IN ('n', 'a') AND p.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass,
-                       'pg_trigger'::regclass, 'pg_proc'::regclass, 'pg_statistic_ext'::regclass)))
-  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
- WHERE c.oid = to_regclass({table}) AND a.attname = {column} AND NOT a.attisdropped AND a.attnum > 0
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +68,7 @@ def read_column(database: DatabaseURL, table: str, column: str) -> ColumnFacts:
     """
     with open_session(database, application_name="db-pipeline expand") as session:
         key = read_row_key(session, table, without=column)
-        rows = session.run(_COLUMN.format(table=literal(quoted(table)), column=literal(column)))[-1].rows
+        rows = session.run(COLUMN.format(table=literal(quoted(table)), column=literal(column)))[-1].rows
     if not rows:
         raise UsageError(
             f"the migrations build no column {column!r} of a table {table!r}",

@@ -16,6 +16,7 @@ from pipeline.deploy import apply
 from pipeline.deploy.target import Target
 from pipeline.generate.expanding.expressions import with_cast, with_value
 from pipeline.generate.style import quoted
+from pipeline.kinds.one_table import LIFTED, WRITTEN
 from pipeline.migrations import Folder
 from pipeline.postgres.connect import open_session
 from pipeline.postgres.session import ServerError
@@ -53,23 +54,6 @@ _KEYS = {
     "D": "timestamp '2001-01-01' + {n} * interval '1 day'",
     "uuid": "gen_random_uuid()",
 }
-
-_COLUMNS = """
-SELECT a.attname, t.typname, t.typcategory, a.atthasdef OR a.attidentity <> '',
-       (SELECT string_agg(e.enumlabel, E'\\n' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
-  FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
- WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND NOT a.attisdropped
-"""
-# Foreign keys of the column stay: the rows that they need are made.
-_LIFTED = """
-SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, k.conname) FROM pg_constraint k
- WHERE k.conrelid = {table}::regclass AND k.contype IN ('f', 'c', 'u', 'x') AND NOT k.conname = ANY ({kept}::text[])
-UNION ALL
-SELECT format('ALTER TABLE %s ALTER COLUMN %I DROP NOT NULL', a.attrelid::regclass, a.attname) FROM pg_attribute a
- WHERE a.attrelid = {table}::regclass AND a.attnum > 0 AND a.attnotnull AND a.attidentity = ''
-   AND NOT a.attname = ANY ({columns}::text[])
-   AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisprimary AND a.attnum = ANY (i.indkey))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +119,7 @@ class _Writers:
 
     def prepare(self, session: Session, local: Sequence[str]) -> list[str]:
         """Lift the table's other rules, and write the rows from before; the values that the column takes, at most two."""
-        columns = {str(row[0]): row for row in session.run(_COLUMNS.format(table=literal(self._table)))[-1].rows}
+        columns = {str(row[0]): row for row in session.run(WRITTEN.format(table=literal(self._table)))[-1].rows}
         for name in self._column.key:
             _, type_, category, has_default, _ = columns[name]
             if has_default != "t":
@@ -189,7 +173,7 @@ class _Writers:
 
     def _lift(self, session: Session, table: str, kept: Iterable[str], columns: Iterable[str]) -> None:
         found = session.run(
-            _LIFTED.format(table=literal(table), kept=_array(kept), columns=_array([*columns, *self._keys]))
+            LIFTED.format(table=literal(table), kept=_array(kept), columns=_array([*columns, *self._keys]))
         )[-1].rows
         for row in found:
             session.run(str(row[0]))
