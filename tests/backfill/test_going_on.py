@@ -108,28 +108,29 @@ def test_a_local_run_finishes_what_an_interrupted_one_left_and_then_whoever_depe
 
 
 def test_a_run_stops_when_its_time_is_over_and_the_next_goes_on(db: Database, folder: FolderBuilder) -> None:
-    items(folder, 60_000)
+    items(folder, 400_000)
     registered(db.url, folder)
     found = go_on(db.url, folder, seconds=0.3)
     assert not found.is_complete
     (backfill,) = found.backfills
-    assert 0 < backfill.visited < 60_000
+    assert 0 < backfill.visited < 400_000
     assert backfill.percent < 100
     assert found.worked_on[0].rows_per_second is not None
     assert found.worked_on[0].seconds is not None
     assert go_on(db.url, folder).is_complete
-    assert db.rows(ONCE) == [(1, 60_000)]
+    assert db.rows(ONCE) == [(1, 400_000)]
 
 
 def test_whoever_says_pause_stops_the_run_and_resume_lets_it_go_on(db: Database, folder: FolderBuilder) -> None:
     items(folder, 5000)
     registered(db.url, folder)
     checkout = checkout_of(db.url, folder)
-    with db.connect() as holder, working(db.url, folder) as process:
+    with db.connect() as holder:
         holder.execute("BEGIN; SELECT 1 FROM item WHERE id = 5000 FOR UPDATE")  # so that it does not come to its end
-        until(lambda: db.value("SELECT visited > 0 FROM migration_history.backfills"))
-        assert [each.state for each in say_of_backfills(checkout, "pause", only="0003").backfills] == ["paused"]
-        assert process.end() == (0, "open")
+        with working(db.url, folder) as process:
+            until(lambda: db.value("SELECT visited > 0 FROM migration_history.backfills"))
+            assert [each.state for each in say_of_backfills(checkout, "pause", only="0003").backfills] == ["paused"]
+            assert process.end() == (0, "open")
     assert db.value("SELECT visited < 5000 FROM migration_history.backfills")
     assert not go_on(db.url, folder).is_complete  # which changes nothing while it is paused
     say_of_backfills(checkout, "resume", only="0003_done")
@@ -180,15 +181,17 @@ def test_a_row_that_somebody_locks_for_long_is_waited_for_and_nobody_waits_for_u
 ) -> None:
     items(folder, 1000)
     registered(db.url, folder)
-    with db.connect() as holder, db.connect() as other, working(db.url, folder) as process:
+    with db.connect() as holder, db.connect() as other:
         holder.execute("BEGIN; SELECT 1 FROM item WHERE id = 700 FOR UPDATE")
-        locked = "a row, or the table, is locked by somebody else"
-        until(lambda: db.value("SELECT why FROM migration_history.backfills") == locked)
-        until(lambda: db.value("SELECT position FROM migration_history.backfills") == ["699"])  # all before it are done
-        other.execute("SET lock_timeout = '500ms'")
-        other.execute("UPDATE item SET done = done WHERE id IN (SELECT generate_series(1, 699))")
-        holder.execute("COMMIT")
-        assert process.end() == (0, "complete")
+        with working(db.url, folder) as process:
+            locked = "a row, or the table, is locked by somebody else"
+            until(lambda: db.value("SELECT why FROM migration_history.backfills") == locked)
+            # all before it are done, after as many retries as it takes to halve the step to one row
+            until(lambda: db.value("SELECT position FROM migration_history.backfills") == ["699"])
+            other.execute("SET lock_timeout = '500ms'")
+            other.execute("UPDATE item SET done = done WHERE id IN (SELECT generate_series(1, 699))")
+            holder.execute("COMMIT")
+            assert process.end() == (0, "complete")
     assert db.rows(ONCE) == [(1, 1000)]
 
 
