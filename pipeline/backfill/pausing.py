@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.postgres.session import Result
 
 TARGET = 500.0  # milliseconds of a batch that nobody waits for
-CONTENDED = 1.0  # milliseconds: one step, where somebody did
+CONTENDED = 0.0  # milliseconds: one step and no second one, however quick, where somebody did
 _CALM = 2.0  # seconds without anybody who waits before a batch may take twice as long
 _MEGABYTE = 1_000_000
 _MOST = 4 * _MEGABYTE  # of WAL in one batch: whoever commits meanwhile waits until the disk has it

@@ -244,7 +244,7 @@ def test_a_budget_of_wal_makes_it_rest_and_stop(db: Database, folder: FolderBuil
 
 
 def test_a_signal_ends_it_with_where_it_stands(db: Database, folder: FolderBuilder) -> None:
-    items(folder, 60_000)
+    items(folder, 400_000)
     registered(db.url, folder)
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         with working(db.url, folder) as process:
@@ -257,7 +257,7 @@ def test_a_signal_ends_it_with_where_it_stands(db: Database, folder: FolderBuild
         assert ended[1].startswith("interrupted; ")
         assert "every batch that was committed is kept with its position" in ended[1]
     assert go_on(db.url, folder).is_complete
-    assert db.rows(ONCE) == [(1, 60_000)]
+    assert db.rows(ONCE) == [(1, 400_000)]
 
 
 def test_a_file_that_was_edited_or_is_missing_is_not_gone_on_with(db: Database, folder: FolderBuilder) -> None:
