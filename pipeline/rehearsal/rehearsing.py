@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pipeline.rehearsal.deploying import Deployed
     from pipeline.rehearsal.measured_run import MeasuredRun
 
-_DELETED = "Its copies are deleted; where that could not be, a line above says so, and they expire within two hours."
+_DELETED = "Its copies are deleted; one that was being made or could not be deleted expires within two hours."
 
 
 @dataclass(frozen=True)
