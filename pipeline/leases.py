@@ -27,7 +27,7 @@ from pipeline.neon.moments import NOW
 from servers.processes import process_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dbclient.url import DatabaseURL
     from pipeline.neon import Branch, Compute, Moment, NeonClient
@@ -185,13 +185,14 @@ def lent(
         lease = take(client, source, purpose, name, lasts=lasts, compute=compute)
         yield lease
     finally:
-        with undisturbed():
+
+        def delete() -> None:
             if lease is not None:
                 give_back(client, lease)
-            else:
-                give_back_named(
-                    client, source.project_id, f"{purpose.value}/{name}"
-                )  # the name is our own: so is what bears it
+            else:  # the name is our own: so is what bears it
+                give_back_named(client, source.project_id, f"{purpose.value}/{name}")
+
+        undisturbed(delete)
 
 
 def give_back_named(client: NeonClient, project_id: str, name: str) -> None:
@@ -203,17 +204,30 @@ def give_back_named(client: NeonClient, project_id: str, name: str) -> None:
     client.delete_branch(project_id, made.id, hard=True)
 
 
+def undisturbed(work: Callable[[], None]) -> None:
+    """Do it whatever comes: also where a signal came in the moment before they are held, which is handled behind it."""
+    begun = False
+    try:
+        with signals_held():
+            begun = True
+            work()
+    finally:
+        if not begun:
+            with signals_held():
+                work()
+
+
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def signals_held() -> Iterator[None]:
     """While inside, SIGINT and SIGTERM wait; what came is handled at the end. Signals reach the main thread alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda received, _frame: came.append(received))
     try:
+        for number in before:
+            signal.signal(number, lambda received, _frame: came.append(received))
         yield
     finally:
         for number, handler in before.items():

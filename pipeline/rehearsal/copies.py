@@ -62,8 +62,7 @@ class Copies:
             lease = take(self._client, source, Purpose.REHEARSAL, name, lasts=LASTS, compute=made_of.compute)
             self._keep(lease)
         except BaseException:
-            with undisturbed():
-                self._delete_named(f"{Purpose.REHEARSAL.value}/{name}")
+            undisturbed(lambda: self._delete_named(f"{Purpose.REHEARSAL.value}/{name}"))
             raise
         branch = lease.branch
         if lease.url is None or not branch.parent_lsn or branch.parent_timestamp is None:
@@ -75,12 +74,14 @@ class Copies:
 
     def __exit__(self, *_: object) -> None:
         """Delete what is there; what is still being made is deleted by who makes it."""
-        with undisturbed():
-            with self._lock:
-                self._is_over = True
-                left, self._leases = self._leases, []
-            for lease in left:
-                self._delete(lease)
+        undisturbed(self._end)
+
+    def _end(self) -> None:
+        with self._lock:
+            self._is_over = True
+            left, self._leases = self._leases, []
+        for lease in left:
+            self._delete(lease)
 
     def _keep(self, lease: Lease) -> None:
         with self._lock:

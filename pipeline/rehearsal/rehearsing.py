@@ -17,7 +17,7 @@ from pipeline.deploy.authorship import author_on_local
 from pipeline.deploy.signals import SignalReceived, as_exceptions
 from pipeline.environments.place import find_parent
 from pipeline.errors import Interrupted, PipelineError
-from pipeline.leases import Purpose, clear
+from pipeline.leases import Purpose, clear, signals_held
 from pipeline.migrations import raise_faults, read_folder
 from pipeline.migrations.plan import make_plan
 from pipeline.rehearsal import compatibility
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pipeline.rehearsal.deploying import Deployed
     from pipeline.rehearsal.measured_run import MeasuredRun
 
-_DELETED = "Its copies are deleted; one that was being made or could not be deleted expires within two hours."
+_DELETED = "Its copies are deleted; where that could not be, a line above says so, and they expire within two hours."
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,10 @@ def _rehearse(asked: Asked, folder: Folder, client: NeonClient, observer: Observ
                 f"deploying {len(plan.pending)} pending on one copy, and measuring each statement on another"
             )
             observer.starting(2 * len(plan.pending))
-            second = executor.submit(
-                measure_on_copy, lambda: copies.make("measure", first.lsn).url, folder, author, catalogues, observer
-            )
+            with signals_held():  # nobody waits for a thread whose start a signal cuts
+                second = executor.submit(
+                    measure_on_copy, lambda: copies.make("measure", first.lsn).url, folder, author, catalogues, observer
+                )
             deployed = deploy_on_copy(first.url, folder, author, observer)
             found = _with_runs(found, deployed, second.result())
             if asked.crash:
