@@ -89,7 +89,8 @@ def deploy(  # noqa: PLR0913, PLR0917 - each is a flag
 def reader(root: Path, env: str = "") -> None:
     """Make the role that reads the history alone, or change its password, and print its URL for CI's plan."""
     from pipeline.console.text import say
-    from pipeline.deploy.reader import READER, make_reader
+    from pipeline.deploy.reader import make_reader
+    from pipeline.history.beside import READER
 
     with on_environment(root, env, "reader", writes=True) as checkout:
         url = make_reader(checkout)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline import packages
-from pipeline.errors import ConfigurationError
 from pipeline.git import ask_git
 from pipeline.lint import lint
 from pipeline.lint.source import read_sources
+from pipeline.lint.squawk import has_squawk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,12 +45,7 @@ def lint_pending(checkout: Checkout, pending: Sequence[MigrationFile]) -> list[F
 
     Where squawk cannot be had the rest is looked for, and the observer is told.
     """
-    try:
-        packages.ensure("check")
-        with_squawk = True
-    except ConfigurationError as error:
-        checkout.observer.note(f"linted without squawk: {error.message}")
-        with_squawk = False
+    with_squawk = has_squawk(checkout.observer.note)
     paths = {file.path for file in pending}
     sources = read_sources(checkout.folder().files, {file.id: _PENDING for file in pending})
     return lint([source for source in sources if source.path in paths], with_squawk=with_squawk)

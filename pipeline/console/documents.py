@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline.console.backfills import backfill_state
+from pipeline.console.document_parts import AppliedNow, Fault, PendingFile, PlannedStatement, RoleDeviation, Server
 from pipeline.console.document_types import (
     AppliedMigration,
-    AppliedNow,
     Backfill,
     Branch,
     Branches,
@@ -24,15 +24,10 @@ from pipeline.console.document_types import (
     Error,
     ErrorDetail,
     ExpandedColumn,
-    Fault,
     KeptRehearsal,
     Namesake,
     PastDeployments,
-    PendingFile,
     Plan,
-    PlannedStatement,
-    RoleDeviation,
-    Server,
     Status,
 )
 from pipeline.console.terminal import write_out

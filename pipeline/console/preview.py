@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from pipeline.console.document_types import AppliedNow, Preview, PreviewService
+from pipeline.console.document_parts import AppliedNow
+from pipeline.console.document_types import Preview, PreviewService
 from pipeline.console.documents import pending_files
 from pipeline.console.markdown import append, block, cut, mark, with_plan
 from pipeline.console.text import counted, duration_text, say, show_report

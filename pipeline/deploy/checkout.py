@@ -24,7 +24,7 @@ from pipeline.migrations.plan import make_plan
 from pipeline.postgres.lock import APPLICATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from dbclient.url import DatabaseURL
@@ -65,6 +65,16 @@ class Checkout:
     def folder(self) -> Folder:
         """Read the migrations as they are now."""
         return read_folder(self.root / "migrations")
+
+    def open_locked(self, *, roles: Iterable[str] = (), deadlines: Deadlines | None = None) -> Opened:
+        """Connect under the verb's name, get the deploy's lock, and read the history. Raises what `locking.open_locked` does."""
+        return open_locked(
+            self.url,
+            application=f"{APPLICATION} {self.verb}",
+            deadlines=deadlines or Deadlines(),
+            observer=self.observer,
+            roles=roles,
+        )
 
     def author(self, folder: Folder) -> Author:
         """Ask git who the author is: on any environment but the local one, of committed files only.
@@ -155,8 +165,7 @@ def record(checkout: Checkout, folder: Folder) -> tuple[str, ...]:
     Returns the ids, in order. Raises what `deploy` raises.
     """
     author = checkout.author(folder)
-    application = f"{APPLICATION} {checkout.verb}"
-    opened = open_locked(checkout.url, application=application, deadlines=Deadlines(), observer=checkout.observer)
+    opened = checkout.open_locked()
     with opened.session as session:
         history, target = opened.history, checkout.target
         admit(target, opened)

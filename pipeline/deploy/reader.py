@@ -10,20 +10,17 @@ import secrets
 from typing import TYPE_CHECKING
 
 from dbclient.quoting import identifier, literal
-from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import check_target
 from pipeline.errors import DatabaseFailed, Refused
+from pipeline.history.beside import READER
 from pipeline.history.tables import SCHEMA
-from pipeline.postgres.lock import APPLICATION
 from pipeline.postgres.session import ServerError
 from pipeline.roles.deviations import set_sql
 
 if TYPE_CHECKING:
     from dbclient.url import DatabaseURL
     from pipeline.deploy.checkout import Checkout
-
-READER = "migration_reader"
 
 _SETTINGS = {
     "default_transaction_read_only": "on",
@@ -75,12 +72,7 @@ def make_reader(checkout: Checkout) -> DatabaseURL:
     """
     password = secrets.token_hex(24)
     with as_exceptions():
-        opened = open_locked(
-            checkout.url,
-            application=f"{APPLICATION} {checkout.verb}",
-            deadlines=Deadlines(),
-            observer=checkout.observer,
-        )
+        opened = checkout.open_locked()
         with opened.session as session:
             check_target(checkout.target, opened.identity, opened.history, session.shown_as)
             if not opened.history.exists:

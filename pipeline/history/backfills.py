@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dbclient.quoting import literal
+from pipeline.history.beside import made_where_missing, read_where_there
 from pipeline.history.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -45,26 +46,10 @@ CREATE TABLE {TABLE} (
 ) WITH (fillfactor = 50)
 """
 
-# Made where it is missing, and readable for the role that looks, where there is one.
-_MAKE = f"""
-DO $make$
-BEGIN
-    IF pg_catalog.to_regclass('{TABLE}') IS NULL THEN
-        {CREATE};
-        IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'migration_reader') THEN
-            GRANT SELECT ON {TABLE} TO migration_reader;
-        END IF;
-    END IF;
-END
-$make$;
-"""
-
 _COLUMNS = (
     "b.migration_id, b.checksum, b.state, b.pass, b.visited, b.estimated, b.changed, b.wal_bytes, b.worked_ms, "
     "coalesce(b.remaining, -1), b.why, b.updated_at"
 )
-# The table may be missing, or hidden from who looks: then there is nothing to say, and no error.
-_READABLE = f"SELECT coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('{TABLE}')::pg_catalog.oid, 'SELECT'), false)"
 _READ = f"SELECT {_COLUMNS} FROM {TABLE} b JOIN {SCHEMA}._yoyo_migration USING (migration_hash) ORDER BY b.migration_id"
 
 
@@ -121,9 +106,7 @@ class Backfill:
 
 def read_backfills(session: Session) -> tuple[Backfill, ...]:
     """Every backfill of a recorded file, in the order of the files; none where there never was one."""
-    if session.run(_READABLE)[0].rows[0][0] != "t":
-        return ()
-    return tuple(parse_backfill(row) for row in session.run(_READ)[0].rows)
+    return tuple(parse_backfill(row) for row in read_where_there(session, TABLE, _READ))
 
 
 def parse_backfill(row: Row) -> Backfill:
@@ -148,7 +131,7 @@ def registration_sql(file: MigrationFile, estimated: int) -> str:
         "estimated": str(estimated),
     }
     return (
-        f"{_MAKE}DELETE FROM {TABLE} WHERE migration_hash = {literal(file.hash)};"
+        f"{made_where_missing(TABLE, CREATE)}DELETE FROM {TABLE} WHERE migration_hash = {literal(file.hash)};"
         f"INSERT INTO {TABLE} ({', '.join(values)}) VALUES ({', '.join(map(literal, values.values()))});"
     )
 

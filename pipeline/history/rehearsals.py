@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dbclient.quoting import literal
+from pipeline.history.beside import made_where_missing, read_where_there
 from pipeline.history.tables import REHEARSALS, SCHEMA
 
 if TYPE_CHECKING:
@@ -20,24 +21,6 @@ RECEIPT, FIRST, SKIPPED = "receipt", "first", "skipped"
 _TABLE: Final = f"{SCHEMA}.rehearsals"
 _NAME_LENGTH: Final = 255
 
-# Readable for the role that looks, where there is one.
-_MAKE: Final = f"""
-DO $make$
-BEGIN
-    IF pg_catalog.to_regclass('{_TABLE}') IS NULL THEN
-        {REHEARSALS.strip()}
-        IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'migration_reader') THEN
-            GRANT SELECT ON {_TABLE} TO migration_reader;
-        END IF;
-    END IF;
-END
-$make$;
-"""
-# The table may be missing, or hidden from who looks: then there is nothing to say, and no error.
-_READABLE: Final = (
-    "SELECT coalesce(pg_catalog.has_table_privilege("
-    f"pg_catalog.to_regclass('{_TABLE}')::pg_catalog.oid, 'SELECT'), false)"
-)
 _READ: Final = (
     "SELECT digest, kind, environment, actor, reason, admitted_at AT TIME ZONE 'UTC' "
     f"FROM {_TABLE} ORDER BY admitted_at, digest"
@@ -79,18 +62,16 @@ def admission_sql(admission: Admission) -> str:
         admission.document,
     )
     return (
-        f"{_MAKE}INSERT INTO {_TABLE} (digest, kind, environment, actor, reason, document) "
+        f"{made_where_missing(_TABLE, REHEARSALS)}INSERT INTO {_TABLE} (digest, kind, environment, actor, reason, document) "
         f"VALUES ({', '.join(map(literal, values))}) ON CONFLICT (digest) DO NOTHING;"
     )
 
 
 def read_admissions(session: Session) -> tuple[Admission, ...]:
     """What is kept, oldest first; nothing where there is no such table, or the role may not read it."""
-    if session.run(_READABLE)[0].rows[0][0] != "t":
-        return ()
     return tuple(
         Admission(
             digest or "", kind or "", environment or "", actor or "", reason or "", f"{at}+00:00".replace(" ", "T")
         )
-        for digest, kind, environment, actor, reason, at in session.run(_READ)[0].rows
+        for digest, kind, environment, actor, reason, at in read_where_there(session, _TABLE, _READ)
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from pipeline import packages
 from pipeline.errors import ConfigurationError, PipelineError
 from pipeline.lint.finding import Finding
 from pipeline.lint.locks import locked_by
@@ -18,7 +19,7 @@ from pipeline.migrations.phrase import Phrase
 from servers.version import MAJORS, production_major
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeline.lint.source import Source, Step
 
@@ -107,6 +108,16 @@ FORMER_NAMES = {
     "adding-not-nullable-field": "set-not-null",
     "ban-truncate-cascade": "truncate",
 }
+
+
+def has_squawk(tell: Callable[[str], None]) -> bool:
+    """Whether squawk is installed, now at the latest; where it cannot be had, `tell` hears why."""
+    try:
+        packages.ensure("check")
+    except ConfigurationError as error:
+        tell(f"linted without squawk: {error.message}")
+        return False
+    return True
 
 
 def squawk(sources: Sequence[Source]) -> tuple[list[Finding], list[Finding]]:

@@ -6,13 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from pipeline.deploy.authorship import author_of
-from pipeline.deploy.locking import Deadlines, open_locked
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import admit
 from pipeline.errors import UsageError
 from pipeline.history.holding import released_sql
 from pipeline.migrations.names import number_of
-from pipeline.postgres.lock import APPLICATION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +26,7 @@ def release(checkout: Checkout, named: Sequence[str]) -> tuple[str, ...]:
         Other errors: what `open_locked` and `admit` raise.
     """
     with as_exceptions():
-        opened = open_locked(
-            checkout.url,
-            application=f"{APPLICATION} {checkout.verb}",
-            deadlines=Deadlines(),
-            observer=checkout.observer,
-        )
+        opened = checkout.open_locked()
         with opened.session as session:
             admit(checkout.target, opened)
             held = opened.history.held

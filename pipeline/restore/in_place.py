@@ -18,7 +18,7 @@ from pipeline.deploy import View, inspect_server
 from pipeline.deploy.activation import activate
 from pipeline.deploy.authorship import author_of
 from pipeline.deploy.doubts import passwords_unseen
-from pipeline.deploy.locking import Deadlines, open_locked
+from pipeline.deploy.locking import Deadlines
 from pipeline.deploy.signals import as_exceptions
 from pipeline.deploy.target import admit, marker_sql
 from pipeline.errors import Refused, TimedOut, UsageError
@@ -28,7 +28,6 @@ from pipeline.history.tables import CREATE
 from pipeline.leases import Purpose, give_back, lent
 from pipeline.migrations.names import number_of
 from pipeline.neon.moments import Moment
-from pipeline.postgres.lock import APPLICATION
 from pipeline.restore.ground import client_of, compute_of, find_ground, find_migration
 from pipeline.restore.looking import LASTS, branch_at, changes
 from pipeline.restore.old_states import is_old_state, name_of_old_state, old_states
@@ -197,13 +196,7 @@ def _resume(
 def _finish(checkout: Checkout, before: str, lsn: str, old: Branch, applied: Mapping[str, Applied]) -> WentBack:
     """Hold what was `applied` and is not any more, mark the environment, and give the runtime roles their passwords."""
     target = checkout.target
-    opened = open_locked(
-        checkout.url,
-        application=f"{APPLICATION} {checkout.verb}",
-        deadlines=Deadlines(),
-        observer=checkout.observer,
-        roles=target.passwords,
-    )
+    opened = checkout.open_locked(roles=target.passwords)
     with opened.session as session:
         admit(target, opened)
         undone = [each for each in applied.values() if each.id not in opened.history.applied]
@@ -279,12 +272,7 @@ def _locked(checkout: Checkout) -> Iterator[Opened]:
         Refused: another deploy has it.
     """
     try:
-        opened = open_locked(
-            checkout.url,
-            application=f"{APPLICATION} {checkout.verb}",
-            deadlines=Deadlines(lock=0.0),
-            observer=checkout.observer,
-        )
+        opened = checkout.open_locked(deadlines=Deadlines(lock=0.0))
     except TimedOut as error:
         raise Refused(f"another deploy is at work: {error.message}", remedy=error.remedy) from error
     with opened.session as session:

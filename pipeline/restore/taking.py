@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dbclient.quoting import identifier, literal
-from pipeline import packages
-from pipeline.errors import ConfigurationError, Refused, UsageError
+from pipeline.errors import Refused, UsageError
 from pipeline.lint import lint
 from pipeline.lint.model import Schema
 from pipeline.lint.source import Source, read_sources, schema_behind
+from pipeline.lint.squawk import has_squawk
 from pipeline.migrations.names import next_number, number_of
 from pipeline.restore.comparing import compare_table
 from pipeline.restore.ground import client_of, find_ground, find_migration
@@ -164,12 +164,7 @@ _ROLLBACK = "-- the rows stay: they were there before\nSELECT 1;\n"
 
 def _lint(checkout: Checkout, file: Path, draft: str) -> tuple[Finding, ...]:
     """What `check` would say of it, as the last migration; without squawk where that cannot be had, which is said."""
-    try:
-        packages.ensure("check")
-        with_squawk = True
-    except ConfigurationError as error:
-        checkout.observer.note(f"linted without squawk: {error.message}")
-        with_squawk = False
+    with_squawk = has_squawk(checkout.observer.note)
     files = checkout.folder().files
     before = [source for source in read_sources(files) if not source.is_rollback]
     rollback = file.with_suffix(".rollback.sql")

@@ -11,10 +11,11 @@ from dbclient.url import DatabaseURL
 from pipeline.deploy import apply
 from pipeline.deploy.checkout import open_checkout
 from pipeline.deploy.observer import Observer
-from pipeline.deploy.reader import READER, make_reader
+from pipeline.deploy.reader import make_reader
 from pipeline.deploy.status import read_status
 from pipeline.deploy.target import Target
 from pipeline.errors import DatabaseFailed, Refused
+from pipeline.history.beside import READER
 from pipeline.migrations import read_folder
 from tests.emulator.urls import uri
 from tests.support.backfills import items, registered

@@ -21,7 +21,8 @@ from ruamel.yaml import YAML
 from dbclient.url import DatabaseURL
 from pipeline.deploy import apply
 from pipeline.deploy.checkout import open_checkout
-from pipeline.deploy.reader import READER, make_reader
+from pipeline.deploy.reader import make_reader
+from pipeline.history.beside import READER
 from pipeline.migrations import read_folder
 from tests.support.backfills import items, registered
 from tests.support.folders import FolderBuilder

@@ -44,19 +44,25 @@ class ColumnIndex:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """A column. `definition` is its type with a collation of its own; `default` is an expression, or None.
+    """A column. `collation` is one of its own, quoted, or empty; `default` is an expression, or None.
 
     `key` are the columns of a unique btree index without nulls, by which the rows can be gone through; `used_by` what else
     names it, as PostgreSQL describes it.
     """
 
-    definition: str
+    type: str
+    collation: str
     not_null: bool
     default: str | None
     constraints: tuple[ColumnConstraint, ...]
     indexes: tuple[ColumnIndex, ...]
     used_by: tuple[str, ...]
     key: tuple[str, ...]
+
+    @property
+    def definition(self) -> str:
+        """Its type with its collation, as ADD COLUMN takes it."""
+        return f"{self.type} COLLATE {self.collation}" if self.collation else self.type
 
 
 def read_column(database: DatabaseURL, table: str, column: str) -> ColumnFacts:
@@ -81,7 +87,8 @@ def read_column(database: DatabaseURL, table: str, column: str) -> ColumnFacts:
             remedy="Write the steps by hand: `./inv migrate --name … --empty` (docs/expand-contract.md).",
         )
     return ColumnFacts(
-        spelled(found["type"]) + (f" COLLATE {found['collation']}" if found["collation"] else ""),
+        spelled(found["type"]),
+        found["collation"] or "",
         bool(found["not_null"]),
         found["default"],
         tuple(

@@ -138,7 +138,7 @@ def edited(workbench: Workbench, schema: str, migrations: Sequence[NewMigration]
 
 
 def _change(name: str, request: Request, column: ColumnFacts, database: DatabaseURL) -> Change:
-    comparable = can_compare(database, request.type or column.definition.partition(" COLLATE ")[0])
+    comparable = can_compare(database, request.type or column.type)
     return request.change(name, spelled_name(database, name), column, comparable=comparable)
 
 

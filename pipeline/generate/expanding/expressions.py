@@ -11,18 +11,26 @@ from pipeline.migrations.sql_text import Unterminated, tokens
 from pipeline.postgres.connect import open_session
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dbclient.url import DatabaseURL
     from pipeline.generate.expanding import Change
+    from pipeline.migrations.sql_text import Token
 
 
 def with_value(expression: str, column: str, value: str) -> str:
     """The expression with a value in place of the column."""
+    return replaced(expression, tokens(expression), column, value)
+
+
+def replaced(text: str, found: Iterable[Token], name: str, by: str) -> str:
+    """The text with those of its tokens replaced that are this name."""
     pieces, position = [], 0
-    for token in tokens(expression):
-        if token.kind in {"word", "quoted"} and token.identifier == column:
-            pieces += [expression[position : token.start], value]
+    for token in found:
+        if token.kind in {"word", "quoted"} and token.identifier == name:
+            pieces += [text[position : token.start], by]
             position = token.end
-    return "".join([*pieces, expression[position:]])
+    return "".join([*pieces, text[position:]])
 
 
 def in_trigger(expression: str, column: str) -> str:

@@ -13,7 +13,7 @@ from pipeline.migrations.phrase import Phrase
 from pipeline.migrations.sql_text import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from pipeline.migrations.sql_text import Statement, Token
 
@@ -225,13 +225,3 @@ def _end_of_line(text: str, at: int) -> int:
     """Where the line ends on which this offset is, its line break not included."""
     match = _REST_OF_LINE.match(text, at)
     return match.end() if match else len(text)
-
-
-def replaced_identifiers(text: str, found: Iterable[Token], names: dict[str, str], offset: int = 0) -> str:
-    """The text with these tokens' names replaced, each as a quoted identifier. `offset` is where the text begins for them."""
-    pieces, position = [], 0
-    for token in found:
-        if token.kind in {"word", "quoted"} and token.identifier in names:
-            pieces += [text[position : token.start - offset], identifier(names[token.identifier])]
-            position = token.end - offset
-    return "".join([*pieces, text[position:]])

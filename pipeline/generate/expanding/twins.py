@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dbclient.quoting import identifier
 from pipeline.errors import InvalidPlan
-from pipeline.generate.expanding.schema_editing import constraint_text, index_statement, replaced_identifiers
+from pipeline.generate.expanding.expressions import replaced
+from pipeline.generate.expanding.schema_editing import constraint_text, index_statement
 from pipeline.generate.style import quoted, spelled
 from pipeline.migrations.phrase import Phrase
 from pipeline.migrations.sql_text import statements
@@ -83,7 +84,7 @@ def _index(text: str, change: Change, index: ColumnIndex, taken: Collection[str]
 
 
 def _renamed(definition: str, tokens: tuple[Token, ...], change: Change, named: Token, name: str) -> str:
-    behind = replaced_identifiers(definition, tokens, {change.old: change.new})
+    behind = replaced(definition, tokens, change.old, identifier(change.new))
     return f"{behind[: named.start]}{identifier(name)}{behind[named.end :]}"
 
 

@@ -205,7 +205,7 @@ class _Writers:
         return f"INSERT INTO {self._table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
 
     def _as_old(self, value: str) -> str:
-        return f"{literal(value)}::{self._column.definition.partition(' COLLATE ')[0]}"
+        return f"{literal(value)}::{self._column.type}"
 
     def _forward(self, old: str) -> str:
         return with_value(with_cast(self._change), self._change.old, f"({old})")
