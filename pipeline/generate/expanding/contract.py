@@ -17,11 +17,12 @@ from pipeline.generate.gate import folder_with, prove
 from pipeline.generate.generating import Generated, refuse_drafts
 from pipeline.generate.new_migrations import check_name
 from pipeline.generate.proposals.lint_answers import findings_about
+from pipeline.generate.proposals.online import created_index
 from pipeline.generate.style import quoted, spelled
 from pipeline.migrations import read_folder
 from pipeline.migrations.names import next_number
 from pipeline.migrations.open_expansions import open_expansions
-from pipeline.migrations.phrase import Phrase
+from pipeline.migrations.phrase import Phrase, altered_table
 from pipeline.migrations.sql_text import tokens
 from pipeline.schema.replay import BothSchemas, build_beside, build_both
 from pipeline.schema.shadows import open_shadows
@@ -166,17 +167,15 @@ def _without_old(text: str, change: Change, column: ColumnFacts) -> str:
 
 def _goes(statement: Statement, change: Change, gone: set[str]) -> bool:
     """Whether it makes the trigger, its function, or an index or constraint of the old column."""
+    altered, clauses = altered_table(statement)
+    if altered:
+        return altered == change.table and any(
+            each.take("ADD", "CONSTRAINT") and each.name() in gone for each in clauses
+        )
+    if index := created_index(statement):
+        return index.name.rpartition(".")[2] in gone
     phrase = Phrase(statement)
-    if phrase.take("ALTER", "TABLE"):
-        phrase.take("ONLY")
-        named = phrase.name() == change.table and phrase.take("ADD", "CONSTRAINT")
-        return bool(named and phrase.name() in gone)
     if not phrase.take("CREATE"):
         return False
     phrase.take("OR", "REPLACE")
-    if phrase.take_any("FUNCTION", "TRIGGER"):
-        return phrase.name().rpartition(".")[2] == change.name
-    if phrase.take_any("INDEX", "UNIQUE INDEX"):
-        phrase.take("IF", "NOT", "EXISTS")
-        return phrase.name() in gone
-    return False
+    return bool(phrase.take_any("FUNCTION", "TRIGGER")) and phrase.name().rpartition(".")[2] == change.name

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from dbclient.quoting import identifier
 from pipeline.errors import InvalidPlan
+from pipeline.generate.proposals.online import created_index
 from pipeline.generate.style import quoted
+from pipeline.lint.source import created_table
 from pipeline.migrations.phrase import Phrase
 from pipeline.migrations.sql_text import statements
 
@@ -147,11 +149,8 @@ def _comment_behind(text: str, item: _Item) -> str:
 
 def _create_table(text: str, table: str) -> Statement:
     for statement in statements(text):
-        phrase = Phrase(statement)
-        if phrase.take("CREATE") and phrase.take_any("TABLE", "UNLOGGED TABLE"):
-            phrase.take("IF", "NOT", "EXISTS")
-            if phrase.name() == table:
-                return statement
+        if created_table(statement) == table:
+            return statement
     raise InvalidPlan(
         f"no CREATE TABLE {quoted(table)} in schema.sql", where="schema.sql", remedy="Define the table there."
     )
@@ -179,13 +178,11 @@ def _item(statement: Statement, clause: Phrase) -> _Item:
 
 
 def _index(text: str, name: str) -> Statement | None:
-    bare = name.rpartition(".")[2]
+    """The CREATE INDEX of an index, which is named without its schema."""
     for statement in statements(text):
-        phrase = Phrase(statement)
-        if phrase.take("CREATE") and phrase.take_any("INDEX", "UNIQUE INDEX"):
-            phrase.take("IF", "NOT", "EXISTS")
-            if phrase.name() == bare:
-                return statement
+        index = created_index(statement)
+        if index is not None and index.name.rpartition(".")[2] == name:
+            return statement
     return None
 
 

@@ -48,6 +48,7 @@ def created_index(statement: Statement) -> CreatedIndex | None:
     unique = phrase.take("UNIQUE")
     if not phrase.take("INDEX"):
         return None
+    phrase.take("IF", "NOT", "EXISTS")
     name = phrase.name()
     if not phrase.take("ON"):
         return None
