@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 from dbclient.quoting import identifier
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate import generation_lock
-from pipeline.generate.derived_files import read_derived, write_derived
+from pipeline.generate.derived_files import read_derived
 from pipeline.generate.expanding import Change
 from pipeline.generate.expanding.columns import can_compare, read_column, spelled_name
-from pipeline.generate.expanding.expand import edited, refuse_other_changes, write_both
+from pipeline.generate.expanding.editing import Edit, applied, edited, refuse_other_changes, written
 from pipeline.generate.expanding.schema_editing import with_comment_of, with_default, without_items, without_statements
 from pipeline.generate.expanding.texts import contraction
-from pipeline.generate.gate import folder_with, prove
-from pipeline.generate.generating import Generated, refuse_drafts
+from pipeline.generate.gate import prove
+from pipeline.generate.generating import refuse_drafts
 from pipeline.generate.new_migrations import check_name
-from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.proposals.online import created_index
 from pipeline.generate.style import quoted, spelled
 from pipeline.migrations import read_folder
@@ -30,7 +29,7 @@ from pipeline.schema.shadows import open_shadows
 if TYPE_CHECKING:
     from pipeline.generate import Workbench
     from pipeline.generate.expanding.columns import ColumnFacts
-    from pipeline.generate.generating import Runner
+    from pipeline.generate.generating import Generated, Runner
     from pipeline.migrations import Folder
     from pipeline.migrations.open_expansions import Open
     from pipeline.migrations.sql_text import Statement
@@ -69,16 +68,10 @@ def contract(
                 raise InvalidPlan(
                     "the contraction is not proven:\n" + "\n".join(verdict.problems), remedy="Nothing was written."
                 )
-            texts = read_derived(workbench, verdict.proof.database)
-        losses = (f"the column {quoted(old)} of {quoted(table)}, whose values {quoted(change.new)} has",)
-        with folder_with(workbench.migrations, [migration]) as ahead_folder:
-            findings = tuple(findings_about(ahead_folder, {migration.id}))
-        if dry_run:
-            return Generated(proposed=(migration,), losses=losses, findings=findings)
-        files = write_both(workbench, schema, [migration])
-        derived = write_derived(workbench, texts)
-    report = run(read_folder(workbench.migrations)) if run is not None and not findings else None
-    return Generated(tuple(files), losses=losses, findings=findings, derived=derived, report=report)
+            losses = (f"the column {quoted(old)} of {quoted(table)}, whose values {quoted(change.new)} has",)
+            edit = Edit(schema, (migration,), read_derived(workbench, verdict.proof.database), losses)
+        generated = written(workbench, edit, dry_run=dry_run)
+    return applied(workbench, generated, run)
 
 
 def _open_expansion(folder: Folder, table: str, old: str) -> Open:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.deploy import apply
 from pipeline.deploy.target import Target
 from pipeline.errors import InvalidPlan, UsageError
 from pipeline.generate import generation_lock
-from pipeline.generate.derived_files import read_derived, write_derived
+from pipeline.generate.derived_files import read_derived
 from pipeline.generate.expanding.columns import can_compare, read_column, spelled_name
+from pipeline.generate.expanding.editing import Edit, applied, edited, refuse_other_changes, written
 from pipeline.generate.expanding.expressions import does_not_come_back, round_trips
 from pipeline.generate.expanding.requests import migration_name
 from pipeline.generate.expanding.schema_editing import (
@@ -26,38 +24,25 @@ from pipeline.generate.expanding.texts import backfill, expansion, function_sql,
 from pipeline.generate.expanding.twins import twins_of
 from pipeline.generate.expanding.writers import try_writers
 from pipeline.generate.gate import folder_with, prove
-from pipeline.generate.generating import Generated, refuse_drafts
-from pipeline.generate.new_migrations import put
+from pipeline.generate.generating import refuse_drafts
 from pipeline.generate.proposals import Wishes, propose
-from pipeline.generate.proposals.lint_answers import findings_about
 from pipeline.generate.style import quoted
 from pipeline.migrations import read_folder
 from pipeline.migrations.names import next_number, number_behind
 from pipeline.postgres.session import ServerError
-from pipeline.schema.dump import wanted
 from pipeline.schema.replay import BothSchemas, build_beside, build_both, read_built
 from pipeline.schema.shadows import open_shadows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dbclient.url import DatabaseURL
     from pipeline.generate import Workbench
     from pipeline.generate.expanding import Change
     from pipeline.generate.expanding.columns import ColumnFacts
     from pipeline.generate.expanding.requests import Request
-    from pipeline.generate.generating import Runner
-    from pipeline.generate.new_migrations import NewMigration
+    from pipeline.generate.generating import Generated, Runner
     from pipeline.schema.shadows import Shadows
-
-
-@dataclass(frozen=True)
-class Expanded:
-    """What an expansion is made of: schema.sql's new text, the files, and what was not tried or carried over."""
-
-    schema: str
-    migrations: tuple[NewMigration, ...]
-    notes: tuple[str, ...] = ()
 
 
 def expand(
@@ -80,61 +65,9 @@ def expand(
             _refuse_taken(request, seen)
             change = _change(name, request, column, seen.current.database)
             notes = _rows_of(workbench, change)
-            expanded, proof = _proven(workbench, shadows, seen, change, column)
-            texts = read_derived(workbench, proof)
-        with folder_with(workbench.migrations, expanded.migrations) as folder:
-            findings = tuple(findings_about(folder, {each.id for each in expanded.migrations}))
-        notes = (*notes, *expanded.notes)
-        if dry_run:
-            return Generated(proposed=expanded.migrations, notes=notes, findings=findings)
-        files = write_both(workbench, expanded.schema, expanded.migrations)
-        derived = write_derived(workbench, texts)
-    report = run(read_folder(workbench.migrations)) if run is not None and not findings else None
-    return Generated(tuple(files), notes=notes, findings=findings, derived=derived, report=report)
-
-
-def refuse_other_changes(seen: BothSchemas) -> None:
-    """Refuse where schema.sql is not what the migrations build: it is edited here, and what it asks for is proven by itself.
-
-    Raises:
-        InvalidPlan: it asks for something.
-    """
-    if seen.deviations:
-        raise InvalidPlan(
-            f"schema.sql asks for something else as well:\n{wanted(seen.deviations)}",
-            where="schema.sql",
-            remedy="Nothing was written. Make a migration of that first (`./inv migrate --name …`), or take it out: this edits "
-            "schema.sql itself.",
-        )
-
-
-def write_both(workbench: Workbench, schema: str, migrations: Sequence[NewMigration]) -> list[Path]:
-    """Put the files there and write schema.sql; where that fails, neither is done."""
-    files = put(workbench.migrations, migrations)
-    new = workbench.schema.with_name(f".{workbench.schema.name}.new")
-    try:
-        new.write_text(schema, encoding="utf-8", newline="\n")
-        new.replace(workbench.schema)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        for path in files:
-            path.unlink()
-            path.with_name(f"{path.stem}.rollback.sql").unlink()
-        raise
-    return files
-
-
-@contextmanager
-def edited(workbench: Workbench, schema: str, migrations: Sequence[NewMigration]) -> Iterator[Workbench]:
-    """A workbench whose schema.sql and migrations are as they would be."""
-    with (
-        tempfile.TemporaryDirectory(prefix="db-pipeline-") as name,
-        folder_with(workbench.migrations, migrations) as read,
-    ):
-        root = Path(name)
-        (root / workbench.schema.name).write_text(schema, encoding="utf-8", newline="\n")
-        (root / workbench.migrations.name).symlink_to(read.path)
-        yield replace(workbench, root=root, chosen_differ=workbench.differ)
+            edit = _proven(workbench, shadows, seen, change, column)
+        generated = written(workbench, replace(edit, notes=(*notes, *edit.notes)), dry_run=dry_run)
+    return applied(workbench, generated, run)
 
 
 def _change(name: str, request: Request, column: ColumnFacts, database: DatabaseURL) -> Change:
@@ -179,10 +112,8 @@ def _rows_of(workbench: Workbench, change: Change) -> tuple[str, ...]:
     return (f"--using and --back lead back to the same value on {rows} rows of the local database",)
 
 
-def _proven(
-    workbench: Workbench, shadows: Shadows, seen: BothSchemas, change: Change, column: ColumnFacts
-) -> tuple[Expanded, DatabaseURL]:
-    """The files and the schema, and a database that they have built.
+def _proven(workbench: Workbench, shadows: Shadows, seen: BothSchemas, change: Change, column: ColumnFacts) -> Edit:
+    """The files and schema.sql.
 
     Raises:
         InvalidPlan: they are not proven.
@@ -220,7 +151,12 @@ def _proven(
             "the expansion is not proven:\n" + "\n".join((*verdict.problems, *tried.problems)),
             remedy="Nothing was written.",
         )
-    return Expanded(schema, migrations, (*_notes(change, column, twins.left), *tried.doubts)), verdict.proof.database
+    return Edit(
+        schema,
+        migrations,
+        read_derived(workbench, verdict.proof.database),
+        notes=(*_notes(change, column, twins.left), *tried.doubts),
+    )
 
 
 def _with_both(
